@@ -1,0 +1,32 @@
+// Byte strings: comparison, hexadecimal, maps keyed by bytes.
+import { hash } from 'node:crypto'
+
+/** Lower-case hexadecimal. */
+export function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}
+
+/** @returns the bytes, or undefined unless `text` is lower-case hexadecimal of `length` bytes */
+export function fromHex(text: string, length = text.length / 2): Uint8Array | undefined {
+  if (text.length !== length * 2 || !/^[0-9a-f]*$/.test(text)) return undefined
+  return new Uint8Array(Buffer.from(text, 'hex'))
+}
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0
+}
+
+/** Order of two byte strings: negative, zero or positive. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  return Buffer.compare(a, b)
+}
+
+export function concatBytes(...parts: Uint8Array[]): Uint8Array {
+  const joined = Buffer.concat(parts)
+  return new Uint8Array(joined.buffer, joined.byteOffset, joined.byteLength)
+}
+
+/** SHA-256 of a small buffer, on this thread; 32 bytes. Files go through the workers. */
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(hash('sha256', bytes, 'buffer'))
+}

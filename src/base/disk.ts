@@ -1,0 +1,125 @@
+// File operations come in through constructors: the system's for a running node, one under control in a simulation.
+import { constants } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Effects } from './effects.ts'
+import { CatalogError } from './errors.ts'
+
+export interface DiskFile {
+  /** Fill `buffer` from `position`. @returns bytes read, fewer only at the end of the file */
+  read(buffer: Uint8Array, position: number): Promise<number>
+  /** Write all of `buffer` at `position`. */
+  write(buffer: Uint8Array, position: number): Promise<void>
+  /** Returns when the bytes written would survive a power cut. */
+  sync(): Promise<void>
+  size(): Promise<number>
+  close(): Promise<void>
+}
+
+/** `read`: an existing file. `create`: a new one, an error when it exists. `update`: read and write, made if absent. */
+export type OpenMode = 'read' | 'create' | 'update'
+
+export interface Disk {
+  open(path: string, mode: OpenMode): Promise<DiskFile>
+  /** Make a folder and its parents. */
+  makeFolder(path: string): Promise<void>
+  /** Move a file over whatever is at `to`; durable when it returns. */
+  move(from: string, to: string): Promise<void>
+  /** Remove a file or folder with all below it; nothing there is fine. */
+  remove(path: string): Promise<void>
+  /** Names in a folder, sorted. */
+  list(path: string): Promise<string[]>
+  exists(path: string): Promise<boolean>
+}
+
+const FLAGS: Record<OpenMode, number> = {
+  read: constants.O_RDONLY,
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
+  update: constants.O_RDWR | constants.O_CREAT,
+}
+
+export function systemDisk(effects: Effects): Disk {
+  const run = <T>(path: string, work: () => Promise<T>) => effects.run(() => translated(path, work))
+  return {
+    open: (path, mode) => run(path, async () => systemFile(path, await open(path, FLAGS[mode], 0o600), run)),
+    makeFolder: (path) => run(path, async () => void (await mkdir(path, { recursive: true, mode: 0o700 }))),
+    move: (from, to) =>
+      run(to, async () => {
+        await rename(from, to)
+        await syncFolder(dirname(to))
+      }),
+    remove: (path) => run(path, () => rm(path, { recursive: true, force: true })),
+    list: (path) => run(path, async () => (await readdir(path)).sort()),
+    exists: (path) => run(path, () => stat(path).then(() => true, isAbsent)),
+  }
+}
+
+type Run = <T>(path: string, work: () => Promise<T>) => Promise<T>
+
+function systemFile(path: string, handle: FileHandle, run: Run): DiskFile {
+  return {
+    read: (buffer, position) =>
+      run(path, async () => {
+        let done = 0
+        while (done < buffer.length) {
+          const { bytesRead } = await handle.read(buffer, done, buffer.length - done, position + done)
+          if (bytesRead === 0) break
+          done += bytesRead
+        }
+        return done
+      }),
+    write: (buffer, position) =>
+      run(path, async () => {
+        let done = 0
+        while (done < buffer.length) {
+          const { bytesWritten } = await handle.write(buffer, done, buffer.length - done, position + done)
+          done += bytesWritten
+        }
+      }),
+    sync: () => run(path, () => handle.datasync()),
+    size: () => run(path, async () => (await handle.stat()).size),
+    close: () => run(path, () => handle.close()),
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function isAbsent(error: NodeJS.ErrnoException): boolean {
+  if (error.code === 'ENOENT') return false
+  throw error
+}
+
+async function translated<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw fileError(path, error)
+  }
+}
+
+/** What the operating system said about a file, as a CatalogError with the path in it. */
+export function fileError(path: string, thrown: unknown): CatalogError {
+  const known = CatalogError.from(thrown, 'FILE_UNREADABLE')
+  if (known.code !== 'FILE_UNREADABLE') return known
+  const reasons: Record<string, string> = {
+    ENOENT: 'it does not exist',
+    EACCES: 'permission denied',
+    EPERM: 'permission denied',
+    EISDIR: 'it is a folder',
+    ENOTDIR: 'a part of the path is not a folder',
+    EROFS: 'the file system is read-only',
+    EEXIST: 'it exists already',
+  }
+  const code = (thrown as NodeJS.ErrnoException).code ?? ''
+  return new CatalogError('FILE_UNREADABLE', `Cannot use ${path}: ${reasons[code] ?? known.message}.`, {
+    details: { errno: code },
+    cause: thrown,
+  })
+}

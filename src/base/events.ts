@@ -1,0 +1,28 @@
+// Facts that rooms announce on diagnostics_channel. Logs, metrics and progress bars listen; nobody counts by hand.
+import { channel } from 'node:diagnostics_channel'
+import type { ErrorCode } from './errors.ts'
+
+export interface Events {
+  /** A core was chosen; `reason` is set when it is not the one wanted. */
+  'catalog:core': { backend: 'native' | 'wasm'; reason?: string }
+  'catalog:peer': { peer: string; state: 'connected' | 'disconnected' | 'refused'; reason?: string }
+  'catalog:record': { purl?: string; signer: string; kind: string; state: 'admitted' | 'refused'; reason?: string }
+  'catalog:transfer': { peer: string; bytes: number; direction: 'sent' | 'received' }
+  'catalog:corrupt': { peer: string; root: string; chunk: number }
+  'catalog:search': { ms: number; results: number; peersAsked: number; peersAnswered: number }
+  /** A background task failed; the node goes on. */
+  'catalog:failure': { task: string; code: ErrorCode; message: string }
+}
+
+/** Publish a fact. Costs one property read when nobody listens. */
+export function emit<Name extends keyof Events>(name: Name, fact: Events[Name]): void {
+  const target = channel(name)
+  if (target.hasSubscribers) target.publish(fact)
+}
+
+/** Listen to a fact; the returned function stops listening. */
+export function listen<Name extends keyof Events>(name: Name, listener: (fact: Events[Name]) => void): () => void {
+  const receive = (message: unknown) => listener(message as Events[Name])
+  channel(name).subscribe(receive)
+  return () => channel(name).unsubscribe(receive)
+}

@@ -1,0 +1,104 @@
+// Every bound that a peer, a client or a file can push against, with its reason. Relations between bounds
+// are asserted at the end, so that a change to one cannot silently break another.
+import { GiB, KiB, MiB, SECOND_MS } from './units.ts'
+
+/** Content. Fixed by the format (DESIGN §5): changing one changes every blob's address. */
+export const CHUNK_BYTES = 64 * KiB
+/** Keeps an outline within 32 MiB and every count within 32 bits. */
+export const BLOB_BYTES_MAX = 64 * GiB
+
+/** A record. 64 KiB holds the largest npm manifest with room for signatures. */
+export const RECORD_BYTES_MAX = 64 * KiB
+/** Nesting a record or a message may have; real ones stay below 8. */
+export const CBOR_DEPTH_MAX = 32
+export const MANIFEST_BYTES_MAX = 48 * KiB
+export const SIGNATURES_MAX = 16
+/** Longest purl, glob or other subject; an LMDB key holds it twice over. */
+export const SUBJECT_LENGTH_MAX = 512
+export const AUDIENCE_LENGTH_MAX = 80
+export const SIGNER_LENGTH_MAX = 96
+/** npm's own limit for a name; other types take the same. */
+export const NAME_LENGTH_MAX = 214
+/** npm's own limit for a version. */
+export const VERSION_LENGTH_MAX = 256
+export const DESCRIPTION_LENGTH_MAX = 1024
+export const KEYWORDS_MAX = 64
+export const KEYWORD_LENGTH_MAX = 64
+export const ARTIFACTS_MAX = 256
+export const DEPENDENCIES_MAX = 1024
+/** Records of signers not known yet wait here; beyond it the oldest go. */
+export const PEN_RECORDS_MAX = 1_000
+/** A fresh key's flood ends here; only its own shelf is full. */
+export const SHELF_RECORDS_MAX = 100_000
+/** Shelves of signers nobody here pinned or follows. */
+export const UNPINNED_SHELVES_MAX = 10_000
+
+/** Archives: what unpacking accepts before it stops (tar bombs, threat 19 of the threat table). */
+export const ARCHIVE_BYTES_MAX = 2 * GiB
+export const ARCHIVE_FILES_MAX = 100_000
+/** Unpacked to packed size; real packages stay below 40. */
+export const ARCHIVE_RATIO_MAX = 100
+/** Small archives of repetitive text pass the ratio without harm. */
+export const ARCHIVE_RATIO_FREE_BYTES = 16 * MiB
+export const ARCHIVE_PATH_LENGTH_MAX = 1024
+export const ARCHIVE_PATH_DEPTH_MAX = 64
+export const PACKAGE_JSON_BYTES_MAX = 4 * MiB
+export const ASSET_TOML_BYTES_MAX = 256 * KiB
+/** Versions of one package looked at when a range is resolved. */
+export const VERSIONS_MAX = 10_000
+/** Packages one install may pull in. */
+export const INSTALL_PACKAGES_MAX = 2_000
+
+/** Frames on a stream: 1 MiB of blob data and its envelope. */
+export const FRAME_BYTES_MAX = MiB + 4 * KiB
+export const BLOB_FRAME_BYTES = 512 * KiB
+export const RECORDS_PER_REQUEST_MAX = 256
+export const RECORDS_REPLY_BYTES_MAX = 16 * MiB
+export const SEARCH_QUERY_LENGTH_MAX = 256
+export const SEARCH_RESULTS_MAX = 100
+export const SEARCH_PEER_RESULTS_MAX = 20
+export const SEARCH_PUBLISHER_RESULTS_MAX = 5
+export const SEARCH_REPLY_BYTES_MAX = 2 * MiB
+export const SEARCH_FAN_OUT_MAX = 8
+export const SEARCH_DEADLINE_MS = 350
+/** An announcement: record id, purl, signer. */
+export const ANNOUNCEMENT_BYTES_MAX = 1 * KiB
+/** Announcements of one signer relayed a minute, and its burst. */
+export const ANNOUNCEMENTS_PER_MINUTE = 60
+/** Signers whose announcement rate is remembered. */
+export const ANNOUNCERS_TRACKED_MAX = 10_000
+
+/** Peers. */
+export const CONNECTIONS_MAX = 100
+export const STREAMS_PER_PROTOCOL_MAX = 64
+export const REQUESTS_PER_PEER_MAX = 32
+export const DIAL_TIMEOUT_MS = 5 * SECOND_MS
+export const HELLO_DEADLINE_MS = 5 * SECOND_MS
+export const RECORDS_DEADLINE_MS = 15 * SECOND_MS
+/** A blob stream that delivers nothing for this long has stalled; the next provider is asked. */
+export const STALL_TIMEOUT_MS = 4 * SECOND_MS
+/** The longest one blob request may take, whatever it delivers. */
+export const BLOB_DEADLINE_MS = 30 * 60 * SECOND_MS
+export const PROVIDERS_MAX = 20
+export const KNOWN_PEERS_MAX = 10_000
+export const ADDRESSES_PER_PEER_MAX = 16
+export const ADDRESS_LENGTH_MAX = 256
+/** Blobs a node provides in the DHT: a provide costs 0.1–0.3 s. */
+export const PROVIDED_BLOBS_MAX = 1_000
+
+/** HTTP. */
+export const HTTP_BODY_BYTES_MAX = MiB
+
+/** Bytes fetched between two commits of the bitmap of verified chunks. */
+export const FETCH_COMMIT_BYTES = 16 * MiB
+export const FETCH_COMMIT_MS = SECOND_MS
+
+function assertLimit(holds: boolean, relation: string): void {
+  if (!holds) throw new RangeError(`limits disagree: ${relation}`)
+}
+assertLimit(BLOB_BYTES_MAX / CHUNK_BYTES <= 2 ** 20, 'an outline fits 32 MiB')
+assertLimit(MANIFEST_BYTES_MAX < RECORD_BYTES_MAX, 'a manifest fits a record')
+assertLimit(BLOB_FRAME_BYTES % CHUNK_BYTES === 0, 'a blob frame carries whole chunks')
+assertLimit(BLOB_FRAME_BYTES < FRAME_BYTES_MAX, 'a blob frame fits a frame')
+assertLimit(SEARCH_PEER_RESULTS_MAX * RECORD_BYTES_MAX <= SEARCH_REPLY_BYTES_MAX, 'a search reply fits its limit')
+assertLimit(RECORDS_PER_REQUEST_MAX * RECORD_BYTES_MAX <= RECORDS_REPLY_BYTES_MAX, 'a records reply fits its limit')
