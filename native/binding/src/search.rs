@@ -1,0 +1,139 @@
+//! The search index.
+
+use crate::failure::{Coded, Failure};
+use crate::runtime::blocking;
+use napi::Env;
+use napi::bindgen_prelude::{Buffer, PromiseRaw, Result, Uint8Array};
+use napi_derive::napi;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What is known of one package.
+#[napi(object, object_to_js = false)]
+pub struct SearchDocument {
+    /// Unique, 1 to 1,024 bytes; a later document with the same key replaces this one.
+    pub key: String,
+    /// At most 64 bytes, returned with each hit as it is.
+    pub payload: Uint8Array,
+    /// Who may see it: `public` or `private`.
+    pub audience: String,
+    /// Package type, for example `npm`.
+    pub kind: String,
+    /// Full name, with its scope.
+    pub name: String,
+    /// Free text; only its first 1,024 terms count.
+    pub description: String,
+    /// Searched like the description.
+    pub keywords: Vec<String>,
+}
+
+impl From<SearchDocument> for catalog_search::Document {
+    /// Copies the payload, which belongs to JavaScript.
+    fn from(document: SearchDocument) -> Self {
+        let SearchDocument { key, payload, audience, kind, name, description, keywords } = document;
+        Self { key, payload: payload.to_vec(), audience, kind, name, description, keywords }
+    }
+}
+
+/// A full-text index in a directory of its own.
+#[napi]
+pub struct SearchIndex {
+    index: Arc<catalog_search::SearchIndex>,
+}
+
+#[napi]
+impl SearchIndex {
+    /// Opens the index in a directory, or creates it there.
+    ///
+    /// A directory that is damaged or was written by another version is emptied first; `committedSequence()`
+    /// is 0 then. Files that are not the index's stay. The directory is owned until `close()`.
+    ///
+    /// @param dir - a directory that holds nothing else; created when missing
+    /// @throws Error `SEARCH_LOCKED` when somebody else owns the directory, `SEARCH_INDEX` when it cannot be used
+    #[napi(catch_unwind, ts_args_type = "dir: string", ts_return_type = "Promise<SearchIndex>")]
+    pub fn open(env: &Env, dir: String) -> Result<PromiseRaw<'_, Coded<SearchIndex>>> {
+        blocking(env, move || {
+            let index = catalog_search::SearchIndex::open(&PathBuf::from(dir))?;
+            Ok(SearchIndex { index: Arc::new(index) })
+        })
+    }
+
+    /// Applies one batch as one commit; searches see it when the promise resolves.
+    ///
+    /// @param upserts - added after the deletes; the last document of a key stays
+    /// @param deletes - keys
+    /// @param sequence - kept with the commit; a safe integer ≥ 0
+    /// @throws Error `SEARCH_INDEX` when a document is malformed, the disk fails or the index is closed
+    #[napi(
+        catch_unwind,
+        ts_args_type = "upserts: Array<SearchDocument>, deletes: Array<string>, sequence: number",
+        ts_return_type = "Promise<void>"
+    )]
+    pub fn apply<'env>(
+        &self,
+        env: &'env Env,
+        upserts: Vec<SearchDocument>,
+        deletes: Vec<String>,
+        sequence: f64,
+    ) -> Result<PromiseRaw<'env, Coded<()>>> {
+        let index = self.index.clone();
+        let upserts: Vec<_> = upserts.into_iter().map(catalog_search::Document::from).collect();
+        blocking(env, move || Ok(index.apply(&upserts, &deletes, checked_sequence(sequence)?)?))
+    }
+
+    /// The best documents for a query.
+    ///
+    /// @param query - at most 8 words of 64 characters, 256 characters in all
+    /// @param audience - only documents with this audience; undefined for all
+    /// @param limit - most hits, 1…100
+    /// @returns u32le count, then for each hit, best first: u8 payload length ‖ payload ‖ f32le score
+    /// @throws Error `SEARCH_QUERY` beyond these limits, `SEARCH_INDEX` when reading fails
+    #[napi(
+        catch_unwind,
+        ts_args_type = "query: string, audience: string | undefined, limit: number",
+        ts_return_type = "Promise<Buffer>"
+    )]
+    pub fn search<'env>(
+        &self,
+        env: &'env Env,
+        query: String,
+        audience: Option<String>,
+        limit: u32,
+    ) -> Result<PromiseRaw<'env, Coded<Buffer>>> {
+        let index = self.index.clone();
+        blocking(env, move || Ok(index.search(&query, audience.as_deref(), limit as usize)?.into()))
+    }
+
+    /// How many documents a search can find.
+    #[napi(catch_unwind)]
+    pub fn count(&self) -> f64 {
+        self.index.count() as f64
+    }
+
+    /// The sequence of the last commit; 0 when there is none.
+    #[napi(catch_unwind)]
+    pub fn committed_sequence(&self) -> f64 {
+        self.index.committed_sequence() as f64
+    }
+
+    /// Waits for merges under way, then gives the directory free. Searches keep answering from the last
+    /// commit; changes are refused. Closing twice is allowed.
+    ///
+    /// @throws Error `SEARCH_INDEX` when a merge failed; the directory is free all the same
+    #[napi(catch_unwind, ts_args_type = "", ts_return_type = "Promise<void>")]
+    pub fn close<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Coded<()>>> {
+        let index = self.index.clone();
+        blocking(env, move || Ok(index.close()?))
+    }
+}
+
+/// The largest integer a JavaScript number holds exactly.
+const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+
+fn checked_sequence(sequence: f64) -> std::result::Result<u64, Failure> {
+    if (0.0..=MAX_SAFE_INTEGER).contains(&sequence) && sequence.fract() == 0.0 {
+        return Ok(sequence as u64);
+    }
+    let message = format!("the sequence is {sequence}, expected a safe integer of at least 0");
+    Err(Failure { code: "SEARCH_INDEX", message })
+}

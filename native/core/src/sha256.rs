@@ -1,0 +1,176 @@
+//! SHA-256 over many ranges of one buffer, with the fastest kernel the processor has.
+//!
+//! One stream leaves the SHA unit waiting on its own results; two interleaved streams fill the gaps
+//! (about 1.25 times the throughput of one). A whole-file hash is one stream and gains nothing here.
+
+mod message;
+#[cfg(target_arch = "x86_64")]
+mod pairs;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod sha_ni;
+
+use crate::CoreError;
+use std::sync::OnceLock;
+
+/// Length of a SHA-256 digest.
+pub const DIGEST_BYTES: usize = 32;
+
+/// Length of the block the compression function takes.
+const BLOCK_BYTES: usize = 64;
+
+type Block = [u8; BLOCK_BYTES];
+type Digest = [u8; DIGEST_BYTES];
+/// The eight chaining words a…h of FIPS 180-4.
+type State = [u32; 8];
+
+/// FIPS 180-4 §5.3.3: the first 32 bits of the fractional parts of the square roots of 2…19.
+const INITIAL_STATE: State =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+
+/// FIPS 180-4 §4.2.2: the same of the cube roots of the first 64 primes.
+#[rustfmt::skip]
+const ROUND_CONSTANTS: [u32; 64] = [
+    0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5, 0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5,
+    0xd807_aa98, 0x1283_5b01, 0x2431_85be, 0x550c_7dc3, 0x72be_5d74, 0x80de_b1fe, 0x9bdc_06a7, 0xc19b_f174,
+    0xe49b_69c1, 0xefbe_4786, 0x0fc1_9dc6, 0x240c_a1cc, 0x2de9_2c6f, 0x4a74_84aa, 0x5cb0_a9dc, 0x76f9_88da,
+    0x983e_5152, 0xa831_c66d, 0xb003_27c8, 0xbf59_7fc7, 0xc6e0_0bf3, 0xd5a7_9147, 0x06ca_6351, 0x1429_2967,
+    0x27b7_0a85, 0x2e1b_2138, 0x4d2c_6dfc, 0x5338_0d13, 0x650a_7354, 0x766a_0abb, 0x81c2_c92e, 0x9272_2c85,
+    0xa2bf_e8a1, 0xa81a_664b, 0xc24b_8b70, 0xc76c_51a3, 0xd192_e819, 0xd699_0624, 0xf40e_3585, 0x106a_a070,
+    0x19a4_c116, 0x1e37_6c08, 0x2748_774c, 0x34b0_bcb5, 0x391c_0cb3, 0x4ed8_aa4a, 0x5b9c_ca4f, 0x682e_6ff3,
+    0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2,
+];
+
+/// The compression function over whole blocks, for `N` independent streams at once.
+trait Kernel: Copy {
+    /// Absorbs `blocks[i]` into `states[i]`; all `N` block slices have the same length.
+    fn compress<const N: usize>(self, states: &mut [State; N], blocks: [&[Block]; N]);
+}
+
+/// A way to compute SHA-256. All give the same digests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// Plain integer arithmetic, on every architecture.
+    Portable,
+    /// The x86 SHA extension, one stream.
+    ShaNi,
+    /// The x86 SHA extension, two interleaved streams.
+    ShaNiPair,
+}
+
+impl Variant {
+    /// Every variant there is, slowest first, whether or not this processor has it.
+    pub const ALL: [Self; 3] = [Self::Portable, Self::ShaNi, Self::ShaNiPair];
+}
+
+/// SHA-256 with a variant this processor is known to have.
+#[derive(Clone, Copy)]
+pub struct Sha256(Backend);
+
+#[derive(Clone, Copy)]
+enum Backend {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    ShaNi(sha_ni::ShaNi),
+    #[cfg(target_arch = "x86_64")]
+    ShaNiPair(sha_ni::ShaNi),
+}
+
+impl Sha256 {
+    /// The fastest variant of this processor; detected once per process.
+    pub fn best() -> Self {
+        static BEST: OnceLock<Sha256> = OnceLock::new();
+        *BEST.get_or_init(|| Self::with(Variant::ShaNiPair).unwrap_or(Self(Backend::Portable)))
+    }
+
+    /// The given variant, or `None` when this processor lacks it. For tests and measurements.
+    pub fn with(variant: Variant) -> Option<Self> {
+        match variant {
+            Variant::Portable => Some(Self(Backend::Portable)),
+            #[cfg(target_arch = "x86_64")]
+            Variant::ShaNi => sha_ni::ShaNi::detect().map(|kernel| Self(Backend::ShaNi(kernel))),
+            #[cfg(target_arch = "x86_64")]
+            Variant::ShaNiPair => sha_ni::ShaNi::detect().map(|kernel| Self(Backend::ShaNiPair(kernel))),
+            #[cfg(not(target_arch = "x86_64"))]
+            Variant::ShaNi | Variant::ShaNiPair => None,
+        }
+    }
+
+    /// Which variant this is.
+    pub fn variant(self) -> Variant {
+        match self.0 {
+            Backend::Portable => Variant::Portable,
+            #[cfg(target_arch = "x86_64")]
+            Backend::ShaNi(_) => Variant::ShaNi,
+            #[cfg(target_arch = "x86_64")]
+            Backend::ShaNiPair(_) => Variant::ShaNiPair,
+        }
+    }
+
+    /// The digest of one message.
+    pub fn digest(self, message: &[u8]) -> [u8; DIGEST_BYTES] {
+        match self.0 {
+            Backend::Portable => message::digest(portable::Portable, message),
+            #[cfg(target_arch = "x86_64")]
+            Backend::ShaNi(kernel) | Backend::ShaNiPair(kernel) => message::digest(kernel, message),
+        }
+    }
+
+    /// [`sha256_many`] with this variant.
+    ///
+    /// # Errors
+    /// As [`sha256_many`].
+    pub fn many(self, buf: &[u8], ranges: &[u32], out: &mut [u8]) -> Result<usize, CoreError> {
+        let (pairs, digests) = checked(buf, ranges, out)?;
+        let messages = pairs.iter().map(|&[offset, length]| {
+            let start = offset as usize;
+            &buf[start..start + length as usize]
+        });
+        let jobs = messages.zip(digests.iter_mut());
+        match self.0 {
+            Backend::Portable => message::digest_each(portable::Portable, jobs),
+            #[cfg(target_arch = "x86_64")]
+            Backend::ShaNi(kernel) => message::digest_each(kernel, jobs),
+            #[cfg(target_arch = "x86_64")]
+            Backend::ShaNiPair(kernel) => pairs::digest_each(kernel, jobs),
+        }
+        Ok(pairs.len())
+    }
+}
+
+/// SHA-256 of each of n ranges of `buf`.
+///
+/// `ranges` is 2n numbers, offset and length in bytes alternating; ranges may overlap, repeat and be
+/// empty. `out` is n × 32 bytes and receives the digests in the order of the ranges. Returns n.
+///
+/// # Errors
+/// `CORE_LENGTH` when `ranges` is odd or `out` does not fit it, `CORE_RANGE` when a range leaves `buf`.
+/// Nothing is written then.
+///
+/// See FIPS 180-4 §6.2.
+pub fn sha256_many(buf: &[u8], ranges: &[u32], out: &mut [u8]) -> Result<usize, CoreError> {
+    Sha256::best().many(buf, ranges, out)
+}
+
+type Checked<'a> = (&'a [[u32; 2]], &'a mut [Digest]);
+
+/// Refuses wrong shapes before any hashing, so that a failed call leaves `out` as it was.
+fn checked<'a>(buf: &[u8], ranges: &'a [u32], out: &'a mut [u8]) -> Result<Checked<'a>, CoreError> {
+    let (pairs, odd) = ranges.as_chunks::<2>();
+    if !odd.is_empty() {
+        let actual = ranges.len() as u64;
+        return Err(CoreError::Length { what: "ranges", actual, expected: actual + 1 });
+    }
+    let (actual, expected) = (out.len() as u64, (pairs.len() * DIGEST_BYTES) as u64);
+    if actual != expected {
+        return Err(CoreError::Length { what: "out", actual, expected });
+    }
+    let buffer_bytes = buf.len() as u64;
+    for (index, &[offset, length]) in pairs.iter().enumerate() {
+        let (offset, end) = (u64::from(offset), u64::from(offset) + u64::from(length));
+        if end > buffer_bytes {
+            return Err(CoreError::Range { index, offset, end, buffer_bytes });
+        }
+    }
+    Ok((pairs, out.as_chunks_mut::<DIGEST_BYTES>().0))
+}

@@ -1,0 +1,19 @@
+//! Full-text search over package records, on Tantivy.
+//!
+//! The index is a cache: everything in it can be replayed from the records. So a directory that is
+//! damaged, or was written by another version of this crate, is emptied rather than repaired, and
+//! [`SearchIndex::committed_sequence`] tells the caller from where to replay.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod index;
+mod plan;
+mod rank;
+mod schema;
+mod text;
+
+pub use error::SearchError;
+pub use index::SearchIndex;
+pub use plan::{MAX_LIMIT, MAX_QUERY_CHARS, MAX_QUERY_WORDS, MAX_WORD_CHARS};
+pub use schema::{Document, MAX_KEY_BYTES, MAX_PAYLOAD_BYTES};

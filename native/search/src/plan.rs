@@ -1,0 +1,256 @@
+//! From a line of text to the clauses Tantivy runs, and the scores that rank them.
+//!
+//! The index is asked in stages, the cheap ones first; most queries end after the first. Tantivy gives
+//! prefix and fuzzy matches the score 1.0 whatever they match, so each kind of match has a constant
+//! score of its own, and only words are ranked by how rare they are (BM25).
+
+use crate::SearchError;
+use crate::schema::{Fields, MAX_EDGE_CHARS};
+use crate::text::{self, MAX_TERM_CHARS, Word};
+use tantivy::Term;
+use tantivy::query::{
+    BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, FuzzyTermQuery, Occur, Query, TermQuery,
+};
+use tantivy::schema::{Field, IndexRecordOption};
+
+/// Most words in a query, parted by white space.
+pub const MAX_QUERY_WORDS: usize = 8;
+/// Longest word in a query, in characters.
+pub const MAX_WORD_CHARS: usize = MAX_TERM_CHARS;
+/// Longest query, in characters.
+pub const MAX_QUERY_CHARS: usize = 256;
+/// Most hits one search returns.
+pub const MAX_LIMIT: usize = 100;
+
+/// Words that are looked for: eight typed ones can still be cut into many more (`a.b.c…`), each a look-up.
+const MAX_PLAN_WORDS: usize = 16;
+
+// Weights, tuned on known-item queries over some 227,000 npm packages.
+const EXACT_SCORE: f32 = 60.0;
+const PREFIX_SCORE: f32 = 10.0;
+const FUZZY_1_SCORE: f32 = 14.0;
+const FUZZY_2_SCORE: f32 = 8.0;
+const TOK_BOOST: f32 = 1.5;
+const DESC_BOOST: f32 = 1.0;
+const TOK_PREFIX_SCORE: f32 = 2.0;
+const TOK_FUZZY_SCORE: f32 = 1.5;
+const DESC_FUZZY_SCORE: f32 = 0.8;
+/// What a second matching field adds. It also puts a package whose full name was typed before one
+/// that has the same name within a scope.
+const TIE_BREAKER: f32 = 0.1;
+
+/// Added to what the stages find: names and all words first, any word last.
+pub(crate) const FIRST_STAGE_BONUS: f32 = 8.0;
+pub(crate) const ANY_WORD_BONUS: f32 = -40.0;
+
+/// Below these lengths nearly every name is one typing error away from some other.
+const MIN_FUZZY_1_CHARS: usize = 4;
+const MIN_FUZZY_2_CHARS: usize = 8;
+const MIN_FUZZY_WORD_CHARS: usize = 5;
+
+/// English words too common to require; kept when the query has no others.
+const STOP_WORDS: &[&str] = &[
+    "a", "an", "and", "are", "as", "at", "be", "by", "can", "for", "from", "has", "in", "is", "it", "its",
+    "not", "of", "on", "or", "that", "the", "this", "to", "use", "used", "using", "was", "with", "you",
+    "your",
+];
+
+/// A query within the limits, taken apart.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    fields: Fields,
+    audience: Option<String>,
+    /// The whole query run together, as names are.
+    whole: String,
+    words: Vec<Word>,
+    /// Whether more than one word was typed.
+    pub is_phrase: bool,
+}
+
+impl Plan {
+    /// # Errors
+    /// `SEARCH_QUERY` when a limit is broken.
+    pub fn new(fields: Fields, query: &str, audience: Option<&str>) -> Result<Self, SearchError> {
+        let typed: Vec<&str> = query.split_whitespace().collect();
+        refuse_beyond("the query", query.chars().count(), MAX_QUERY_CHARS, "characters")?;
+        refuse_beyond("the query", typed.len(), MAX_QUERY_WORDS, "words")?;
+        for word in &typed {
+            refuse_beyond("a word of the query", word.chars().count(), MAX_WORD_CHARS, "characters")?;
+        }
+        let mut words = text::words(query);
+        if words.iter().any(|word| !is_stop_word(word)) {
+            words.retain(|word| !is_stop_word(word));
+        }
+        words.truncate(MAX_PLAN_WORDS);
+        let audience = audience.map(str::to_owned);
+        Ok(Self { fields, audience, whole: text::joined(query), words, is_phrase: typed.len() > 1 })
+    }
+
+    /// Whether nothing in the query can match anything.
+    pub fn is_empty(&self) -> bool {
+        self.whole.is_empty() || self.words.is_empty()
+    }
+
+    pub fn has_several_words(&self) -> bool {
+        self.words.len() > 1
+    }
+
+    /// Packages whose name is the query, with or without its scope.
+    pub fn exact(&self) -> Box<dyn Query> {
+        self.visible(any_of(self.on_names(|field| term(field, &self.whole))))
+    }
+
+    /// Names that are or start with the query, and documents that have all its words.
+    pub fn names_and_all_words(&self) -> Box<dyn Query> {
+        let mut names = self.on_names(|field| constant(term(field, &self.whole), EXACT_SCORE));
+        if self.whole.chars().count() <= MAX_EDGE_CHARS {
+            names.push(constant(term(self.fields.edge, &self.whole), PREFIX_SCORE));
+        } else {
+            names.extend(self.on_names(|field| constant(prefix(field, &self.whole), PREFIX_SCORE)));
+        }
+        let last = self.words.len() - 1;
+        let all = self.words.iter().enumerate().map(|(i, word)| self.word(word, i == last));
+        self.visible(any_of(vec![best_of(names), all_of(all.collect())]))
+    }
+
+    /// Names one typing error away, or `None` when the query is too short or long to tell.
+    pub fn one_error_in_name(&self) -> Option<Box<dyn Query>> {
+        self.fuzzy_names(1, MIN_FUZZY_1_CHARS, FUZZY_1_SCORE)
+    }
+
+    /// Names two typing errors away, for one long word.
+    pub fn two_errors_in_name(&self) -> Option<Box<dyn Query>> {
+        let one_word = !self.is_phrase;
+        one_word.then(|| self.fuzzy_names(2, MIN_FUZZY_2_CHARS, FUZZY_2_SCORE)).flatten()
+    }
+
+    /// Documents that have all words, each with at most one typing error.
+    pub fn all_words_with_errors(&self) -> Box<dyn Query> {
+        self.visible(all_of(self.words.iter().map(|word| self.word_with_errors(word)).collect()))
+    }
+
+    /// Documents that have any of the words.
+    pub fn any_word(&self) -> Box<dyn Query> {
+        self.visible(any_of(self.words.iter().map(|word| self.word(word, false)).collect()))
+    }
+
+    /// Restricts a query to the audience without touching its scores.
+    fn visible(&self, query: Box<dyn Query>) -> Box<dyn Query> {
+        match &self.audience {
+            None => query,
+            Some(audience) => {
+                let filter = constant(term(self.fields.audience, audience), 0.0);
+                all_of(vec![query, filter])
+            }
+        }
+    }
+
+    /// The same clause on both forms of the name.
+    fn on_names(&self, clause: impl Fn(Field) -> Box<dyn Query>) -> Vec<Box<dyn Query>> {
+        vec![clause(self.fields.base), clause(self.fields.full)]
+    }
+
+    fn fuzzy_names(&self, distance: u8, min_chars: usize, score: f32) -> Option<Box<dyn Query>> {
+        // The automaton grows with the length, and nobody mistypes a name of more than one word's limit.
+        let fits = (min_chars..=MAX_WORD_CHARS).contains(&self.whole.chars().count());
+        let clause = |field| constant(fuzzy(field, &self.whole, distance), score);
+        fits.then(|| self.visible(best_of(self.on_names(clause))))
+    }
+
+    /// A document has a word when its name or its description has all terms of one form.
+    fn word(&self, word: &Word, is_last: bool) -> Box<dyn Query> {
+        let forms = word.forms.iter().map(|form| {
+            let last = form.len() - 1;
+            all_of(form.iter().enumerate().map(|(i, t)| self.term(t, is_last && i == last)).collect())
+        });
+        best_of(forms.collect())
+    }
+
+    /// The last term of the last word may still be being typed. Short ones would match half the index
+    /// unless other words narrow it.
+    fn term(&self, text: &str, may_continue: bool) -> Box<dyn Query> {
+        let mut clauses = self.in_words(text);
+        if may_continue && (self.has_several_words() || text.chars().count() > 2) {
+            clauses.push(constant(prefix(self.fields.tok, text), TOK_PREFIX_SCORE));
+        }
+        best_of(clauses)
+    }
+
+    fn word_with_errors(&self, word: &Word) -> Box<dyn Query> {
+        let forms = word
+            .forms
+            .iter()
+            .map(|form| all_of(form.iter().map(|term| best_of(self.term_with_errors(term))).collect()));
+        best_of(forms.collect())
+    }
+
+    fn term_with_errors(&self, text: &str) -> Vec<Box<dyn Query>> {
+        let mut clauses = self.in_words(text);
+        if text.chars().count() >= MIN_FUZZY_WORD_CHARS {
+            clauses.push(constant(fuzzy(self.fields.tok, text, 1), TOK_FUZZY_SCORE));
+            clauses.push(constant(fuzzy(self.fields.desc, text, 1), DESC_FUZZY_SCORE));
+        }
+        clauses
+    }
+
+    fn in_words(&self, text: &str) -> Vec<Box<dyn Query>> {
+        vec![
+            Box::new(BoostQuery::new(term(self.fields.tok, text), TOK_BOOST)),
+            Box::new(BoostQuery::new(term(self.fields.desc, text), DESC_BOOST)),
+        ]
+    }
+}
+
+/// # Errors
+/// `SEARCH_QUERY` when `limit` is not 1 to [`MAX_LIMIT`].
+pub(crate) fn check_limit(limit: usize) -> Result<(), SearchError> {
+    if (1..=MAX_LIMIT).contains(&limit) {
+        return Ok(());
+    }
+    Err(SearchError::Query(format!("the limit is {limit}, allowed are 1 to {MAX_LIMIT}")))
+}
+
+fn refuse_beyond(what: &str, actual: usize, max: usize, unit: &str) -> Result<(), SearchError> {
+    if actual <= max {
+        return Ok(());
+    }
+    Err(SearchError::Query(format!("{what} has {actual} {unit}, allowed are {max}")))
+}
+
+fn is_stop_word(word: &Word) -> bool {
+    matches!(word.forms.as_slice(), [form] if form.iter().all(|term| STOP_WORDS.contains(&term.as_str())))
+}
+
+fn term(field: Field, text: &str) -> Box<dyn Query> {
+    Box::new(TermQuery::new(Term::from_field_text(field, text), IndexRecordOption::WithFreqs))
+}
+
+fn prefix(field: Field, text: &str) -> Box<dyn Query> {
+    Box::new(FuzzyTermQuery::new_prefix(Term::from_field_text(field, text), 0, true))
+}
+
+fn fuzzy(field: Field, text: &str, distance: u8) -> Box<dyn Query> {
+    Box::new(FuzzyTermQuery::new(Term::from_field_text(field, text), distance, true))
+}
+
+fn constant(query: Box<dyn Query>, score: f32) -> Box<dyn Query> {
+    Box::new(ConstScoreQuery::new(query, score))
+}
+
+fn best_of(mut queries: Vec<Box<dyn Query>>) -> Box<dyn Query> {
+    match queries.len() {
+        1 => queries.remove(0),
+        _ => Box::new(DisjunctionMaxQuery::with_tie_breaker(queries, TIE_BREAKER)),
+    }
+}
+
+fn all_of(mut queries: Vec<Box<dyn Query>>) -> Box<dyn Query> {
+    match queries.len() {
+        1 => queries.remove(0),
+        _ => Box::new(BooleanQuery::new(queries.into_iter().map(|query| (Occur::Must, query)).collect())),
+    }
+}
+
+fn any_of(queries: Vec<Box<dyn Query>>) -> Box<dyn Query> {
+    Box::new(BooleanQuery::new(queries.into_iter().map(|query| (Occur::Should, query)).collect()))
+}
