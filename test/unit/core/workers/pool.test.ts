@@ -1,0 +1,163 @@
+import { createHash, hash } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync, statSync, truncateSync, watch, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { directEffects } from '../../../../src/base/effects.ts'
+import { GiB, KiB, MiB } from '../../../../src/base/units.ts'
+import { rootOf } from '../../../../src/core/digest-tree.ts'
+import { loadCore } from '../../../../src/core/load.ts'
+import type { Backend } from '../../../../src/core/surface.ts'
+import { WorkerPool } from '../../../../src/core/workers/pool.ts'
+
+const forced = process.env['CATALOG_CORE']
+const backends: Backend[] = forced === 'native' || forced === 'wasm' ? [forced] : ['native', 'wasm']
+
+function poolOf(core: Backend, threads = 2): WorkerPool {
+  return new WorkerPool({ effects: directEffects }, { threads, core })
+}
+
+function content(bytes: number): Buffer {
+  const buffer = Buffer.alloc(bytes)
+  for (let i = 0; i < bytes; i++) buffer[i] = Math.imul(i + 1, 2654435761) >>> 24
+  return buffer
+}
+
+/** The same by node:crypto, chunk by chunk. */
+async function expected(bytes: Buffer) {
+  const ids: Buffer[] = []
+  for (let at = 0; at < bytes.length; at += 64 * KiB)
+    ids.push(hash('sha256', bytes.subarray(at, at + 64 * KiB), 'buffer'))
+  const outline = new Uint8Array(Buffer.concat(ids))
+  return {
+    size: bytes.length,
+    root: rootOf(await loadCore('wasm'), outline, bytes.length),
+    outline,
+    sha256: new Uint8Array(createHash('sha256').update(bytes).digest()),
+  }
+}
+
+/** A file of zeros that takes many seconds to hash and no disk. */
+function endless(dir: string): string {
+  const path = join(dir, 'endless')
+  writeFileSync(path, '')
+  truncateSync(path, 32 * GiB)
+  return path
+}
+
+for (const backend of backends) {
+  test(`${backend}: digests are those of node:crypto`, async (t) => {
+    await using pool = poolOf(backend)
+    const dir = t.testdir({})
+    for (const size of [0, 1, 64 * KiB, 200 * KiB + 1, MiB, 3 * MiB + 17]) {
+      const path = join(dir, String(size))
+      const bytes = content(size)
+      writeFileSync(path, bytes)
+      t.strictSame(await pool.digest({ path }), await expected(bytes), `${size} bytes`)
+    }
+    const part = await pool.digest({ path: join(dir, String(MiB)), offset: 10, length: 70_000, sha512: true })
+    const bytes = content(MiB).subarray(10, 70_010)
+    t.strictSame(part, { ...(await expected(bytes)), sha512: new Uint8Array(hash('sha512', bytes, 'buffer')) })
+  })
+
+  test(`${backend}: ingest writes the very bytes it names`, async (t) => {
+    await using pool = poolOf(backend)
+    const dir = t.testdir({})
+    for (const size of [0, 200 * KiB + 1, 2 * MiB + 5]) {
+      const path = join(dir, `from-${size}`)
+      const target = join(dir, `to-${size}`)
+      writeFileSync(path, content(size))
+      t.strictSame(await pool.ingest({ path, target }), await expected(content(size)))
+      t.ok(readFileSync(target).equals(content(size)), `${size} bytes`)
+    }
+  })
+
+  test(`${backend}: errors keep their code and leave no target behind`, async (t) => {
+    await using pool = poolOf(backend)
+    const dir = t.testdir({ taken: 'mine', file: 'abc', folder: {} })
+    const at = (name: string) => join(dir, name)
+    const target = at('target')
+    const unreadable = { name: 'CatalogError', code: 'FILE_UNREADABLE' }
+    await t.rejects(pool.digest({ path: at('missing') }), { ...unreadable, message: /ENOENT/ })
+    await t.rejects(pool.digest({ path: at('folder') }), unreadable)
+    await t.rejects(pool.ingest({ path: at('missing'), target }), unreadable)
+    await t.rejects(pool.ingest({ path: at('file'), length: 4, target }), unreadable)
+    await t.rejects(pool.ingest({ path: at('file'), target: at('taken') }), { code: 'TARGET_EXISTS' })
+    await t.rejects(pool.ingest({ path: at('file'), target: at('nowhere/target') }), { code: 'STORE_FAILED' })
+    t.equal(readFileSync(at('taken'), 'utf8'), 'mine', "somebody else's file is not touched")
+    t.same(readdirSync(dir).sort(), ['file', 'folder', 'taken'])
+  })
+
+  test(`${backend}: an abort in the middle removes the partial target and the pool goes on`, async (t) => {
+    await using pool = poolOf(backend, 1)
+    const dir = t.testdir({ small: 'abc' })
+    const target = join(dir, 'target')
+    const controller = new AbortController()
+    using watcher = disposable(watch(dir))
+    const ingest = pool.ingest({ path: endless(dir), target }, controller.signal)
+    const queued = pool.digest({ path: join(dir, 'small') })
+    while (!existsSync(target) || statSync(target).size === 0) await once(watcher.watcher, 'change')
+    controller.abort()
+    await t.rejects(ingest, { name: 'CatalogError', code: 'ABORTED' })
+    t.notOk(existsSync(target))
+    t.equal((await queued).size, 3, 'the next in the queue gets a new thread')
+  })
+}
+
+test('a signal that has fired already, and a task still in the queue', async (t) => {
+  await using pool = poolOf(backends[0] ?? 'wasm', 1)
+  const dir = t.testdir({ small: 'abc' })
+  const small = join(dir, 'small')
+  const target = join(dir, 'target')
+  const fired = AbortSignal.abort()
+  await t.rejects(pool.ingest({ path: small, target }, fired), { code: 'ABORTED' })
+  await t.rejects(pool.digest({ path: small }, fired), { code: 'ABORTED' })
+  const [running, waiting] = [new AbortController(), new AbortController()]
+  const busy = pool.digest({ path: endless(dir) }, running.signal)
+  const queued = pool.ingest({ path: small, target }, waiting.signal)
+  waiting.abort()
+  await t.rejects(queued, { code: 'ABORTED' })
+  running.abort()
+  await t.rejects(busy, { code: 'ABORTED' })
+  t.equal((await pool.digest({ path: small })).size, 3, 'a thread ended while it was starting is replaced')
+  t.same(readdirSync(dir).sort(), ['endless', 'small'])
+})
+
+test('more than a blob may have is refused before it is read', async (t) => {
+  await using pool = poolOf(backends[0] ?? 'wasm', 1)
+  const path = endless(t.testdir({}))
+  truncateSync(path, 64 * GiB + 1)
+  await t.rejects(pool.digest({ path }), { code: 'LIMIT_EXCEEDED' })
+})
+
+test('a closed pool refuses', async (t) => {
+  const pool = poolOf(backends[0] ?? 'wasm', 1)
+  const dir = t.testdir({ small: 'abc' })
+  const underWay = pool.digest({ path: join(dir, 'small') })
+  await Promise.all([pool.close(), pool.close()])
+  t.equal((await underWay).size, 3, 'what was under way is finished')
+  await t.rejects(pool.digest({ path: join(dir, 'small') }), { code: 'CLOSED' })
+  await t.rejects(pool.ingest({ path: join(dir, 'small'), target: join(dir, 'target') }), { code: 'CLOSED' })
+  t.same(readdirSync(dir), ['small'])
+})
+
+test('every call goes through the effects it was given', async (t) => {
+  const order: string[] = []
+  const effects: typeof directEffects = {
+    async run(work) {
+      order.push('start')
+      const result = await work()
+      order.push('end')
+      return result
+    },
+  }
+  await using pool = new WorkerPool({ effects }, { threads: 1, core: backends[0] ?? 'wasm' })
+  const dir = t.testdir({ small: 'abc' })
+  await pool.digest({ path: join(dir, 'small') })
+  await pool.ingest({ path: join(dir, 'small'), target: join(dir, 'target') })
+  t.same(order, ['start', 'end', 'start', 'end'])
+})
+
+function disposable(watcher: ReturnType<typeof watch>) {
+  return { watcher, [Symbol.dispose]: () => watcher.close() }
+}
