@@ -1,0 +1,72 @@
+// Ed25519 by one strict rule, so that no two nodes disagree on a signature: single, cofactorless; encodings of A
+// and R must be canonical and of large order, and S < L, before the library sees them.
+// Source: RFC 8032 §5.1.7; "Taming the many EdDSAs" (Chalkias et al., 2020) for the edge cases.
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { compareBytes, concatBytes, fromHex, toHex } from '../base/bytes.ts'
+
+export const PUBLIC_KEY_BYTES = 32
+export const SIGNATURE_BYTES = 64
+export const SEED_BYTES = 32
+
+/** DER around the raw key: SubjectPublicKeyInfo and PKCS #8 of RFC 8410. */
+const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
+const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')
+
+/** Group order L and field prime p, big-endian, for comparing. */
+const ORDER = fromHex('1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed') as Uint8Array
+const PRIME = fromHex('7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed') as Uint8Array
+
+/** y coordinates, big-endian, of the eight points whose order divides 8; each stands for both signs of x. */
+const SMALL_ORDER_Y = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0000000000000000000000000000000000000000000000000000000000000001',
+  '05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826',
+  '7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7',
+  '7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffec',
+])
+
+export interface SigningKey {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array
+  sign(message: Uint8Array): Uint8Array
+}
+
+/** @param seed - 32 bytes, the private key of RFC 8032 */
+export function signingKey(seed: Uint8Array): SigningKey {
+  const key = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: 'der', type: 'pkcs8' })
+  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' })
+  return {
+    publicKey: new Uint8Array(spki.subarray(SPKI_PREFIX.length)),
+    sign: (message) => new Uint8Array(sign(null, message, key)),
+  }
+}
+
+/** @returns whether `signature` (64 bytes) is `publicKey`'s (32 bytes) over `message`, by the strict rule above */
+export function verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  if (publicKey.length !== PUBLIC_KEY_BYTES || signature.length !== SIGNATURE_BYTES) return false
+  if (!isStrictPoint(publicKey) || !isStrictPoint(signature.subarray(0, 32))) return false
+  const scalar = signature.slice(32).reverse()
+  if (compareBytes(scalar, ORDER) >= 0) return false
+  return verify(null, message, keyObject(publicKey), signature)
+}
+
+/** Canonical encoding (y < p) of a point whose order does not divide 8. Points off the curve fail in `verify`. */
+function isStrictPoint(encoded: Uint8Array): boolean {
+  const y = encoded.slice().reverse()
+  y[0] = (y[0] as number) & 0x7f
+  return compareBytes(y, PRIME) < 0 && !SMALL_ORDER_Y.has(toHex(y))
+}
+
+/** Making a KeyObject costs as much as half a verification; publishers recur. */
+const keyObjects = new LRUCache<string, KeyObject>({ max: 1_000 })
+
+function keyObject(publicKey: Uint8Array): KeyObject {
+  const name = toHex(publicKey)
+  let key = keyObjects.get(name)
+  if (!key) {
+    key = createPublicKey({ key: Buffer.from(concatBytes(SPKI_PREFIX, publicKey)), format: 'der', type: 'spki' })
+    keyObjects.set(name, key)
+  }
+  return key
+}

@@ -1,0 +1,134 @@
+// A record: a signed statement in canonical CBOR. Its id is the SHA-256 of the statement alone, so that it does not
+// depend on who signed or in which order. Records are stored and forwarded as the bytes received.
+//
+//   statement = {v, kind, subject, signer, signerVersion, seq?, at, body}
+//   envelope  = [statement bytes, [[algorithm, public key, signature], …]]
+//   signed    = "catalog/<kind>/v1\n" ‖ statement bytes
+import { z } from 'zod'
+import { concatBytes, sha256, toHex } from '../base/bytes.ts'
+import { CatalogError } from '../base/errors.ts'
+import { RECORD_BYTES_MAX, SIGNATURES_MAX, SIGNER_LENGTH_MAX, SUBJECT_LENGTH_MAX } from '../base/limits.ts'
+import { bytesOf, bytesUpTo, decodeCanonicalCbor, encodeCbor } from './cbor.ts'
+import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES, type SigningKey, verifyEd25519 } from './ed25519.ts'
+
+/** Bytes of a record id. */
+export const RECORD_ID_BYTES = 32
+/** The only signature algorithm so far; the byte leaves room for others. */
+export const ALGORITHM_ED25519 = 1
+
+const statementSchema = z.looseObject({
+  v: z.literal(1),
+  kind: z.string().regex(/^[a-z][a-z-]{0,31}$/),
+  subject: z.string().max(SUBJECT_LENGTH_MAX),
+  signer: z
+    .string()
+    .max(SIGNER_LENGTH_MAX)
+    .regex(/^[a-z]+:[\w:.-]*$/),
+  signerVersion: z.int().nonnegative(),
+  seq: z.int().nonnegative().optional(),
+  at: z.int().nonnegative(),
+  body: z.record(z.string(), z.unknown()),
+})
+
+const envelopeSchema = z.tuple([
+  bytesUpTo(RECORD_BYTES_MAX),
+  z
+    .array(z.tuple([z.literal(ALGORITHM_ED25519), bytesOf(PUBLIC_KEY_BYTES), bytesOf(SIGNATURE_BYTES)]))
+    .min(1)
+    .max(SIGNATURES_MAX),
+])
+
+/** What is signed. Unknown keys are kept. `at` is milliseconds since the epoch by the signer's own clock. */
+export interface Statement {
+  v: 1
+  kind: string
+  /** What it is about; a purl for releases and shares. Write-once per (signer, kind, subject) without `seq`. */
+  subject: string
+  /** `publisher:<id>`, `node:<peer id>` or `origin:<name>`; `publisher:` alone in a first publisher document. */
+  signer: string
+  /** Version of the signer's document whose keys signed. */
+  signerVersion: number
+  /** With it, the highest stays and replaces lower ones. */
+  seq?: number | undefined
+  at: number
+  body: Record<string, unknown>
+}
+
+export interface SignatureEntry {
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+}
+
+export interface CatalogRecord {
+  /** 32 bytes. */
+  readonly id: Uint8Array
+  readonly statement: Statement
+  /** `publisher:<id>` also for a first document, whose id is its own. */
+  readonly signer: string
+  readonly signatures: readonly SignatureEntry[]
+  /** Bytes as made or received: what is stored and sent. */
+  readonly envelope: Uint8Array
+  /** Bytes the signatures are over. */
+  readonly signed: Uint8Array
+}
+
+/** Make a record signed by each of `keys`. @throws CatalogError `LIMIT_EXCEEDED` when it is over 64 KiB */
+export function signRecord(statement: Statement, keys: readonly SigningKey[]): CatalogRecord {
+  const statementBytes = encodeCbor(statement)
+  const signed = signedBytes(statement.kind, statementBytes)
+  const signatures = keys.map((key) => ({ key: key.publicKey, value: key.sign(signed) }))
+  const envelope = encodeCbor([statementBytes, signatures.map(({ key, value }) => [ALGORITHM_ED25519, key, value])])
+  if (envelope.length > RECORD_BYTES_MAX) {
+    throw new CatalogError('LIMIT_EXCEEDED', `This ${statement.kind} record would be over ${RECORD_BYTES_MAX} bytes.`)
+  }
+  return assemble(statement, statementBytes, signatures, envelope)
+}
+
+/**
+ * Read a record's bytes: shape, size and canonical form, not its signatures.
+ *
+ * @param envelope - taken over; the caller does not change it afterwards
+ * @throws CatalogError `RECORD_INVALID`
+ */
+export function decodeRecord(envelope: Uint8Array): CatalogRecord {
+  if (envelope.length > RECORD_BYTES_MAX) {
+    throw new CatalogError('RECORD_INVALID', `A record of ${envelope.length} bytes is over ${RECORD_BYTES_MAX}.`)
+  }
+  const outer = envelopeSchema.safeParse(decodeCanonicalCbor(envelope))
+  if (!outer.success) throw new CatalogError('RECORD_INVALID', 'This is not a record envelope.', { cause: outer.error })
+  const [statementBytes, entries] = outer.data
+  const inner = statementSchema.safeParse(decodeCanonicalCbor(statementBytes))
+  if (!inner.success) throw new CatalogError('RECORD_INVALID', 'This is not a record.', { cause: inner.error })
+  const signatures = entries.map(([, key, value]) => ({ key, value }))
+  return assemble(inner.data, statementBytes, signatures, envelope)
+}
+
+/** Verified once per record object: admission looks first outside the write transaction, then again inside. */
+const verified = new WeakMap<CatalogRecord, ReadonlySet<string>>()
+
+/** The distinct keys, in hexadecimal, whose signature over this record is good. */
+export function signingKeys(record: CatalogRecord): ReadonlySet<string> {
+  const known = verified.get(record)
+  if (known) return known
+  const good = new Set<string>()
+  verified.set(record, good)
+  for (const { key, value } of record.signatures) {
+    if (!good.has(toHex(key)) && verifyEd25519(key, record.signed, value)) good.add(toHex(key))
+  }
+  return good
+}
+
+function assemble(
+  statement: Statement,
+  statementBytes: Uint8Array,
+  signatures: SignatureEntry[],
+  envelope: Uint8Array,
+): CatalogRecord {
+  const id = sha256(statementBytes)
+  const signer = statement.signer === 'publisher:' ? `publisher:${toHex(id)}` : statement.signer
+  return { id, statement, signer, signatures, envelope, signed: signedBytes(statement.kind, statementBytes) }
+}
+
+function signedBytes(kind: string, statementBytes: Uint8Array): Uint8Array {
+  return concatBytes(Buffer.from(`catalog/${kind}/v1\n`), statementBytes)
+}
