@@ -1,0 +1,239 @@
+// Records as they stand on shelves: admission, look-ups by id, slot and package, and the change feed. A record, its
+// shelf's trie and the feed change in one transaction.
+import { concatBytes, toHex } from '../base/bytes.ts'
+import { CatalogError } from '../base/errors.ts'
+import { emit } from '../base/events.ts'
+import { PEN_RECORDS_MAX, SHELF_RECORDS_MAX, UNPINNED_SHELVES_MAX, VERSIONS_MAX } from '../base/limits.ts'
+import { admit, type ShelfState } from '../model/admission.ts'
+import type { Audience } from '../model/permission.ts'
+import { type PublisherDocument, readPublisherDocument } from '../model/publisher.ts'
+import type { PackageName } from '../model/purl.ts'
+import { type CatalogRecord, decodeRecord } from '../model/record.ts'
+import { type Release, readRelease } from '../model/release.ts'
+import { type Environment, type FeedRow, LAST_PART } from './environment.ts'
+import { Shelves } from './shelves.ts'
+
+export interface Submission {
+  readonly record: CatalogRecord
+  readonly audience: Audience
+}
+
+export type Outcome = 'admitted' | 'known' | 'superseded' | 'waiting' | 'refused'
+
+export interface AdmissionReport {
+  readonly outcome: Outcome
+  /** Why, when refused. */
+  readonly error?: CatalogError
+}
+
+/** A feed entry with its sequence number. */
+export interface Change extends FeedRow {
+  readonly sequence: number
+}
+
+export class Records {
+  readonly #environment: Environment
+  readonly shelves: Shelves
+  /** Valid records ahead of their signer's documents, oldest first. Lost on restart: their sender has them. */
+  readonly #pen = new Map<string, Submission>()
+  readonly #listeners = new Set<(changes: readonly Change[]) => void>()
+
+  constructor({ environment }: { environment: Environment }) {
+    this.#environment = environment
+    this.shelves = new Shelves({ environment })
+  }
+
+  /**
+   * Admit records to shelves, each by the rule of `model/admission.ts`, documents first.
+   *
+   * @param beside - further writes of the same transaction, done when every record was admitted or known
+   * @returns a report for each, in the order given; one refused record does not stop the others
+   */
+  async admit(batch: readonly Submission[], beside?: () => void): Promise<AdmissionReport[]> {
+    const order = batch.map((submission, index) => ({ submission, index })).sort((a, b) => rank(a) - rank(b))
+    const reports: AdmissionReport[] = Array.from({ length: batch.length })
+    const changes: Change[] = []
+    await this.#environment.transaction(() => {
+      for (const { submission, index } of order) reports[index] = this.#admitOne(submission, changes)
+      if (batch.some(({ record }) => record.statement.kind === 'publisher')) this.#emptyPen(changes)
+      if (reports.every(({ outcome }) => outcome === 'admitted' || outcome === 'known')) beside?.()
+    })
+    if (changes.length > 0) for (const listener of this.#listeners) listener(changes)
+    return reports
+  }
+
+  /** Admit, and throw what was refused. For records this node made itself. */
+  async admitAll(batch: readonly Submission[], beside?: () => void): Promise<void> {
+    for (const { outcome, error } of await this.admit(batch, beside)) {
+      if (error) throw error
+      if (outcome !== 'admitted' && outcome !== 'known') {
+        throw new CatalogError('INTERNAL', `A record of this node's own was ${outcome}.`)
+      }
+    }
+  }
+
+  /** Called after each commit that changed a shelf. */
+  onChange(listener: (changes: readonly Change[]) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  get(id: Uint8Array): CatalogRecord | undefined {
+    const envelope = this.#environment.records.get(id)
+    return envelope ? decodeRecord(new Uint8Array(envelope)) : undefined
+  }
+
+  /** Whether a record stands on a shelf of this audience. */
+  isOn(audience: Audience, record: CatalogRecord): boolean {
+    return this.shelves.has(audience, record.signer, record.id)
+  }
+
+  /** All versions of a publisher's documents on a shelf, oldest first. */
+  documents(audience: Audience, signer: string): PublisherDocument[] {
+    const documents: PublisherDocument[] = []
+    const range = { start: [audience, signer, 'publisher'], end: [audience, signer, 'publisher', LAST_PART] }
+    for (const { value } of this.#environment.slots.getRange(range)) {
+      for (const { id } of value) {
+        const record = this.get(id)
+        if (record) documents.push(readPublisherDocument(record))
+      }
+    }
+    return documents.sort((a, b) => a.version - b.version)
+  }
+
+  /** Records in one slot, two when the signer contradicted itself. */
+  slot(audience: Audience, signer: string, kind: string, subject: string): CatalogRecord[] {
+    const entries = this.#environment.slots.get([audience, signer, kind, subject]) ?? []
+    return entries.flatMap(({ id }) => this.get(id) ?? [])
+  }
+
+  /** Releases of a package, or of one version of it, by any signer, each once. */
+  releases(name: PackageName, version?: string): Release[] {
+    const start = version === undefined ? [name.type, name.name] : [name.type, name.name, version]
+    const found = new Map<string, Release>()
+    for (const { value } of this.#environment.names.getRange({ start, end: [...start, LAST_PART] })) {
+      const record = this.get(new Uint8Array(value))
+      if (record) found.set(toHex(record.id), readRelease(record))
+      if (found.size >= VERSIONS_MAX) break
+    }
+    return [...found.values()]
+  }
+
+  /** Highest sequence number of the feed; 0 when nothing ever changed. */
+  lastSequence(): number {
+    for (const sequence of this.#environment.feed.getKeys({ reverse: true, limit: 1 })) return sequence
+    return 0
+  }
+
+  /** Changes after `sequence`, oldest first. */
+  changesAfter(sequence: number, limit: number): Change[] {
+    const changes: Change[] = []
+    for (const { key, value } of this.#environment.feed.getRange({ start: sequence + 1, limit })) {
+      changes.push({ sequence: key, ...value })
+    }
+    return changes
+  }
+
+  count(): number {
+    return this.#environment.records.getCount()
+  }
+
+  #admitOne(submission: Submission, changes: Change[]): AdmissionReport {
+    const { record, audience } = submission
+    try {
+      const decision = admit(record, this.#shelfState(audience))
+      if (decision.outcome === 'known' || decision.outcome === 'superseded') return decision
+      if (decision.outcome === 'unknown-signer') return this.#wait(submission)
+      this.#checkQuota(record, audience)
+      this.#write(submission, decision.removed, changes)
+      return { outcome: 'admitted' }
+    } catch (thrown) {
+      const error = CatalogError.from(thrown)
+      const { kind } = record.statement
+      emit('catalog:record', { signer: record.signer, kind, state: 'refused', reason: error.message })
+      return { outcome: 'refused', error }
+    }
+  }
+
+  #wait(submission: Submission): AdmissionReport {
+    this.#pen.set(`${submission.audience} ${toHex(submission.record.id)}`, submission)
+    const oldest = this.#pen.keys().next().value
+    if (this.#pen.size > PEN_RECORDS_MAX && oldest !== undefined) this.#pen.delete(oldest)
+    return { outcome: 'waiting' }
+  }
+
+  #emptyPen(changes: Change[]): void {
+    const waiting = [...this.#pen.values()]
+    this.#pen.clear()
+    for (const submission of waiting) this.#admitOne(submission, changes)
+  }
+
+  #shelfState(audience: Audience): ShelfState {
+    return {
+      documents: (signer) => this.documents(audience, signer),
+      slot: ({ signer, statement: { kind, subject } }) =>
+        (this.#environment.slots.get([audience, signer, kind, subject]) ?? []).map(({ id, seq }) => ({
+          id: new Uint8Array(id),
+          seq,
+        })),
+    }
+  }
+
+  #checkQuota(record: CatalogRecord, audience: Audience): void {
+    const { count } = this.shelves.get(audience, record.signer)
+    if (count >= SHELF_RECORDS_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'This shelf is full.')
+    if (count === 0 && this.shelves.count() >= UNPINNED_SHELVES_MAX) {
+      throw new CatalogError('LIMIT_EXCEEDED', 'There are as many shelves here as this node keeps.')
+    }
+  }
+
+  #write({ record, audience }: Submission, removed: readonly Uint8Array[], changes: Change[]): void {
+    const { slots, records } = this.#environment
+    const { kind, subject, seq } = record.statement
+    const key = [audience, record.signer, kind, subject]
+    const gone = new Set(removed.map(toHex))
+    const kept = (slots.get(key) ?? []).filter(({ id }) => !gone.has(toHex(id)))
+    for (const id of removed) this.#removeFrom(audience, id, changes)
+    slots.put(key, [...kept, seq === undefined ? { id: record.id } : { id: record.id, seq }])
+    records.put(record.id, record.envelope)
+    if (kind === 'release') this.#environment.names.put(this.#nameKey(record, audience), record.id)
+    this.shelves.change('add', audience, record.signer, record.id, record.envelope.length)
+    this.#note('add', audience, record, changes)
+  }
+
+  #removeFrom(audience: Audience, id: Uint8Array, changes: Change[]): void {
+    const record = this.get(id)
+    if (!record) return
+    this.shelves.change('remove', audience, record.signer, id, record.envelope.length)
+    if (record.statement.kind === 'release') this.#environment.names.remove(this.#nameKey(record, audience))
+    const elsewhere = audience === 'public' ? 'private' : 'public'
+    if (!this.isOn(elsewhere, record)) this.#environment.records.remove(id)
+    this.#note('remove', audience, record, changes)
+  }
+
+  #nameKey(record: CatalogRecord, audience: Audience): string[] {
+    const { type, name, version } = readRelease(record).body
+    return [type, name, version, audience, toHex(record.id)]
+  }
+
+  #note(op: 'add' | 'remove', audience: Audience, record: CatalogRecord, changes: Change[]): void {
+    const { kind, subject } = record.statement
+    const row: FeedRow = { op, id: record.id, audience, signer: record.signer, kind, subject }
+    const sequence = this.lastSequence() + 1
+    this.#environment.feed.put(sequence, row)
+    changes.push({ sequence, ...row })
+    if (op === 'add') emit('catalog:record', { purl: subject, signer: record.signer, kind, state: 'admitted' })
+  }
+}
+
+/** Publisher documents in version order come before everything they sign. */
+function rank({ submission }: { submission: Submission }): number {
+  const { kind, signerVersion, signer } = submission.record.statement
+  if (kind !== 'publisher') return Number.MAX_SAFE_INTEGER
+  return signer === 'publisher:' ? 0 : signerVersion
+}
+
+/** Key of a row about a blob under a release. */
+export function blobReleaseKey(root: Uint8Array, release: Uint8Array): Uint8Array {
+  return concatBytes(root, release)
+}
