@@ -8,7 +8,7 @@ export function toHex(bytes: Uint8Array): string {
 
 /** @returns the bytes, or undefined unless `text` is lower-case hexadecimal of `length` bytes */
 export function fromHex(text: string, length = text.length / 2): Uint8Array | undefined {
-  if (text.length !== length * 2 || !/^[0-9a-f]*$/.test(text)) return undefined
+  if (!Number.isInteger(length) || text.length !== length * 2 || !/^[0-9a-f]*$/.test(text)) return undefined
   return new Uint8Array(Buffer.from(text, 'hex'))
 }
 

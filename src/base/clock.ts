@@ -68,7 +68,10 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
 /** Settle with `work`, or reject with the signal's reason as soon as it aborts. */
 export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work
-  signal.throwIfAborted()
+  if (signal.aborted) {
+    work.catch(() => undefined) // nobody waits for it any more
+    throw signal.reason
+  }
   const { promise, reject } = Promise.withResolvers<never>()
   const abort = () => reject(signal.reason)
   signal.addEventListener('abort', abort, { once: true })

@@ -53,7 +53,8 @@ export const INSTALL_PACKAGES_MAX = 2_000
 export const FRAME_BYTES_MAX = MiB + 4 * KiB
 export const BLOB_FRAME_BYTES = 512 * KiB
 export const RECORDS_PER_REQUEST_MAX = 256
-export const RECORDS_REPLY_BYTES_MAX = 16 * MiB
+/** Each record, and the map it comes in. */
+export const RECORDS_REPLY_BYTES_MAX = RECORDS_PER_REQUEST_MAX * (RECORD_BYTES_MAX + 64)
 export const SEARCH_QUERY_LENGTH_MAX = 256
 export const SEARCH_RESULTS_MAX = 100
 export const SEARCH_PEER_RESULTS_MAX = 20
@@ -101,4 +102,3 @@ assertLimit(MANIFEST_BYTES_MAX < RECORD_BYTES_MAX, 'a manifest fits a record')
 assertLimit(BLOB_FRAME_BYTES % CHUNK_BYTES === 0, 'a blob frame carries whole chunks')
 assertLimit(BLOB_FRAME_BYTES < FRAME_BYTES_MAX, 'a blob frame fits a frame')
 assertLimit(SEARCH_PEER_RESULTS_MAX * RECORD_BYTES_MAX <= SEARCH_REPLY_BYTES_MAX, 'a search reply fits its limit')
-assertLimit(RECORDS_PER_REQUEST_MAX * RECORD_BYTES_MAX <= RECORDS_REPLY_BYTES_MAX, 'a records reply fits its limit')

@@ -60,7 +60,8 @@ function signerKnown(record: CatalogRecord, shelf: ShelfState): boolean {
     return true
   }
   if (!record.signer.startsWith('publisher:')) return false
-  const documents = shelf.documents(record.signer)
+  // The version it names decides, and no other: which ones happen to be here already must not matter.
+  const documents = shelf.documents(record.signer).filter(({ version }) => version === record.statement.signerVersion)
   if (documents.length === 0) return false
   const keys = signingKeys(record)
   const named = documents.some(({ releaseKeys, roots }) => [...keys].some((k) => releaseKeys.has(k) || roots.has(k)))

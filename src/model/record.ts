@@ -72,9 +72,18 @@ export interface CatalogRecord {
   readonly signed: Uint8Array
 }
 
-/** Make a record signed by each of `keys`. @throws CatalogError `LIMIT_EXCEEDED` when it is over 64 KiB */
+/**
+ * Make a record signed by each of `keys`. Nothing is signed that `decodeRecord` would refuse afterwards.
+ *
+ * @throws CatalogError `RECORD_INVALID`; `LIMIT_EXCEEDED` when it is over 64 KiB
+ */
 export function signRecord(statement: Statement, keys: readonly SigningKey[]): CatalogRecord {
-  const statementBytes = encodeCbor(statement)
+  const checked = statementSchema.safeParse(statement)
+  if (!checked.success) {
+    throw new CatalogError('RECORD_INVALID', `This ${statement.kind} record cannot be made.`, { cause: checked.error })
+  }
+  const { seq, ...unnumbered } = statement
+  const statementBytes = encodeCbor(seq === undefined ? unnumbered : statement) // CBOR has no undefined
   const signed = signedBytes(statement.kind, statementBytes)
   const signatures = keys.map((key) => ({ key: key.publicKey, value: key.sign(signed) }))
   const envelope = encodeCbor([statementBytes, signatures.map(({ key, value }) => [ALGORITHM_ED25519, key, value])])

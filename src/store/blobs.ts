@@ -42,7 +42,7 @@ interface Components {
 export class Blobs {
   readonly #components: Components
   readonly #folder: string
-  readonly #downloads = new Map<string, Download>()
+  readonly #downloads = new Set<string>()
 
   constructor(components: Components, options: { folder: string }) {
     this.#components = components
@@ -90,6 +90,16 @@ export class Blobs {
     return [...rows].map(({ key, value }) => ({ root: new Uint8Array(key), ...value }))
   }
 
+  /** Record ids of the releases that some blob is kept under. */
+  releaseIds(): Uint8Array[] {
+    const ids = new Map<string, Uint8Array>()
+    for (const key of this.#components.environment.blobReleases.getKeys({})) {
+      const id = new Uint8Array(key.subarray(32))
+      ids.set(toHex(id), id)
+    }
+    return [...ids.values()]
+  }
+
   /** Bytes and number of complete blobs. */
   usage(): { blobs: number; bytes: number } {
     const all = this.list()
@@ -119,9 +129,10 @@ export class Blobs {
     })
   }
 
-  /** Put a blob that proved to be corrupt out of sight, and its file with it. */
-  async discard(root: Uint8Array): Promise<void> {
+  /** Put a blob whose bytes have changed out of sight; its file is kept aside for whoever wants to look at it. */
+  async quarantine(root: Uint8Array): Promise<string> {
     const { environment, disk } = this.#components
+    const aside = join(this.#folder, 'quarantine', toHex(root))
     await environment.transaction(() => {
       environment.blobs.remove(root)
       environment.outlines.remove(root)
@@ -129,7 +140,9 @@ export class Blobs {
         environment.blobReleases.remove(key)
       }
     })
-    await disk.remove(this.#pathOf(root))
+    await disk.makeFolder(join(aside, '..'))
+    if (await disk.exists(this.#pathOf(root))) await disk.move(this.#pathOf(root), aside)
+    return aside
   }
 
   /** Read a range of a complete blob; fewer bytes than asked mean a damaged file. */
@@ -147,17 +160,32 @@ export class Blobs {
   async download(root: Uint8Array, size: number, release: Uint8Array, outline: Uint8Array): Promise<Download> {
     const name = toHex(root)
     if (this.#downloads.has(name)) throw new CatalogError('PEER_BUSY', 'This blob is being fetched already.')
-    const row = this.#components.environment.downloads.get(root)
-    const bitmapBytes = Math.ceil(outline.length / 32 / 8)
-    const known = row?.size === size && row.bitmap.length === bitmapBytes ? new Uint8Array(row.bitmap) : undefined
-    const path = join(this.#folder, 'incoming', name)
-    const file = await this.#components.disk.open(path, 'update')
+    this.#downloads.add(name)
     const ended = () => this.#downloads.delete(name)
-    const bitmap = known ?? new Uint8Array(bitmapBytes)
-    const target = { root, size, release, outline, path, bitmap }
-    const download = new Download({ ...this.#components, blobs: this, file }, target, ended)
-    this.#downloads.set(name, download)
-    return download
+    try {
+      const path = join(this.#folder, 'incoming', name)
+      const file = await this.#components.disk.open(path, 'update')
+      const bitmap = this.#verified(root, size, outline.length / 32, await file.size())
+      const target = { root, size, release, outline, path, bitmap }
+      return new Download({ ...this.#components, blobs: this, file }, target, ended)
+    } catch (thrown) {
+      ended()
+      throw thrown
+    }
+  }
+
+  /**
+   * Bitmap of a download that was begun earlier. An incoming file shorter than the bitmap says has been moved away (by
+   * hand, or by a `finish` that was cut off before its transaction), so nothing is held.
+   */
+  #verified(root: Uint8Array, size: number, chunks: number, onDisk: number): Uint8Array {
+    const row = this.#components.environment.downloads.get(root)
+    const bitmap = new Uint8Array(Math.ceil(chunks / 8))
+    if (row?.size !== size || row.bitmap.length !== bitmap.length) return bitmap
+    let last = chunks - 1
+    while (last >= 0 && !holds(row.bitmap, last)) last--
+    if (onDisk >= Math.min(size, (last + 1) * CHUNK_BYTES)) bitmap.set(row.bitmap)
+    return bitmap
   }
 
   #pathOf(root: Uint8Array): string {
@@ -195,7 +223,7 @@ export class Download {
   }
 
   has(chunk: number): boolean {
-    return ((this.#target.bitmap[chunk >> 3] as number) & (1 << (chunk & 7))) !== 0
+    return holds(this.#target.bitmap, chunk)
   }
 
   /** Chunks not held yet, as the runs [first, first + count) in order. */
@@ -265,6 +293,11 @@ export class Download {
     }
   }
 
+  /** What lies on the disk is not what was verified: hold nothing, so that the next try begins anew. */
+  forget(): void {
+    this.#target.bitmap.fill(0)
+  }
+
   /** Give up and forget what was fetched. */
   async drop(): Promise<void> {
     const { environment, disk, file } = this.#components
@@ -291,4 +324,8 @@ export class Download {
   #lengthOf(chunk: number): number {
     return Math.min(CHUNK_BYTES, this.#target.size - chunk * CHUNK_BYTES)
   }
+}
+
+function holds(bitmap: Uint8Array, chunk: number): boolean {
+  return ((bitmap[chunk >> 3] as number) & (1 << (chunk & 7))) !== 0
 }

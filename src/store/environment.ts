@@ -174,6 +174,7 @@ export class Environment {
    */
   #commit(): void {
     const group = this.#queue.splice(0)
+    if (group.length === 0) return
     const settle: (() => void)[] = []
     try {
       this.#root.transactionSync(() => {
@@ -193,7 +194,9 @@ export class Environment {
     for (const conclude of settle) conclude()
   }
 
+  /** Commits what is queued, then closes. */
   async close(): Promise<void> {
+    this.#commit()
     await this.#effects.run(() => this.#root.close())
   }
 }

@@ -138,6 +138,11 @@ export class Records {
     return this.#environment.records.getCount()
   }
 
+  /** Releases standing on some shelf. */
+  releaseCount(): number {
+    return this.#environment.names.getCount()
+  }
+
   #admitOne(submission: Submission, changes: Change[]): AdmissionReport {
     const { record, audience } = submission
     try {
@@ -163,9 +168,10 @@ export class Records {
   }
 
   #emptyPen(changes: Change[]): void {
-    const waiting = [...this.#pen.values()]
+    // Documents first here too: one that waited for its predecessor may let in what came before it.
+    const waiting = [...this.#pen.values()].map((submission) => ({ submission })).sort((a, b) => rank(a) - rank(b))
     this.#pen.clear()
-    for (const submission of waiting) this.#admitOne(submission, changes)
+    for (const { submission } of waiting) this.#admitOne(submission, changes)
   }
 
   #shelfState(audience: Audience): ShelfState {

@@ -1,0 +1,189 @@
+// The commands, their options and their help.
+import { resolve } from 'node:path'
+import { Command, InvalidArgumentError } from 'commander'
+import envPaths from 'env-paths'
+import { CatalogError, EXIT } from '../base/errors.ts'
+import type { OperationName } from '../gateway/api/operations.ts'
+import { VERSION } from '../version.ts'
+import { operate } from './client.ts'
+import { completionScript, SHELLS } from './completion.ts'
+import { Output } from './output.ts'
+import { up } from './up.ts'
+
+interface GlobalOptions {
+  dataDir: string
+  json?: boolean
+}
+
+/** @param exit - told the status the process is to end with */
+export function makeProgram(exit: (status: number) => void): Command {
+  const program = new Command('catalog')
+    .description('A peer-to-peer package registry: publish once, find and install from every node.')
+    .version(VERSION, '-V')
+    .option('--data-dir <dir>', 'where this node keeps everything (CATALOG_DATA_DIR)', defaultDataDir())
+    .option('--json', 'print one JSON object a line, each with a "type"')
+    .addHelpText('after', EXIT_HELP)
+  const run = (name: OperationName, input: Record<string, unknown>) => perform(program, exit, name, input)
+  nodeCommands(program, exit, run)
+  packageCommands(program, run)
+  trustCommands(program, run)
+  program
+    .command('completion')
+    .description('print a completion script for your shell')
+    .argument('<shell>', SHELLS.join(', '))
+    .addHelpText('after', '\nExample: catalog completion bash > /etc/bash_completion.d/catalog')
+    .action((shell: string) => {
+      process.stdout.write(completionScript(shell, program))
+    })
+  return program
+}
+
+type Run = (name: OperationName, input: Record<string, unknown>) => Promise<void>
+
+const EXIT_HELP = `
+Exit status: 0 ok, 1 failed, 2 wrong usage, 3 not found, 4 verification failed, 5 not permitted,
+6 network, 7 disk, 8 done in part, 130 interrupted.
+
+Settings may also stand in catalog.toml in the data directory, or in CATALOG_* variables; flags win.`
+
+function nodeCommands(program: Command, exit: (status: number) => void, run: Run): void {
+  program
+    .command('up')
+    .description('run a node until Ctrl-C')
+    .option('--control-port <n>', 'UDP and TCP port for peers; 0 takes any (default 9292)', port)
+    .option('--bulk-port <n>', 'UDP port kept for the bulk plane; not bound yet (default 9293)', port)
+    .option('--http-port <n>', 'HTTP port on 127.0.0.1; 0 takes any (default 9294)', port)
+    .option('--host <ip>', 'address to listen on; 127.0.0.1 stays on this machine (default 0.0.0.0)')
+    .option('--peer <address>', 'stay connected to this peer: a multiaddr or host[:port]; may be repeated', collect)
+    .option('--no-mdns', 'do not look for nodes on the local network')
+    .option('--core <name>', 'compute core: auto, native or wasm')
+    .action(async ({ peer, mdns, ...options }) => {
+      const { dataDir, json } = program.opts<GlobalOptions>()
+      const output = new Output({ json: json === true })
+      const settings = { ...options, ...(peer ? { peers: peer } : {}), ...(mdns ? {} : { mdns: false }) }
+      await guarded(output, exit, () => up(dataDir, settings, output, json === true))
+    })
+  program
+    .command('status')
+    .description('who this node is and what it keeps')
+    .action(() => run('status', {}))
+  const peers = program.command('peers').description('list connected peers, or add one')
+  peers
+    .command('list', { isDefault: true })
+    .description('connected peers')
+    .action(() => run('peers', {}))
+  peers
+    .command('add')
+    .description('connect to a peer and stay connected while the node runs')
+    .argument('<address>', 'multiaddr or host[:port]')
+    .action((address: string) => run('connect', { address }))
+}
+
+function packageCommands(program: Command, run: Run): void {
+  program
+    .command('publish')
+    .description('sign and publish a package')
+    .argument('<path>', 'a folder, a .tgz, or any file')
+    .option('--permission <who>', 'public or private', 'public')
+    .option('--type <type>', 'npm or generic; recognised from the path by default')
+    .option('--name <name>', 'name, where the package itself has none')
+    .option('--version <version>', 'version, where the package itself has none')
+    .action((path: string, options) => run('publish', { path: resolve(path), ...options }))
+  program
+    .command('search')
+    .description('find packages here and at connected peers')
+    .argument('<query...>', 'a name or words')
+    .option('--limit <n>', 'results at most', whole, 20)
+    .option('--local', 'ask no peers')
+    .action((query: string[], options) => run('search', { query: query.join(' '), ...options }))
+  program
+    .command('info')
+    .description('what is known of a package')
+    .argument('<purl>', 'pkg:npm/name or pkg:npm/name@1.0.0')
+    .action((purl: string) => run('info', { purl }))
+  program
+    .command('fetch')
+    .description('fetch a package to a file; a fetch that was cut off resumes')
+    .argument('<purl>', 'pkg:npm/name@1.0.0')
+    .requiredOption('--output <file>', 'where to put it')
+    .action((purl: string, { output }) => run('fetch', { purl, output: resolve(output) }))
+  program
+    .command('install')
+    .description('fetch and unpack a package; its scripts never run')
+    .argument('<purl>', 'pkg:npm/name@1.0.0')
+    .option('--to <dir>', 'folder in which the package gets a folder of its own', '.')
+    .option('--with-dependencies', 'install what it depends on, flat beside it')
+    .option('--force', 'replace a folder that is there')
+    .action((purl: string, { to, ...options }) => run('install', { purl, to: resolve(to), ...options }))
+  program
+    .command('verify')
+    .description('hash again what is kept here')
+    .argument('[purl]', 'one package; everything by default')
+    .action((purl: string | undefined) => run('verify', purl === undefined ? {} : { purl }))
+}
+
+function trustCommands(program: Command, run: Run): void {
+  program
+    .command('trust')
+    .description('decide which publisher owns a name; without arguments, list the decisions')
+    .argument('[purl]', 'pkg:npm/name')
+    .argument('[publisher]', 'publisher:<id>; the only one known by default')
+    .option('--remove', 'take the decision back')
+    .action((purl: string | undefined, publisher: string | undefined, { remove }) => {
+      if (purl === undefined) return run('trusted', {})
+      if (remove) return run('untrust', { purl })
+      return run('trust', publisher === undefined ? { purl } : { purl, publisher })
+    })
+}
+
+async function perform(
+  program: Command,
+  exit: (status: number) => void,
+  name: OperationName,
+  input: Record<string, unknown>,
+): Promise<void> {
+  const { dataDir, json } = program.opts<GlobalOptions>()
+  const output = new Output({ json: json === true })
+  const cancel = new AbortController()
+  const interrupt = () => {
+    if (cancel.signal.aborted) process.exit(EXIT.interrupted)
+    cancel.abort(new CatalogError('ABORTED', 'Interrupted.'))
+  }
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+  await guarded(output, exit, async () => {
+    for await (const line of operate(dataDir, name, input, cancel.signal)) output.line(line)
+  })
+  process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
+}
+
+/** Run a command; whatever it throws becomes a message and an exit status. */
+async function guarded(output: Output, exit: (status: number) => void, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (thrown) {
+    const error = CatalogError.from(thrown)
+    output.error(error)
+    exit(error.exitCode)
+  } finally {
+    output.end()
+  }
+}
+
+function defaultDataDir(): string {
+  return process.env['CATALOG_DATA_DIR'] ?? envPaths('catalog', { suffix: '' }).data
+}
+
+function whole(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
+  return Number(text)
+}
+
+function port(text: string): number {
+  const number = whole(text)
+  if (number > 65_535) throw new InvalidArgumentError('A port is at most 65535.')
+  return number
+}
+
+function collect(address: string, earlier: string[] = []): string[] {
+  return [...earlier, address]
+}

@@ -1,0 +1,142 @@
+// Keeps the text index up with the records: follows the change feed, and after a crash replays what the index had not
+// committed. The index is a cache; deleting its folder costs a rebuild and nothing else.
+import type { Clock } from '../base/clock.ts'
+import { CatalogError } from '../base/errors.ts'
+import { emit } from '../base/events.ts'
+import { type PackageName, parsePurl } from '../model/purl.ts'
+import type { Release } from '../model/release.ts'
+import type { PackageType } from '../package-types/package-type.ts'
+import type { Change, Records } from '../store/records.ts'
+import type { Shares } from '../trust/shares.ts'
+import type { IndexDocument, TextIndex } from './native-index.ts'
+
+/** Changes gathered into one commit of the index. */
+const BATCH_CHANGES = 1_000
+/** Time a change may wait for others before the index commits: far below the 500 ms promised. */
+const COMMIT_DELAY_MS = 50
+
+interface Components {
+  index: TextIndex
+  records: Records
+  shares: Shares
+  clock: Clock
+  /** Types this build knows; releases of others are kept, but cannot be found. */
+  packageType: (type: string) => PackageType | undefined
+}
+
+export class Indexer {
+  readonly #components: Components
+  #stopListening: (() => void) | undefined
+  #cancelTimer: (() => void) | undefined
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(components: Components) {
+    this.#components = components
+  }
+
+  /** Replay what is missing, then follow. */
+  async start(): Promise<void> {
+    const { records, index } = this.#components
+    // A feed behind the index means another store: nothing in the index can be believed.
+    if (index.committedSequence() > records.lastSequence()) {
+      throw new CatalogError('SEARCH_INDEX', 'The search index is ahead of the store.', {
+        hint: 'Delete the folder "search" in the data directory; it is rebuilt from the records.',
+      })
+    }
+    await this.#catchUp()
+    this.#stopListening = records.onChange(() => {
+      this.#cancelTimer ??= this.#components.clock.after(COMMIT_DELAY_MS, () => {
+        this.#cancelTimer = undefined
+        void this.settle()
+      })
+    })
+  }
+
+  /** Resolves when every change made so far can be found. */
+  settle(): Promise<void> {
+    this.#running = this.#running
+      .then(() => this.#catchUp())
+      .catch((thrown) => {
+        const { code, message } = CatalogError.from(thrown)
+        emit('catalog:failure', { task: 'index', code, message })
+      })
+    return this.#running
+  }
+
+  async stop(): Promise<void> {
+    this.#stopListening?.()
+    this.#cancelTimer?.()
+    await this.#running
+  }
+
+  async #catchUp(): Promise<void> {
+    const { records, index } = this.#components
+    for (;;) {
+      const changes = records.changesAfter(index.committedSequence(), BATCH_CHANGES)
+      const last = changes.at(-1)
+      if (!last) return
+      const upserts: IndexDocument[] = []
+      const deletes: string[] = []
+      for (const { name, signer } of packagesOf(changes)) {
+        for (const audience of ['public', 'private'] as const) {
+          const key = formatKey(audience, name, signer)
+          const best = this.#best(name, signer, audience)
+          if (best) upserts.push(document(key, audience, best))
+          else deletes.push(key)
+        }
+      }
+      await index.apply(upserts, deletes, last.sequence)
+    }
+  }
+
+  /** The newest release of a publisher's package that an audience may see; pre-releases only when there is nothing else. */
+  #best(name: PackageName, signer: string, audience: 'public' | 'private'): Release | undefined {
+    const { records, shares, packageType } = this.#components
+    const releases = records
+      .releases(name)
+      .filter((release) => release.record.signer === signer)
+      .filter((release) => shares.isPublic(release) === (audience === 'public'))
+    const type = packageType(name.type)
+    return type && newest(releases, type)
+  }
+}
+
+/** The highest version; a pre-release only when there is nothing else. */
+export function newest(releases: readonly Release[], type: PackageType): Release | undefined {
+  const steady = releases.filter(({ body }) => !type.isPrerelease(body.version))
+  const choice = steady.length > 0 ? steady : releases
+  return choice.reduce<Release | undefined>(
+    (best, release) => (best && type.compareVersions(best.body.version, release.body.version) >= 0 ? best : release),
+    undefined,
+  )
+}
+
+function packagesOf(changes: readonly Change[]): { name: PackageName; signer: string }[] {
+  const packages = new Map<string, { name: PackageName; signer: string }>()
+  for (const { kind, subject, signer } of changes) {
+    if (kind !== 'release' && kind !== 'share') continue
+    const name = packageOf(subject)
+    if (name) packages.set(formatKey('', name, signer), { name, signer })
+  }
+  return [...packages.values()]
+}
+
+/** A share's subject need not be a purl of a package this build knows. */
+function packageOf(subject: string): PackageName | undefined {
+  try {
+    const { type, name } = parsePurl(subject)
+    return { type, name }
+  } catch {
+    return undefined // admission lets every subject pass; only purls can be found
+  }
+}
+
+function formatKey(audience: string, { type, name }: PackageName, signer: string): string {
+  return `${audience}\n${type}\n${name}\n${signer}`
+}
+
+function document(key: string, audience: 'public' | 'private', { record, body }: Release): IndexDocument {
+  const { type, name, description, keywords, tags, category } = body
+  const words = [...keywords, ...tags, ...(category ? [category] : [])]
+  return { key, payload: record.id, audience, kind: type, name, description, keywords: words }
+}

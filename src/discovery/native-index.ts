@@ -1,0 +1,65 @@
+// The Tantivy index behind an interface: the only file here that loads the native addon.
+
+import type { Effects } from '../base/effects.ts'
+import { CatalogError } from '../base/errors.ts'
+import type { Audience } from '../model/permission.ts'
+
+/** One package of one publisher, as one audience may see it. */
+export interface IndexDocument {
+  /** Replaces the document of the same key. */
+  readonly key: string
+  /** Record id of the release the text is from, 32 bytes. */
+  readonly payload: Uint8Array
+  readonly audience: Audience
+  readonly kind: string
+  readonly name: string
+  readonly description: string
+  readonly keywords: string[]
+}
+
+export interface TextIndex {
+  /** One commit, tagged with the sequence number of the last change it covers. */
+  apply(upserts: IndexDocument[], deletes: string[], sequence: number): Promise<void>
+  /** @returns record ids of matching releases, best first by the index's own order */
+  search(query: string, audience: Audience | undefined, limit: number): Promise<Uint8Array[]>
+  committedSequence(): number
+  count(): number
+  close(): Promise<void>
+}
+
+/** @throws CatalogError `SEARCH_LOCKED`, `SEARCH_INDEX` also when this platform has no native addon */
+export async function openNativeIndex({ effects }: { effects: Effects }, folder: string): Promise<TextIndex> {
+  const { SearchIndex } = await effects
+    .run(() => import('../../artifacts/native/index.js'))
+    .catch((cause) => {
+      throw new CatalogError('SEARCH_INDEX', 'Search needs the native module, which cannot be loaded here.', {
+        hint: 'Build it with: npm run setup',
+        cause,
+      })
+    })
+  const coded = <T>(work: () => Promise<T>): Promise<T> =>
+    effects.run(work).catch((thrown) => {
+      throw CatalogError.from(thrown, 'SEARCH_INDEX')
+    })
+  const index = await coded(() => SearchIndex.open(folder))
+  return {
+    apply: (upserts, deletes, sequence) => coded(() => index.apply(upserts, deletes, sequence)),
+    search: async (query, audience, limit) => unpack(await coded(() => index.search(query, audience, limit))),
+    committedSequence: () => index.committedSequence(),
+    count: () => index.count(),
+    close: () => coded(() => index.close()),
+  }
+}
+
+/** u32le count, then per hit: u8 length ‖ payload ‖ f32le score. The score stays behind: `score.ts` is the only judge. */
+function unpack(packed: Buffer): Uint8Array[] {
+  const ids: Uint8Array[] = []
+  const count = packed.readUInt32LE(0)
+  let at = 4
+  for (let hit = 0; hit < count; hit++) {
+    const length = packed.readUInt8(at)
+    ids.push(new Uint8Array(packed.subarray(at + 1, at + 1 + length)))
+    at += 1 + length + 4
+  }
+  return ids
+}

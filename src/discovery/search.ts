@@ -1,0 +1,191 @@
+// Search: the local index and the peers at once, every candidate scored here by one function.
+import { toHex } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
+import { CatalogError } from '../base/errors.ts'
+import { emit } from '../base/events.ts'
+import { SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../base/limits.ts'
+import type { Release } from '../model/release.ts'
+import { readRelease } from '../model/release.ts'
+import type { Rpc } from '../network/rpc.ts'
+import type { PackageType } from '../package-types/package-type.ts'
+import type { Blobs } from '../store/blobs.ts'
+import type { Pins } from '../store/pins.ts'
+import type { Records } from '../store/records.ts'
+import type { RecordExchange } from '../trust/exchange.ts'
+import type { Shares } from '../trust/shares.ts'
+import { type TrustState, trustState } from '../trust/view.ts'
+import { SEARCH } from '../wire/messages.ts'
+import type { FederatedAnswer, Federation } from './federation.ts'
+import { newest } from './indexer.ts'
+import type { TextIndex } from './native-index.ts'
+import { score } from './score.ts'
+
+export interface SearchOptions {
+  /** 1–100; 20 by default. */
+  readonly limit?: number | undefined
+  /** Ask nobody else. */
+  readonly local?: boolean | undefined
+  /** Leave out what only this node may see. */
+  readonly publicOnly?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface SearchResult {
+  readonly purl: string
+  readonly name: string
+  readonly version: string
+  readonly description: string
+  readonly publisher: string
+  readonly score: number
+  /**
+   * The release's signature holds (nothing else is ever listed) and no other publisher claims the name here.
+   */
+  readonly verified: boolean
+  /** Whether this node's user has decided who owns the name, and for whom. */
+  readonly trust: TrustState
+  /** Nodes known to offer it, this one included. */
+  readonly providers: number
+}
+
+export interface SearchAnswer {
+  readonly results: readonly SearchResult[]
+  readonly peersAsked: number
+  readonly peersAnswered: number
+  readonly ms: number
+}
+
+const DEFAULT_LIMIT = 20
+const NOBODY: FederatedAnswer = { candidates: [], asked: [], answered: [] }
+
+interface Components {
+  index: TextIndex
+  records: Records
+  shares: Shares
+  blobs: Blobs
+  pins: Pins
+  exchange: RecordExchange
+  federation: Federation
+  rpc: Rpc
+  clock: Clock
+  packageType: (type: string) => PackageType | undefined
+}
+
+/** A release found, and the peers that offered it. */
+interface Found {
+  readonly release: Release
+  readonly peers: Set<string>
+}
+
+export class Search {
+  readonly #components: Components
+
+  constructor(components: Components) {
+    this.#components = components
+  }
+
+  /** Answer peers from now on: public releases only. */
+  async start(): Promise<void> {
+    const find = (query: string, limit: number) => this.#local(query, limit, true)
+    const bundle = (release: Release) => this.#components.exchange.bundle(release)
+    await this.#components.rpc.serve(SEARCH, async function* ({ query, limit }) {
+      for (const release of await find(query, limit)) {
+        yield { records: bundle(release).map(({ envelope }) => envelope) }
+      }
+    })
+  }
+
+  /** @throws CatalogError `SEARCH_QUERY`, `ABORTED` */
+  async search(query: string, options: SearchOptions = {}): Promise<SearchAnswer> {
+    const { clock, federation } = this.#components
+    const limit = options.limit ?? DEFAULT_LIMIT
+    checkQuery(query, limit)
+    const startedAt = clock.now()
+    const [local, remote] = await Promise.all([
+      this.#local(query, limit, options.publicOnly === true),
+      options.local ? NOBODY : federation.ask(query, limit, options.signal),
+    ])
+    const found = this.#merge(local, remote)
+    const results = this.#rank(query, found).slice(0, limit)
+    const answer = {
+      results,
+      peersAsked: remote.asked.length,
+      peersAnswered: remote.answered.length,
+      ms: clock.now() - startedAt,
+    }
+    const { peersAsked, peersAnswered, ms } = answer
+    emit('catalog:search', { ms, results: results.length, peersAsked, peersAnswered })
+    return answer
+  }
+
+  async #local(query: string, limit: number, publicOnly: boolean): Promise<Release[]> {
+    const { index, records, shares } = this.#components
+    const ids = await index.search(query, publicOnly ? 'public' : undefined, limit)
+    return ids.flatMap((id) => {
+      const record = records.get(id)
+      if (!record) return [] // the index is a little behind the records
+      const release = readRelease(record)
+      return publicOnly && !shares.isPublic(release) ? [] : [release]
+    })
+  }
+
+  /** One entry a package and publisher: its newest release among those found. */
+  #merge(local: readonly Release[], remote: FederatedAnswer): Found[] {
+    const byPackage = new Map<string, Map<string, Found>>()
+    const add = (release: Release, peer?: string) => {
+      const { type, name } = release.body
+      if (!this.#components.packageType(type)) return // of a later version's type: nothing here could install it
+      const key = `${type}\n${name}\n${release.record.signer}`
+      const releases = byPackage.get(key) ?? new Map<string, Found>()
+      const id = toHex(release.record.id)
+      const found = releases.get(id) ?? { release, peers: new Set<string>() }
+      if (peer !== undefined) found.peers.add(peer)
+      byPackage.set(key, releases.set(id, found))
+    }
+    for (const release of local) add(release)
+    for (const { release, peer } of remote.candidates) add(release, peer)
+    return [...byPackage.values()].flatMap((releases) => {
+      const all = [...releases.values()]
+      const type = this.#components.packageType(all[0]?.release.body.type ?? '')
+      const best =
+        type &&
+        newest(
+          all.map(({ release }) => release),
+          type,
+        )
+      return all.filter(({ release }) => release === best)
+    })
+  }
+
+  #rank(query: string, found: readonly Found[]): SearchResult[] {
+    const { blobs, pins } = this.#components
+    const claims = new Map<string, number>()
+    const nameOf = ({ release: { body } }: Found) => `${body.type}\n${body.name}`
+    for (const entry of found) claims.set(nameOf(entry), (claims.get(nameOf(entry)) ?? 0) + 1)
+    const results = found.map((entry) => {
+      const { record, purl, body } = entry.release
+      const here = body.artifacts.every(({ root }) => blobs.isUnder(root, record.id))
+      const trust = trustState(record.signer, pins.get(body), claims.get(nameOf(entry)) ?? 1)
+      return {
+        purl,
+        name: body.name,
+        version: body.version,
+        description: body.description,
+        publisher: record.signer,
+        score: score(query, { ...body, keywords: [...body.keywords, ...body.tags, body.category] }),
+        verified: trust === 'pinned' || trust === 'unpinned',
+        trust,
+        providers: entry.peers.size + (here ? 1 : 0),
+      }
+    })
+    return results.sort((a, b) => b.score - a.score || (a.purl < b.purl ? -1 : 1))
+  }
+}
+
+function checkQuery(query: string, limit: number): void {
+  if (query.trim() === '' || query.length > SEARCH_QUERY_LENGTH_MAX) {
+    throw new CatalogError('SEARCH_QUERY', `A query is 1 to ${SEARCH_QUERY_LENGTH_MAX} characters.`)
+  }
+  if (!Number.isInteger(limit) || limit < 1 || limit > SEARCH_RESULTS_MAX) {
+    throw new CatalogError('SEARCH_QUERY', `The limit is a whole number from 1 to ${SEARCH_RESULTS_MAX}.`)
+  }
+}

@@ -1,0 +1,31 @@
+// The HTTP API: POST /api/v1/<operation> with a JSON body answers with NDJSON, one object a line, each with `type`.
+// The last line of a failure has type "error". Served on the Unix socket only, with the owner's authority.
+import { Readable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { CatalogError } from '../../base/errors.ts'
+import type { SharingManager } from '../../sharing-manager.ts'
+import { type Line, OPERATIONS, type OperationName, runOperation } from './operations.ts'
+
+export function apiRoutes(server: FastifyInstance, sharing: SharingManager): void {
+  server.post<{ Params: { operation: string } }>('/api/v1/:operation', async (request, reply) => {
+    const { operation } = request.params
+    if (!Object.hasOwn(OPERATIONS, operation)) {
+      throw new CatalogError('NOT_FOUND', `There is no operation "${operation}".`, {
+        hint: `Operations are: ${Object.keys(OPERATIONS).join(', ')}.`,
+      })
+    }
+    const cancel = new AbortController()
+    // The client going away cancels the work: Ctrl-C in a terminal reaches the node this way.
+    reply.raw.once('close', () => cancel.abort(new CatalogError('ABORTED', 'The client went away.')))
+    const lines = runOperation(operation as OperationName, sharing, request.body ?? {}, cancel.signal)
+    return reply.type('application/x-ndjson').send(Readable.from(encode(lines), { objectMode: false }))
+  })
+}
+
+async function* encode(lines: AsyncIterable<Line>): AsyncGenerator<string> {
+  try {
+    for await (const line of lines) yield `${JSON.stringify(line)}\n`
+  } catch (thrown) {
+    yield `${JSON.stringify({ type: 'error', ...CatalogError.from(thrown).toJSON() })}\n`
+  }
+}

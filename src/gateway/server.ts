@@ -1,0 +1,126 @@
+// The HTTP server of a node, twice: on the Unix socket in the data directory, which only the owner can open and which
+// has the owner's authority; and on 127.0.0.1, which any process of this machine can reach and which shows only what
+// any peer could see. Every TCP request's Host must be this machine's, and its Origin too when there is one, so that a
+// web page cannot speak to the node through a browser.
+import { chmod, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { CatalogError, ERRORS } from '../base/errors.ts'
+import { HTTP_BODY_BYTES_MAX } from '../base/limits.ts'
+import { MINUTE_MS } from '../base/units.ts'
+import type { SharingManager } from '../sharing-manager.ts'
+import { apiRoutes } from './api/routes.ts'
+import { dashboardRoutes } from './dashboard/page.ts'
+
+/** HTTP is for this machine; peers come over libp2p. */
+const HTTP_HOST = '127.0.0.1'
+const LOCAL_NAMES = new Set(['127.0.0.1', 'localhost', '[::1]'])
+
+export interface GatewayOptions {
+  /** TCP port on 127.0.0.1; 0 takes any. */
+  readonly port: number
+  /** Path of the Unix socket. */
+  readonly socket: string
+}
+
+export class Gateway {
+  readonly #sharing: SharingManager
+  readonly #options: GatewayOptions
+  readonly #socketServer: FastifyInstance
+  readonly #tcpServer: FastifyInstance
+
+  constructor({ sharing }: { sharing: SharingManager }, options: GatewayOptions) {
+    this.#sharing = sharing
+    this.#options = options
+    this.#socketServer = server()
+    this.#tcpServer = server()
+  }
+
+  /** `http://127.0.0.1:<port>` once started. */
+  get url(): string {
+    const { port } = this.#tcpServer.server.address() as AddressInfo
+    return `http://${HTTP_HOST}:${port}`
+  }
+
+  /** @throws CatalogError `LISTEN_FAILED` */
+  async start(): Promise<void> {
+    healthRoute(this.#socketServer, this.#sharing)
+    apiRoutes(this.#socketServer, this.#sharing)
+    this.#tcpServer.addHook('onRequest', async (request) => checkOrigin(request))
+    healthRoute(this.#tcpServer, this.#sharing)
+    dashboardRoutes(this.#tcpServer, this.#sharing)
+    const { port, socket } = this.#options
+    // The lock of the data directory is ours: a socket that is there was left by a process that is gone.
+    await rm(socket, { force: true })
+    await listen(this.#socketServer, { path: socket }, socket)
+    await chmod(socket, 0o600)
+    await listen(this.#tcpServer, { host: HTTP_HOST, port }, `${HTTP_HOST}:${port}`)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#tcpServer.close(), this.#socketServer.close()])
+  }
+}
+
+function server(): FastifyInstance {
+  const app = Fastify({
+    logger: false,
+    bodyLimit: HTTP_BODY_BYTES_MAX,
+    requestTimeout: MINUTE_MS,
+    forceCloseConnections: true,
+  })
+  app.setErrorHandler(replyWithError)
+  app.setNotFoundHandler((request, reply) => {
+    const error = new CatalogError('NOT_FOUND', `There is nothing at ${request.method} ${request.url.slice(0, 200)}.`)
+    return replyWithError(error, request, reply)
+  })
+  return app
+}
+
+function healthRoute(app: FastifyInstance, sharing: SharingManager): void {
+  app.get('/healthz', async () => {
+    const { version, online, peers } = await sharing.status()
+    return { status: 'ok', version, online, peers }
+  })
+}
+
+/** @throws CatalogError `REFUSED` */
+function checkOrigin(request: FastifyRequest): void {
+  const hostname = (request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase()
+  if (!LOCAL_NAMES.has(hostname)) {
+    throw new CatalogError('REFUSED', 'This server answers only under the name of this machine.', {
+      hint: 'Use http://127.0.0.1 or http://localhost.',
+    })
+  }
+  const { origin } = request.headers
+  if (origin !== undefined && origin !== `http://${request.headers.host}`) {
+    throw new CatalogError('REFUSED', 'Requests from other web pages are refused.')
+  }
+}
+
+function replyWithError(thrown: FastifyError | CatalogError, _request: FastifyRequest, reply: FastifyReply) {
+  const error = thrown instanceof CatalogError ? thrown : fromFastify(thrown)
+  return reply.code(ERRORS[error.code].http).send({ type: 'error', ...error.toJSON() })
+}
+
+function fromFastify(thrown: FastifyError): CatalogError {
+  if ((thrown.statusCode ?? 500) < 500) return new CatalogError('USAGE', thrown.message, { cause: thrown })
+  return CatalogError.from(thrown)
+}
+
+async function listen(
+  app: FastifyInstance,
+  where: { path: string } | { host: string; port: number },
+  name: string,
+): Promise<void> {
+  try {
+    await app.listen(where)
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    const reason = code === 'EADDRINUSE' ? 'something else listens there' : message
+    throw new CatalogError('LISTEN_FAILED', `HTTP cannot listen on ${name}: ${reason}.`, {
+      hint: 'Choose another port with --http-port N; 0 takes any free one.',
+      cause,
+    })
+  }
+}

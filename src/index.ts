@@ -1,0 +1,14 @@
+// The library: public exports only.
+export { CatalogError, type ErrorCode } from './base/errors.ts'
+export type { SearchAnswer, SearchOptions, SearchResult } from './discovery/search.ts'
+export { CatalogNode, type NodeOptions } from './node.ts'
+export {
+  type ConnectedPeer,
+  type FetchedPackage,
+  type InstalledPackage,
+  type NodeStatus,
+  type PackageInfo,
+  type SharedPackage,
+  type ShareOptions,
+  SharingManager,
+} from './sharing-manager.ts'

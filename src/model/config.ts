@@ -1,0 +1,78 @@
+// Settings of a node: one schema, read once, frozen. Flags win over CATALOG_* variables, those over catalog.toml, that
+// over the defaults. A key nobody knows is an error, not a silence.
+import { isIP } from 'node:net'
+import { z } from 'zod'
+import { CatalogError } from '../base/errors.ts'
+import { ADDRESS_LENGTH_MAX } from '../base/limits.ts'
+
+const port = z.coerce.number().int().min(0).max(65_535)
+const flag = z.union([z.boolean(), z.enum(['true', 'false', '1', '0']).transform((word) => /^(true|1)$/.test(word))])
+
+const settingsSchema = z.strictObject({
+  /** IP address the libp2p listeners bind to; 127.0.0.1 keeps the node to this machine. */
+  host: z
+    .string()
+    .refine((text) => isIP(text) !== 0, 'must be an IP address')
+    .default('0.0.0.0'),
+  /** UDP (QUIC) and TCP port of the control plane; 0 takes any. */
+  controlPort: port.default(9292),
+  /** UDP port kept for the bulk plane and announced once there is one; nothing is bound to it yet. */
+  bulkPort: port.default(9293),
+  /** Port of the HTTP server on 127.0.0.1; 0 takes any. */
+  httpPort: port.default(9294),
+  /** Peers to stay connected to: multiaddrs, or host[:port]. */
+  peers: z
+    .union([z.array(z.string().max(ADDRESS_LENGTH_MAX)), z.string().transform((list) => list.split(/[\s,]+/).filter(Boolean))])
+    .default([]),
+  /** Find nodes on the local network. Off on loopback. */
+  mdns: flag.default(true),
+  /** Take part in the distributed hash table of providers. */
+  dht: flag.default(true),
+  /** Compute core: native, wasm, or the better one that loads. */
+  core: z.enum(['auto', 'native', 'wasm']).default('auto'),
+  /** Worker threads for hashing. */
+  workers: z.coerce.number().int().min(1).max(64).default(2),
+})
+
+export type Settings = Readonly<z.infer<typeof settingsSchema>>
+/** What a user may leave out. */
+export type SettingsInput = { readonly [Key in keyof Settings]?: Settings[Key] | undefined }
+
+/** CATALOG_CONTROL_PORT → controlPort, for the keys of the schema and no others. */
+const VARIABLES = new Map(
+  Object.keys(settingsSchema.shape).map((key) => [
+    `CATALOG_${key.replace(/[A-Z]/g, (capital) => `_${capital}`).toUpperCase()}`,
+    key,
+  ]),
+)
+
+export interface SettingsSources {
+  readonly flags?: SettingsInput | undefined
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined
+  /** Contents of catalog.toml, parsed. */
+  readonly file?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** @throws CatalogError `CONFIG_INVALID` naming the key and what is wrong with it */
+export function readSettings({ flags = {}, environment = {}, file = {} }: SettingsSources): Settings {
+  const variables: Record<string, unknown> = {}
+  for (const [variable, key] of VARIABLES) {
+    if (environment[variable] !== undefined && environment[variable] !== '') variables[key] = environment[variable]
+  }
+  const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined))
+  const parsed = settingsSchema.safeParse({ ...camelCased(file), ...variables, ...given })
+  if (parsed.success) return Object.freeze(parsed.data)
+  const [issue] = parsed.error.issues
+  const key = issue?.path.join('.') ?? ''
+  throw new CatalogError('CONFIG_INVALID', `The setting ${key || 'given'} is not right: ${issue?.message}.`, {
+    hint: `Settings are: ${[...VARIABLES.values()].join(', ')}.`,
+    cause: parsed.error,
+  })
+}
+
+/** `control-port` and `control_port` in the file mean controlPort. */
+function camelCased(file: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(file).map(([key, value]) => [key.replace(/[-_]([a-z])/g, (_, letter) => letter.toUpperCase()), value]),
+  )
+}

@@ -1,0 +1,81 @@
+// Peers the user named, dialled at the start and again whenever they are away, less and less often.
+import { type Clock, sleep } from '../base/clock.ts'
+import { CatalogError } from '../base/errors.ts'
+import { emit } from '../base/events.ts'
+import type { Random } from '../base/random.ts'
+import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
+import type { Network } from './network.ts'
+
+const FIRST_PAUSE_MS = SECOND_MS
+const LONGEST_PAUSE_MS = MINUTE_MS
+/** How often a peer that is there is looked at. */
+const WATCH_MS = 5 * SECOND_MS
+
+interface Components {
+  network: Network
+  clock: Clock
+  random: Random
+}
+
+export class Bootstrap {
+  readonly #components: Components
+  readonly #stop = new AbortController()
+  readonly #kept = new Set<string>()
+
+  constructor(components: Components) {
+    this.#components = components
+  }
+
+  /**
+   * Keep a connection to the peer at `address` from now on.
+   *
+   * @returns how the first attempt ended; the keeping goes on whatever it was
+   */
+  async keep(address: string): Promise<{ peer: string } | { error: CatalogError }> {
+    const first = await this.#dial(address)
+    if (!this.#kept.has(address)) {
+      this.#kept.add(address)
+      void this.#watch(address, 'peer' in first ? first.peer : undefined)
+    }
+    return first
+  }
+
+  stop(): void {
+    this.#stop.abort(new CatalogError('CLOSED', 'The node is stopping.'))
+  }
+
+  async #dial(address: string): Promise<{ peer: string } | { error: CatalogError }> {
+    try {
+      return { peer: await this.#components.network.dial(address, this.#stop.signal) }
+    } catch (thrown) {
+      return { error: CatalogError.from(thrown, 'PEER_UNREACHABLE') }
+    }
+  }
+
+  async #watch(address: string, connected: string | undefined): Promise<void> {
+    const { network, clock, random } = this.#components
+    let peer = connected
+    let pauseMs = FIRST_PAUSE_MS
+    while (!this.#stop.signal.aborted) {
+      const here = peer !== undefined && network.peers().includes(peer)
+      const waitMs = here ? WATCH_MS : pauseMs * (0.75 + random.fraction() / 2)
+      const woken = await sleep(clock, waitMs, this.#stop.signal).then(
+        () => true,
+        () => false,
+      )
+      if (!woken) return
+      if (peer !== undefined && network.peers().includes(peer)) {
+        pauseMs = FIRST_PAUSE_MS
+        continue
+      }
+      const dialled = await this.#dial(address)
+      if ('peer' in dialled) {
+        peer = dialled.peer
+        pauseMs = FIRST_PAUSE_MS
+      } else {
+        pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
+        emit('catalog:failure', { task: `dial ${address}`, code: dialled.error.code, message: dialled.error.message })
+      }
+    }
+  }
+}

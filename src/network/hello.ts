@@ -1,0 +1,85 @@
+// Hello: the first request on a connection, in both directions. Says who speaks and where it can be dialled again.
+import { CatalogError } from '../base/errors.ts'
+import { emit } from '../base/events.ts'
+import { ADDRESSES_PER_PEER_MAX } from '../base/limits.ts'
+import type { Peers } from '../store/peers.ts'
+import { HELLO, type Hello } from '../wire/messages.ts'
+import type { Network } from './network.ts'
+import type { Rpc } from './rpc.ts'
+
+/** Version of the protocols as a whole. */
+const PROTOCOL_VERSION = 1
+
+interface Components {
+  network: Network
+  rpc: Rpc
+  peers: Peers
+}
+
+export class HelloService {
+  readonly #components: Components
+  readonly #agent: string
+  readonly #known = new Map<string, Hello>()
+  readonly #listeners = new Set<(peer: string) => void>()
+  #stopWatching: (() => void) | undefined
+
+  constructor(components: Components, options: { agent: string }) {
+    this.#components = components
+    this.#agent = options.agent
+  }
+
+  async start(): Promise<void> {
+    const own = () => this.#own()
+    await this.#components.rpc.serve(HELLO, async function* () {
+      yield own()
+    })
+    this.#stopWatching = this.#components.network.onPeer(({ peer, connected, address }) => {
+      if (connected) void this.#greet(peer, address)
+      else this.#known.delete(peer)
+      emit('catalog:peer', { peer, state: connected ? 'connected' : 'disconnected' })
+    })
+  }
+
+  stop(): void {
+    this.#stopWatching?.()
+  }
+
+  /** Peers that are connected and speak Catalog. */
+  peers(): { peer: string; agent: string; addresses: string[] }[] {
+    return [...this.#known].map(([peer, { agent, addresses }]) => ({ peer, agent, addresses }))
+  }
+
+  /** Called when a peer has said hello. */
+  onHello(listener: (peer: string) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Wait for a peer's hello, asking for it if need be. @throws CatalogError when it does not answer */
+  async expect(peer: string, signal?: AbortSignal): Promise<Hello> {
+    const known = this.#known.get(peer)
+    if (known) return known
+    for await (const hello of this.#components.rpc.call(HELLO, peer, this.#own(), signal ? { signal } : {})) {
+      const first = !this.#known.has(peer)
+      this.#known.set(peer, hello)
+      if (first) for (const listener of this.#listeners) listener(peer)
+      return hello
+    }
+    throw new CatalogError('PEER_PROTOCOL', `Peer ${peer} said nothing in its hello.`)
+  }
+
+  async #greet(peer: string, address: string | undefined): Promise<void> {
+    try {
+      const { addresses } = await this.expect(peer)
+      await this.#components.peers.remember(peer, address ? [address, ...addresses] : addresses)
+    } catch (thrown) {
+      const { message } = CatalogError.from(thrown)
+      emit('catalog:peer', { peer, state: 'refused', reason: message })
+    }
+  }
+
+  #own(): Hello {
+    const addresses = this.#components.network.addresses().slice(0, ADDRESSES_PER_PEER_MAX)
+    return { version: PROTOCOL_VERSION, agent: this.#agent, capabilities: ['records', 'search', 'blob'], addresses }
+  }
+}

@@ -1,0 +1,56 @@
+// Who holds which public blob, in the DHT. A provide costs a walk of 0.1–0.3 s, so they go one after another in the
+// background, and a node provides a bounded number.
+import { concatBytes, sha256 } from '../base/bytes.ts'
+import { CatalogError } from '../base/errors.ts'
+import { emit } from '../base/events.ts'
+import { PROVIDED_BLOBS_MAX } from '../base/limits.ts'
+import type { Network } from './network.ts'
+
+const DOMAIN = Buffer.from('catalog/blob/1')
+
+/** DHT key of a blob: a digest of its root, so that the DHT does not learn roots it was not asked about. */
+export function providerKey(root: Uint8Array): Uint8Array {
+  return sha256(concatBytes(DOMAIN, root))
+}
+
+export class Providers {
+  readonly #network: Network
+  readonly #stop = new AbortController()
+  readonly #waiting: Uint8Array[] = []
+  #provided = 0
+  #working = false
+
+  constructor({ network }: { network: Network }) {
+    this.#network = network
+  }
+
+  /** Tell the DHT, in the background, that this node has a public blob. */
+  provide(root: Uint8Array): void {
+    if (this.#provided + this.#waiting.length >= PROVIDED_BLOBS_MAX) return
+    this.#waiting.push(root)
+    if (!this.#working) void this.#work()
+  }
+
+  /** Peers that say they have a blob. */
+  find(root: Uint8Array, signal?: AbortSignal): AsyncIterable<string> {
+    return this.#network.findProviders(providerKey(root), signal)
+  }
+
+  stop(): void {
+    this.#stop.abort(new CatalogError('CLOSED', 'The node is stopping.'))
+  }
+
+  async #work(): Promise<void> {
+    this.#working = true
+    for (let root = this.#waiting.shift(); root && !this.#stop.signal.aborted; root = this.#waiting.shift()) {
+      try {
+        await this.#network.provide(providerKey(root), this.#stop.signal)
+        this.#provided++
+      } catch (thrown) {
+        const { code, message } = CatalogError.from(thrown)
+        if (!this.#stop.signal.aborted) emit('catalog:failure', { task: 'provide', code, message })
+      }
+    }
+    this.#working = false
+  }
+}

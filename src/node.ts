@@ -1,0 +1,328 @@
+// The composition root: every part is made here and given what it needs; no room looks another up.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse as parseToml } from 'smol-toml'
+import { type Clock, systemClock } from './base/clock.ts'
+import { type Disk, systemDisk } from './base/disk.ts'
+import { directEffects, type Effects } from './base/effects.ts'
+import { CatalogError } from './base/errors.ts'
+import { emit } from './base/events.ts'
+import { type Random, systemRandom } from './base/random.ts'
+import { loadCore } from './core/load.ts'
+import { WorkerPool } from './core/workers/pool.ts'
+import { Federation } from './discovery/federation.ts'
+import { Indexer } from './discovery/indexer.ts'
+import { openNativeIndex, type TextIndex } from './discovery/native-index.ts'
+import { Search } from './discovery/search.ts'
+import { Gateway } from './gateway/server.ts'
+import { readSettings, type Settings, type SettingsInput } from './model/config.ts'
+import { readRelease } from './model/release.ts'
+import { peerAddress } from './network/addresses.ts'
+import { Announcements } from './network/announce.ts'
+import { Bootstrap } from './network/bootstrap.ts'
+import { HelloService } from './network/hello.ts'
+import { Libp2pNetwork } from './network/host.ts'
+import { loadOrCreateSeed } from './network/identity.ts'
+import type { Network } from './network/network.ts'
+import { Providers } from './network/providers.ts'
+import { Rpc } from './network/rpc.ts'
+import { PACKAGE_TYPES } from './package-types/all.ts'
+import { Installing } from './publishing/install.ts'
+import { Packages } from './publishing/packages.ts'
+import { Publishing } from './publishing/publish.ts'
+import { SharingManager } from './sharing-manager.ts'
+import { Blobs } from './store/blobs.ts'
+import { claimDirectory, type DataPaths, type DirectoryLock, dataPaths } from './store/data-directory.ts'
+import { Environment } from './store/environment.ts'
+import { Peers } from './store/peers.ts'
+import { Pins } from './store/pins.ts'
+import { Records } from './store/records.ts'
+import { Fetcher } from './transfer/fetcher.ts'
+import { BlobProvider } from './transfer/provider.ts'
+import { StreamSource } from './transfer/sources.ts'
+import { RecordExchange } from './trust/exchange.ts'
+import { LocalPublisher } from './trust/publishers.ts'
+import { Shares } from './trust/shares.ts'
+import { VERSION } from './version.ts'
+
+export interface NodeOptions extends SettingsInput {
+  /** Everything the node writes is below it; one process at a time. */
+  readonly dataDir: string
+}
+
+/** The world outside: what a simulation puts its own in place of. */
+export interface Outside {
+  readonly clock: Clock
+  readonly random: Random
+  readonly effects: Effects
+  readonly network: (seed: Uint8Array, settings: Settings) => Network
+}
+
+const REAL_OUTSIDE: Outside = {
+  clock: systemClock,
+  random: systemRandom,
+  effects: directEffects,
+  network: (seed, { host, controlPort, mdns, dht }) =>
+    new Libp2pNetwork({ seed, listen: { host, controlPort }, mdns, dht }),
+}
+
+/** What `open` has made and `close` must end. */
+interface Parts {
+  readonly paths: DataPaths
+  readonly lock: DirectoryLock
+  readonly outside: Outside
+  readonly disk: Disk
+  readonly environment: Environment
+  readonly workers: WorkerPool
+  readonly index: TextIndex
+  readonly indexer: Indexer
+  readonly network: Network
+  readonly records: Records
+  readonly blobs: Blobs
+  readonly shares: Shares
+  readonly packages: Packages
+  readonly exchange: RecordExchange
+  readonly search: Search
+  readonly provider: BlobProvider
+  readonly hello: HelloService
+  readonly bootstrap: Bootstrap
+  readonly announcements: Announcements
+  readonly providers: Providers
+}
+
+/** A Catalog node: opened on its data directory, started when it is to speak with others. */
+export class CatalogNode implements AsyncDisposable {
+  readonly settings: Settings
+  /** All that can be done with the node. */
+  readonly sharing: SharingManager
+  readonly #parts: Parts
+  readonly #startedAt: number
+  #gateway: Gateway | undefined
+  #online = false
+  #closing: Promise<void> | undefined
+
+  private constructor(settings: Settings, parts: Parts, sharing: (node: CatalogNode) => SharingManager) {
+    this.settings = settings
+    this.#parts = parts
+    this.#startedAt = parts.outside.clock.now()
+    this.sharing = sharing(this)
+  }
+
+  /**
+   * Open a data directory without touching the network.
+   *
+   * @throws CatalogError `DATA_DIR`, `DATA_DIR_LOCKED`, `STORE_FORMAT`, `CONFIG_INVALID`, `CORE_UNAVAILABLE`
+   */
+  static async open(options: NodeOptions, outside: Partial<Outside> = {}): Promise<CatalogNode> {
+    const { dataDir, ...flags } = options
+    const paths = dataPaths(dataDir)
+    const lock = await claimDirectory(paths)
+    const undo: (() => Promise<void> | void)[] = [() => lock.release()]
+    try {
+      const settings = readSettings({ flags, environment: process.env, file: readSettingsFile(paths.settings) })
+      return await assemble(settings, paths, lock, { ...REAL_OUTSIDE, ...outside }, undo)
+    } catch (thrown) {
+      for (const step of undo.reverse()) await step()
+      throw thrown
+    }
+  }
+
+  /** @internal */
+  static create(settings: Settings, parts: Parts, sharing: (node: CatalogNode) => SharingManager): CatalogNode {
+    return new CatalogNode(settings, parts, sharing)
+  }
+
+  get peerId(): string {
+    return this.#parts.network.peerId
+  }
+
+  get online(): boolean {
+    return this.#online
+  }
+
+  /** Multiaddrs this node can be reached at. */
+  addresses(): string[] {
+    return this.#online ? this.#parts.network.addresses() : []
+  }
+
+  /** Where the HTTP server answers, once it does. */
+  get http(): string | undefined {
+    return this.#gateway?.url
+  }
+
+  get dataDir(): string {
+    return this.#parts.paths.root
+  }
+
+  get startedAt(): number {
+    return this.#startedAt
+  }
+
+  /** Join the network: listen, answer peers, dial the configured ones in the background. @throws CatalogError `LISTEN_FAILED` */
+  async start(): Promise<void> {
+    const { hello, exchange, provider, search, announcements, network, indexer } = this.#parts
+    const peers = this.settings.peers.map(peerAddress)
+    await indexer.start()
+    await hello.start()
+    await exchange.start()
+    await provider.start()
+    await search.start()
+    await announcements.start((announcement) => this.#hear(announcement))
+    await network.start()
+    this.#online = true
+    const stop = hello.onHello(() => {
+      stop()
+      void this.#provideOwn()
+    })
+    for (const address of peers) void this.#keep(address)
+  }
+
+  /** Serve HTTP: the API on the Unix socket of the data directory, health and the page on 127.0.0.1. */
+  async serveHttp(): Promise<string> {
+    const { paths } = this.#parts
+    this.#gateway = new Gateway({ sharing: this.sharing }, { port: this.settings.httpPort, socket: paths.socket })
+    await this.#gateway.start()
+    return this.#gateway.url
+  }
+
+  /** Resolves when every change made so far can be found by search. */
+  catchUp(): Promise<void> {
+    return this.#parts.indexer.settle()
+  }
+
+  /** Stop serving, end what is under way and give the data directory back. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const { hello, bootstrap, providers, network, indexer, index, workers, environment, lock } = this.#parts
+    await this.#gateway?.close()
+    hello.stop()
+    bootstrap.stop()
+    providers.stop()
+    if (this.#online) await network.stop()
+    this.#online = false
+    await indexer.stop()
+    await index.close()
+    await workers.close()
+    await environment.close()
+    lock.release()
+  }
+
+  async #keep(address: string): Promise<void> {
+    const outcome = await this.#parts.bootstrap.keep(address)
+    if ('error' in outcome) {
+      const { code, message } = outcome.error
+      emit('catalog:failure', { task: `dial ${address}`, code, message })
+    }
+  }
+
+  /** An announcement: get the record from who announced it; pass it on only when it holds. */
+  async #hear({ id, peer }: { id: Uint8Array; peer: string }): Promise<'accept' | 'ignore' | 'reject'> {
+    const { records, exchange, packages } = this.#parts
+    try {
+      if (!records.get(id)) await exchange.fetchRecords(peer, [id])
+      if (!records.get(id)) return 'ignore'
+      packages.shown(id, peer)
+      return 'accept'
+    } catch (thrown) {
+      const { code, message } = CatalogError.from(thrown)
+      emit('catalog:failure', { task: `announcement from ${peer}`, code, message })
+      return code === 'RECORD_INVALID' || code === 'RECORD_SIGNATURE' ? 'reject' : 'ignore'
+    }
+  }
+
+  /** Tell the DHT what this node keeps and may show. */
+  async #provideOwn(): Promise<void> {
+    const { blobs, records, shares, providers } = this.#parts
+    for (const id of blobs.releaseIds()) {
+      const record = records.get(id)
+      if (!record) continue
+      const release = readRelease(record)
+      if (!shares.isPublic(release)) continue
+      for (const { root } of release.body.artifacts) if (blobs.isUnder(root, id)) providers.provide(root)
+    }
+  }
+}
+
+/** Make every part. `undo` collects how to end what was made, for when a later part fails. */
+async function assemble(
+  settings: Settings,
+  paths: DataPaths,
+  lock: DirectoryLock,
+  outside: Outside,
+  undo: (() => Promise<void> | void)[],
+): Promise<CatalogNode> {
+  const { clock, random, effects } = outside
+  const disk = systemDisk(effects)
+  const core = await effects.run(() => loadCore(settings.core))
+  const environment = new Environment({ effects }, { path: paths.database })
+  undo.push(() => environment.close())
+  const records = new Records({ environment })
+  const pins = new Pins({ environment, clock })
+  const peers = new Peers({ environment, clock })
+  const blobs = new Blobs({ environment, disk, clock, random }, { folder: paths.root })
+  await blobs.recover()
+  const workers = new WorkerPool({ effects }, { threads: settings.workers, core: settings.core })
+  undo.push(() => workers.close())
+  const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
+  const network = outside.network(seed, settings)
+  const rpc = new Rpc({ network, clock })
+  const hello = new HelloService({ network, rpc, peers }, { agent: `catalog/${VERSION}` })
+  const bootstrap = new Bootstrap({ network, clock, random })
+  const announcements = new Announcements({ network, clock })
+  const providers = new Providers({ network })
+  const publisher = new LocalPublisher({ disk, clock, random, effects }, { keys: paths.keys })
+  const shares = new Shares({ records })
+  const exchange = new RecordExchange({ rpc, records, shares })
+  const provider = new BlobProvider({ rpc, records, shares, blobs })
+  const fetcher = new Fetcher({ blobs, core, workers, source: new StreamSource({ rpc }) })
+  const packages = new Packages({ records, shares, blobs, pins, exchange, hello, providers, fetcher, random })
+  const index = await openNativeIndex({ effects }, paths.search)
+  undo.push(() => index.close())
+  const packageType = (type: string) => PACKAGE_TYPES.find((candidate) => candidate.type === type)
+  const indexer = new Indexer({ index, records, shares, clock, packageType })
+  const federation = new Federation({ rpc, hello, clock, random })
+  const found = { index, records, shares, blobs, pins, exchange, federation, rpc, clock, packageType }
+  const search = new Search(found)
+  const parts: Parts = {
+    ...{ paths, lock, outside, disk, environment, workers, index, indexer, network, records, blobs, shares, packages },
+    ...{ exchange, search, provider, hello, bootstrap, announcements, providers },
+  }
+  const sharing = (node: CatalogNode) => {
+    const online = () => node.online
+    const told = { publisher, announcements, providers, online }
+    const publishing = new Publishing({ records, shares, blobs, pins, workers, disk, ...told })
+    const installing = new Installing({ packages, pins, disk, effects, random })
+    const about = () => ({ version: VERSION, online: node.online, http: node.http, ...placeOf(node) })
+    const rooms = { network, hello, bootstrap, publishing, packages, installing, search, records, shares, blobs }
+    return new SharingManager({ ...rooms, pins, peers, publisher, workers, core, clock, effects, random, about })
+  }
+  return CatalogNode.create(settings, parts, sharing)
+}
+
+function placeOf(node: CatalogNode): { dataDir: string; startedAt: number } {
+  return { dataDir: node.dataDir, startedAt: node.startedAt }
+}
+
+function readSettingsFile(path: string): Record<string, unknown> {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw new CatalogError('CONFIG_INVALID', `The settings in ${path} cannot be read.`, { cause: thrown })
+  }
+  try {
+    return parseToml(text)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
+    throw new CatalogError('CONFIG_INVALID', `The settings in ${path} are not TOML: ${reason}`, { cause })
+  }
+}

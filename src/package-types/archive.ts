@@ -1,0 +1,210 @@
+// Reading and unpacking tar and tar.gz files from outside, within limits. Everything streams: memory holds a few
+// chunks and the list of paths, whatever the archive claims.
+import { createReadStream } from 'node:fs'
+import { type FileHandle, lstat, mkdir, open, readdir, unlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createGunzip } from 'node:zlib'
+import { CatalogError } from '../base/errors.ts'
+import { formatBytes, KiB } from '../base/units.ts'
+import { ARCHIVE_LIMITS, type ArchiveLimits, EntryTree, entryPath, quote, unsafe } from './entry-path.ts'
+import type { UnpackReport } from './package-type.ts'
+import { readTar } from './tar.ts'
+
+const READ_BYTES = 256 * KiB
+
+export interface ArchiveOptions {
+  /** `detect` looks at the first two bytes. */
+  readonly gzip: boolean | 'detect'
+  /** Leading path segments to drop; entries with no more than these are skipped. */
+  readonly strip?: number
+  readonly limits?: ArchiveLimits
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface ArchiveEntry {
+  /** Below the target, with forward slashes; checked. */
+  readonly path: string
+  readonly kind: 'file' | 'directory'
+  readonly size: number
+  /** Its owner-execute bit. */
+  readonly executable: boolean
+  /** Folders this entry needs and none before it needed, outermost first. */
+  readonly newDirectories: readonly string[]
+  /** A file of this path came before; the later one counts. */
+  readonly replaces: boolean
+}
+
+/** Called for each entry in order; bytes left unread are skipped. `'stop'` ends the walk, the rest unread. */
+export type OnEntry = (entry: ArchiveEntry, content: AsyncIterable<Buffer>) => Promise<'stop' | undefined> | undefined
+
+/**
+ * Walk an archive.
+ *
+ * @param file - its path; read once, from start to end
+ * @throws CatalogError `FILE_UNREADABLE`; `ARCHIVE_CORRUPT` unless it is whole; `ARCHIVE_UNSAFE` for links, devices,
+ *   paths that lead elsewhere and anything beyond the limits; `ABORTED`; and what `onEntry` throws
+ */
+export async function readArchive(file: string, options: ArchiveOptions, onEntry: OnEntry): Promise<void> {
+  const { strip = 0, limits = ARCHIVE_LIMITS, signal } = options
+  try {
+    throwIfAborted(signal)
+    await using handle = await open(file, 'r')
+    const packed = (await handle.stat()).size
+    const gzip = options.gzip === 'detect' ? await isGzip(handle) : options.gzip
+    await using bytes = openBytes(file, handle, gzip, signal)
+    const metered = meter(bytes.stream, packed, gzip, limits)
+    const tree = new EntryTree(limits)
+    let entries = 0
+    for await (const entry of readTar(metered, gzip ? 1 : 2)) {
+      throwIfAborted(signal)
+      if (++entries > limits.files) {
+        throw unsafe(`there are more than ${limits.files.toLocaleString('en')} files and folders`)
+      }
+      if (entry.kind === 'other')
+        throw unsafe(`${quote(entry.name)} is ${entry.what}, and only files and folders are kept`)
+      const path = entryPath(entry.name, strip, limits)
+      if (path === '') continue
+      const { kind, size } = entry
+      const executable = (entry.mode & 0o100) !== 0
+      const found = { path, kind, size, executable, ...tree.add(path, kind) }
+      if ((await onEntry(found, entry.content)) === 'stop') return
+    }
+  } catch (error) {
+    throw readingError(error, file, signal)
+  }
+}
+
+/**
+ * Unpack an archive into `target`, an existing empty folder: folders 0755, files 0644 or 0755, less the umask. Only
+ * files and folders are made, each file new (`O_EXCL`, which follows no link). After an error what was written stays,
+ * for the caller to remove with the folder.
+ *
+ * @throws CatalogError as `readArchive`; `TARGET_EXISTS` when the target is not empty; `DISK_FULL`; `STORE_FAILED`
+ */
+export async function unpackArchive(file: string, target: string, options: ArchiveOptions): Promise<UnpackReport> {
+  await requireEmpty(target)
+  let files = 0
+  let bytes = 0
+  await readArchive(file, options, async (entry, content) => {
+    const path = join(target, entry.path)
+    try {
+      for (const directory of entry.newDirectories) await makeDirectory(join(target, directory))
+      if (entry.kind === 'directory') return
+      if (entry.replaces) {
+        bytes -= (await lstat(path)).size
+        files--
+        await unlink(path)
+      }
+      await writeFile(path, content, { flag: 'wx', mode: entry.executable ? 0o755 : 0o644, signal: options.signal })
+    } catch (error) {
+      throw writingError(error, entry.path)
+    }
+    files++
+    bytes += entry.size
+    return
+  })
+  return { files, bytes }
+}
+
+/** @throws CatalogError `TARGET_EXISTS` unless `target` is a folder with nothing in it */
+export async function requireEmpty(target: string): Promise<void> {
+  let names: string[]
+  try {
+    names = await readdir(target)
+  } catch (error) {
+    throw writingError(error, target)
+  }
+  if (names.length > 0) {
+    throw new CatalogError('TARGET_EXISTS', `The folder ${target} is not empty.`, { hint: 'Name an empty folder.' })
+  }
+}
+
+/** Whether a file begins as a gzip does. */
+async function isGzip(handle: FileHandle): Promise<boolean> {
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0)
+  return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b
+}
+
+/** The tar's bytes. Disposing ends the streams; the handle stays the caller's. */
+function openBytes(file: string, handle: FileHandle, gzip: boolean, signal: AbortSignal | undefined) {
+  const input = createReadStream(file, { fd: handle, start: 0, autoClose: false, highWaterMark: READ_BYTES, signal })
+  const stream = gzip ? input.pipe(createGunzip({ chunkSize: READ_BYTES })) : input
+  // Whoever iterates the last stream sees its error; the listener keeps one raised in between from being uncaught.
+  input.on('error', (error) => stream.destroy(error))
+  stream.on('error', () => input.destroy())
+  return {
+    stream: stream as AsyncIterable<Buffer>,
+    async [Symbol.asyncDispose]() {
+      stream.destroy()
+      input.destroy()
+    },
+  }
+}
+
+/** Pass bytes on, and stop when there are too many, in all or for the size they had packed. */
+async function* meter(source: AsyncIterable<Buffer>, packed: number, gzip: boolean, limits: ArchiveLimits) {
+  let total = 0
+  for await (const chunk of source) {
+    total += chunk.length
+    if (total > limits.bytes) throw unsafe(`it unpacks to more than ${formatBytes(limits.bytes)}`)
+    if (gzip && total > limits.ratioFreeBytes && total > packed * limits.ratio) {
+      throw unsafe(`it unpacks to more than ${limits.ratio} times its size`)
+    }
+    yield chunk
+  }
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o755 })
+  } catch (error) {
+    // Where letter case does not count, `Lib` and `lib` are one folder. A link here could only be someone else's.
+    if (errorCode(error) !== 'EEXIST' || !(await lstat(path)).isDirectory()) throw error
+  }
+}
+
+function errorCode(error: unknown): string {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
+  return typeof code === 'string' ? code : ''
+}
+
+function readingError(error: unknown, file: string, signal: AbortSignal | undefined): CatalogError {
+  if (error instanceof CatalogError) return error
+  if (signal?.aborted) return aborted(error)
+  const code = errorCode(error)
+  if (code.startsWith('Z_')) {
+    return new CatalogError('ARCHIVE_CORRUPT', 'This archive is broken: its gzip data is damaged or cut off.', {
+      hint: 'Make or download it again.',
+      cause: error,
+    })
+  }
+  return unreadable(error, file)
+}
+
+/** As `AbortSignal.throwIfAborted`, whatever reason the signal was given. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw aborted(signal.reason)
+}
+
+export function aborted(cause: unknown): CatalogError {
+  return new CatalogError('ABORTED', 'Cancelled.', { cause })
+}
+
+/** A file or folder of the user's that cannot be read. */
+export function unreadable(error: unknown, file: string): CatalogError {
+  if (error instanceof CatalogError) return error
+  const why = errorCode(error) === 'ENOENT' ? 'it is not there' : CatalogError.from(error).message
+  const read = CatalogError.from(error, 'FILE_UNREADABLE')
+  if (read.code !== 'FILE_UNREADABLE') return read
+  return new CatalogError('FILE_UNREADABLE', `Cannot read ${file}: ${why}.`, { cause: error })
+}
+
+/** Errors of the archive pass through, for `readingError`; those of the disk are told here, where the path is known. */
+export function writingError(error: unknown, path: string): unknown {
+  const code = errorCode(error)
+  if (error instanceof CatalogError || !/^E[A-Z]+$/.test(code)) return error
+  if (code === 'EEXIST') return unsafe(`two files would both be ${quote(path)} on this disk`)
+  const full = CatalogError.from(error, 'STORE_FAILED')
+  if (full.code === 'DISK_FULL') return full
+  return new CatalogError('STORE_FAILED', `Cannot write ${quote(path)}: ${full.message}.`, { cause: error })
+}

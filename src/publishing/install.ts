@@ -1,0 +1,178 @@
+// Installing: resolve, fetch, unpack into a fresh folder, rename it into place. Scripts never run. An install that the
+// user asked for by name pins the name to its publisher; dependencies follow only publishers already trusted.
+import { copyFile, rename, rm } from 'node:fs/promises'
+import { dirname, join, resolve as resolvePath } from 'node:path'
+import { toHex } from '../base/bytes.ts'
+import type { Disk } from '../base/disk.ts'
+import { fileError } from '../base/disk.ts'
+import type { Effects } from '../base/effects.ts'
+import { CatalogError } from '../base/errors.ts'
+import { INSTALL_PACKAGES_MAX } from '../base/limits.ts'
+import type { Random } from '../base/random.ts'
+import { formatPurl, type PackageName } from '../model/purl.ts'
+import type { Release } from '../model/release.ts'
+import { packageType } from '../package-types/all.ts'
+import type { Pins } from '../store/pins.ts'
+import type { FetchOptions, ProviderFailure } from '../transfer/fetcher.ts'
+import type { Packages, Wanted } from './packages.ts'
+
+export interface InstallOptions extends FetchOptions {
+  /** Folder the package's own folder is made in. */
+  readonly to: string
+  /** Replace a folder that is there. */
+  readonly force?: boolean | undefined
+  /** Also install what it depends on, flat beside it. */
+  readonly withDependencies?: boolean | undefined
+  readonly onInstalled?: ((installed: Installed) => void) | undefined
+}
+
+export interface Installed {
+  readonly purl: string
+  readonly path: string
+  /** Unpacked. */
+  readonly bytes: number
+  readonly files: number
+  readonly sources: readonly { peer: string; bytes: number }[]
+  readonly failures: readonly ProviderFailure[]
+  /** What it needs, as `purl range`. */
+  readonly dependencies: readonly { purl: string; range: string; optional: boolean }[]
+}
+
+interface Components {
+  packages: Packages
+  pins: Pins
+  disk: Disk
+  effects: Effects
+  random: Random
+}
+
+export class Installing {
+  readonly #components: Components
+
+  constructor(components: Components) {
+    this.#components = components
+  }
+
+  /** @returns what was installed, the package asked for first */
+  async install(wanted: Wanted, options: InstallOptions): Promise<Installed[]> {
+    const { packages, pins } = this.#components
+    const { release, trust } = await packages.resolve(wanted, options.signal)
+    const installed = [await this.#installOne(release, options)]
+    if (trust === 'unpinned') await pins.set(release.body, release.record.signer, 'installed')
+    options.onInstalled?.(installed[0] as Installed)
+    if (options.withDependencies) await this.#installDependencies(release, options, installed)
+    return installed
+  }
+
+  /** Breadth first. One version a name, as the folder is flat; a second range that it does not meet is an error. */
+  async #installDependencies(first: Release, options: InstallOptions, installed: Installed[]): Promise<void> {
+    const chosen = new Map([[nameKey(first.body), first]])
+    const queue: Release[] = [first]
+    for (let parent = queue.shift(); parent; parent = queue.shift()) {
+      for (const dependency of parent.body.dependencies) {
+        const there = chosen.get(nameKey(dependency))
+        if (there) {
+          checkMeets(there, dependency.range, parent)
+          continue
+        }
+        if (chosen.size >= INSTALL_PACKAGES_MAX) {
+          throw new CatalogError('LIMIT_EXCEEDED', `More than ${INSTALL_PACKAGES_MAX} packages would be installed.`)
+        }
+        const release = await this.#resolveDependency(dependency, parent, options.signal)
+        if (!release) continue
+        chosen.set(nameKey(dependency), release)
+        const result = await this.#installOne(release, options)
+        installed.push(result)
+        options.onInstalled?.(result)
+        queue.push(release)
+      }
+    }
+  }
+
+  /** A dependency must come from a publisher the name is pinned to, or from its parent's own. */
+  async #resolveDependency(
+    dependency: Wanted & { optional?: boolean | undefined; range: string },
+    parent: Release,
+    signal?: AbortSignal,
+  ): Promise<Release | undefined> {
+    const purl = formatPurl({ type: dependency.type, name: dependency.name })
+    try {
+      const { release, trust } = await this.#components.packages.resolve(dependency, signal)
+      if (trust === 'pinned' || release.record.signer === parent.record.signer) return release
+      throw new CatalogError('UNTRUSTED', `${parent.purl} needs ${purl}, whose publisher is not trusted yet.`, {
+        hint: `Read about it with "catalog info ${purl}", then: catalog trust ${purl} ${release.record.signer}`,
+      })
+    } catch (thrown) {
+      if (dependency.optional && thrown instanceof CatalogError && thrown.code === 'NOT_FOUND') return undefined
+      throw thrown
+    }
+  }
+
+  async #installOne(release: Release, options: InstallOptions): Promise<Installed> {
+    const { packages, disk, effects } = this.#components
+    const { body, purl } = release
+    const path = resolvePath(options.to, ...body.name.split('/'))
+    if ((await disk.exists(path)) && !options.force) {
+      throw new CatalogError('TARGET_EXISTS', `${path} exists already.`, {
+        hint: 'Choose another folder with --to DIR, or replace it with --force.',
+      })
+    }
+    const report = { bytes: 0, files: 0 }
+    const sources: { peer: string; bytes: number }[] = []
+    const failures: ProviderFailure[] = []
+    const fresh = join(dirname(path), `.catalog-${toHex(this.#components.random.bytes(8))}`)
+    await disk.makeFolder(fresh)
+    try {
+      for (const artifact of body.artifacts) {
+        const fetched = await packages.fetch(release, artifact, options)
+        sources.push(...fetched.sources)
+        failures.push(...fetched.failures)
+        const source = { file: fetched.lease.path, path: artifact.path, mediaType: artifact.mediaType }
+        const type = packageType(body.type)
+        const unpacked = await effects.run(() => type.unpack(source, fresh, options.signal))
+        report.bytes += unpacked.bytes
+        report.files += unpacked.files
+      }
+      if (options.force) await disk.remove(path)
+      await effects.run(() =>
+        rename(fresh, path).catch((thrown) => {
+          throw fileError(path, thrown)
+        }),
+      )
+    } finally {
+      await disk.remove(fresh)
+    }
+    const dependencies = body.dependencies.map(({ type, name, range, optional }) => ({
+      purl: formatPurl({ type, name }),
+      range,
+      optional: optional === true,
+    }))
+    return { purl, path, ...report, sources, failures, dependencies }
+  }
+}
+
+function nameKey({ type, name }: PackageName): string {
+  return `${type}\n${name}`
+}
+
+function checkMeets(there: Release, range: string, parent: Release): void {
+  if (packageType(there.body.type).satisfies(there.body.version, range)) return
+  throw new CatalogError('TARGET_EXISTS', `${parent.purl} needs ${there.body.name} ${range}, beside ${there.purl}.`, {
+    hint: 'Flat installs hold one version of a name. Install this package without --with-dependencies.',
+  })
+}
+
+/** Copy a blob's bytes to a file; nothing is visible under its name until all are there. */
+export async function copyOut(
+  components: { effects: Effects; random: Random },
+  from: string,
+  to: string,
+): Promise<void> {
+  const partial = `${to}.${toHex(components.random.bytes(8))}.partial`
+  try {
+    await components.effects.run(() => copyFile(from, partial).then(() => rename(partial, to)))
+  } catch (thrown) {
+    await components.effects.run(() => rm(partial, { force: true }))
+    throw fileError(to, thrown)
+  }
+}

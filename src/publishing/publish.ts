@@ -1,0 +1,187 @@
+// Publishing: read and check the package, hash it into the store in one pass, sign release and share, and make all of it
+// visible in one transaction; then tell the others.
+import { equalBytes } from '../base/bytes.ts'
+import type { Disk } from '../base/disk.ts'
+import { CatalogError } from '../base/errors.ts'
+import type { WorkerPool } from '../core/workers/pool.ts'
+import type { EnforcedPermission } from '../model/permission.ts'
+import { formatPurl } from '../model/purl.ts'
+import type { CatalogRecord } from '../model/record.ts'
+import { type Artifact, type Release, readRelease } from '../model/release.ts'
+import type { Announcements } from '../network/announce.ts'
+import type { Providers } from '../network/providers.ts'
+import { packageType, recognise } from '../package-types/all.ts'
+import type { PreparedArtifact, PreparedPackage } from '../package-types/package-type.ts'
+import type { Blobs, HashedBlob } from '../store/blobs.ts'
+import type { Pins } from '../store/pins.ts'
+import type { Records, Submission } from '../store/records.ts'
+import type { Identity, LocalPublisher } from '../trust/publishers.ts'
+import type { Shares } from '../trust/shares.ts'
+
+export interface PublishOptions {
+  /** `public` by default. */
+  readonly permission?: EnforcedPermission | undefined
+  /** Recognised from the path by default. */
+  readonly type?: string | undefined
+  readonly name?: string | undefined
+  readonly version?: string | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface Published {
+  readonly release: Release
+  /** False when this very release was there already. */
+  readonly fresh: boolean
+}
+
+interface Components {
+  records: Records
+  shares: Shares
+  blobs: Blobs
+  pins: Pins
+  publisher: LocalPublisher
+  workers: WorkerPool
+  disk: Disk
+  announcements: Announcements
+  providers: Providers
+  /** Whether there is a network to tell. */
+  online: () => boolean
+}
+
+/** A blob that is hashed and lies in the staging folder. */
+interface Staged extends HashedBlob {
+  readonly file: string
+  readonly artifact: Artifact
+}
+
+export class Publishing {
+  readonly #components: Components
+
+  constructor(components: Components) {
+    this.#components = components
+  }
+
+  /**
+   * Publish a folder or file. The same bytes again change nothing but the permission.
+   *
+   * @throws CatalogError what the package type finds wrong; `RELEASE_EXISTS` for other bytes of a version published
+   *   before; `UNTRUSTED` when the name is pinned to somebody else; `DISK_FULL`; `ABORTED`
+   */
+  async publish(path: string, options: PublishOptions = {}): Promise<Published> {
+    const { blobs, disk, publisher } = this.#components
+    const scratch = blobs.stagingPath()
+    await disk.makeFolder(scratch)
+    const staged: Staged[] = []
+    try {
+      const type = options.type === undefined ? await recognise(path) : packageType(options.type)
+      const source = { path, name: options.name, version: options.version }
+      const prepared = await type.prepare(source, { scratch, signal: options.signal })
+      const identity = await publisher.identity()
+      this.#checkPin(type.type, prepared, identity)
+      for (const artifact of prepared.artifacts) staged.push(await this.#stage(artifact, options.signal))
+      const published = await this.#commit(type.type, prepared, staged, options.permission ?? 'public')
+      if (this.#components.shares.isPublic(published.release)) await this.#tell(published.release)
+      return published
+    } finally {
+      await disk.remove(scratch)
+      for (const { file } of staged) await disk.remove(file)
+    }
+  }
+
+  #checkPin(type: string, { name }: PreparedPackage, { signer }: Identity): void {
+    const pin = this.#components.pins.get({ type, name })
+    if (!pin || pin.signer === signer) return
+    const purl = formatPurl({ type, name })
+    throw new CatalogError('UNTRUSTED', `${purl} is pinned to another publisher here: ${pin.signer}.`, {
+      hint: `To claim it for this node's publisher: catalog trust ${purl} ${signer}`,
+    })
+  }
+
+  async #stage({ path, file, mediaType }: PreparedArtifact, signal?: AbortSignal): Promise<Staged> {
+    const target = this.#components.blobs.stagingPath()
+    const digest = await this.#components.workers.ingest({ path: file, sha512: true, target }, signal)
+    const { size, root, sha256, sha512 } = digest
+    const artifact = { path, mediaType, size, root, sha256, ...(sha512 ? { sha512 } : {}) }
+    return { ...digest, file: target, artifact }
+  }
+
+  async #commit(
+    type: string,
+    prepared: PreparedPackage,
+    staged: readonly Staged[],
+    permission: EnforcedPermission,
+  ): Promise<Published> {
+    const { publisher, records } = this.#components
+    const { signer } = await publisher.identity()
+    const { name, version } = prepared
+    const purl = formatPurl({ type, name, version })
+    const earlier = records.releases({ type, name }, version).find(({ record }) => record.signer === signer)
+    if (earlier) {
+      if (!sameBytes(earlier, staged)) throw exists(purl)
+      await this.#repermit(earlier, permission)
+      return { release: earlier, fresh: false }
+    }
+    const { artifacts: _, ...described } = prepared
+    const body = { type, ...described, artifacts: staged.map(({ artifact }) => artifact) }
+    const record = await publisher.sign({ kind: 'release', subject: purl, body: plain(body) })
+    const release = readRelease(record)
+    await this.#store(release, staged, permission)
+    return { release, fresh: true }
+  }
+
+  /** Bytes into place first, then everything that makes them visible in one transaction. */
+  async #store(release: Release, staged: readonly Staged[], permission: EnforcedPermission): Promise<void> {
+    const { blobs, records, pins, publisher } = this.#components
+    for (const { root, file } of staged) if (!blobs.get(root)) await blobs.place(root, file)
+    const share = await this.#share(release.purl, release.record.signer, permission)
+    const { documents } = await publisher.identity()
+    await records.admitAll(onShelf(permission, [...documents, release.record, share]), () => {
+      for (const blob of staged) blobs.link(blob, release.record.id)
+      pins.put(release.body, release.record.signer, 'published')
+    })
+  }
+
+  /** A newer share, on the shelves where the old one would else go on speaking. */
+  async #repermit(release: Release, permission: EnforcedPermission): Promise<void> {
+    const { shares, records, publisher } = this.#components
+    if (shares.permissionOf(release) === permission) return
+    const share = await this.#share(release.purl, release.record.signer, permission)
+    const { documents } = await publisher.identity()
+    const batch = onShelf(permission, [...documents, release.record, share])
+    const wasPublic = records.isOn('public', release.record)
+    await records.admitAll(
+      permission === 'private' && wasPublic ? [...batch, { record: share, audience: 'public' }] : batch,
+    )
+  }
+
+  async #share(purl: string, signer: string, permission: EnforcedPermission): Promise<CatalogRecord> {
+    const seq = (this.#components.shares.latest(signer, purl)?.statement.seq ?? 0) + 1
+    return this.#components.publisher.sign({ kind: 'share', subject: purl, seq, body: { permission } })
+  }
+
+  async #tell(release: Release): Promise<void> {
+    if (!this.#components.online()) return
+    for (const { root } of release.body.artifacts) this.#components.providers.provide(root)
+    await this.#components.announcements.announce(release)
+  }
+}
+
+function onShelf(audience: EnforcedPermission, records: readonly CatalogRecord[]): Submission[] {
+  return records.map((record) => ({ record, audience }))
+}
+
+function sameBytes({ body }: Release, staged: readonly Staged[]): boolean {
+  if (body.artifacts.length !== staged.length) return false
+  return body.artifacts.every(({ root }) => staged.some((blob) => equalBytes(blob.root, root)))
+}
+
+function exists(purl: string): CatalogError {
+  return new CatalogError('RELEASE_EXISTS', `${purl} is published already, with other bytes.`, {
+    hint: 'A published version never changes. Publish a new version.',
+  })
+}
+
+/** Without the keys that are undefined: CBOR has no such value. */
+function plain(body: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined))
+}

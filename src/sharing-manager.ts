@@ -1,0 +1,384 @@
+// The façade: what a user can do with a node, in the architecture's own words. The HTTP API, the command line and
+// programs that import the library all come in here.
+import { equalBytes, toHex } from './base/bytes.ts'
+import type { Clock } from './base/clock.ts'
+import type { Effects } from './base/effects.ts'
+import { CatalogError } from './base/errors.ts'
+import type { Random } from './base/random.ts'
+import type { Core } from './core/surface.ts'
+import type { WorkerPool } from './core/workers/pool.ts'
+import type { Search, SearchAnswer, SearchOptions } from './discovery/search.ts'
+import { parsePermission } from './model/permission.ts'
+import { formatPurl, type Purl, parsePurl, parseVersionedPurl } from './model/purl.ts'
+import { type Artifact, type Release, readRelease } from './model/release.ts'
+import { peerAddress } from './network/addresses.ts'
+import type { Bootstrap } from './network/bootstrap.ts'
+import type { HelloService } from './network/hello.ts'
+import type { Network } from './network/network.ts'
+import { packageType } from './package-types/all.ts'
+import { copyOut, type Installed, type Installing, type InstallOptions } from './publishing/install.ts'
+import type { FetchedArtifact, Packages } from './publishing/packages.ts'
+import type { Publishing } from './publishing/publish.ts'
+import type { Blobs } from './store/blobs.ts'
+import type { Peers } from './store/peers.ts'
+import type { Pin, Pins } from './store/pins.ts'
+import type { Records } from './store/records.ts'
+import type { FetchOptions } from './transfer/fetcher.ts'
+import type { LocalPublisher } from './trust/publishers.ts'
+import type { Shares } from './trust/shares.ts'
+import { type TrustState, trustState } from './trust/view.ts'
+
+export interface ShareOptions {
+  /** `public` (default) or `private`. */
+  readonly permission?: string | undefined
+  /** `npm` or `generic`; recognised from the path by default. */
+  readonly type?: string | undefined
+  readonly name?: string | undefined
+  readonly version?: string | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface ArtifactSummary {
+  readonly path: string
+  readonly size: number
+  /** Hexadecimal. */
+  readonly sha256: string
+}
+
+export interface SharedPackage {
+  readonly purl: string
+  /** Record id, hexadecimal. */
+  readonly record: string
+  readonly permission: string
+  /** False when the same bytes were published before. */
+  readonly fresh: boolean
+  readonly artifacts: readonly ArtifactSummary[]
+}
+
+export interface PackageInfo extends Omit<SharedPackage, 'fresh'> {
+  readonly name: string
+  readonly version: string
+  readonly description: string
+  readonly license: string
+  readonly keywords: readonly string[]
+  readonly publisher: string
+  readonly trust: TrustState
+  /** When it was signed, by the publisher's clock; ISO 8601. */
+  readonly publishedAt: string
+  readonly dependencies: readonly { purl: string; range: string }[]
+  /** Whether all its bytes are on this node. */
+  readonly local: boolean
+  /** All versions known here, newest first. */
+  readonly versions: readonly string[]
+}
+
+export interface FetchedPackage {
+  readonly purl: string
+  readonly output: string
+  readonly bytes: number
+  readonly sha256: string
+  readonly sources: readonly { peer: string; bytes: number }[]
+  /** Peers that were asked and did not deliver, and why. */
+  readonly failures: readonly { peer: string; code: string; message: string }[]
+  readonly ms: number
+}
+
+export interface InstalledPackage extends Installed {
+  readonly ms: number
+}
+
+export interface VerifiedArtifact {
+  readonly purl: string
+  readonly path: string
+  readonly bytes: number
+  readonly ok: boolean
+  /** What was found and done, when it is not ok. */
+  readonly reason?: string
+}
+
+export interface ConnectedPeer {
+  readonly peer: string
+  readonly agent: string
+  readonly addresses: readonly string[]
+}
+
+export interface NodeStatus {
+  readonly version: string
+  readonly peerId: string
+  readonly publisher: string | null
+  readonly online: boolean
+  readonly addresses: readonly string[]
+  readonly http: string | null
+  readonly peers: number
+  readonly records: number
+  readonly releases: number
+  readonly blobs: number
+  readonly bytes: number
+  readonly core: { readonly backend: string; readonly features: readonly string[] }
+  readonly dataDir: string
+  readonly uptimeMs: number
+}
+
+export interface SharingComponents {
+  network: Network
+  hello: HelloService
+  bootstrap: Bootstrap
+  publishing: Publishing
+  packages: Packages
+  installing: Installing
+  search: Search
+  records: Records
+  shares: Shares
+  blobs: Blobs
+  pins: Pins
+  peers: Peers
+  publisher: LocalPublisher
+  workers: WorkerPool
+  core: Core
+  clock: Clock
+  effects: Effects
+  random: Random
+  /** What only the composition root knows. */
+  about: () => { version: string; online: boolean; http: string | undefined; dataDir: string; startedAt: number }
+}
+
+export class SharingManager {
+  readonly #components: SharingComponents
+
+  constructor(components: SharingComponents) {
+    this.#components = components
+  }
+
+  get peerId(): string {
+    return this.#components.network.peerId
+  }
+
+  /**
+   * Connect to a peer, and stay connected.
+   *
+   * @param address - a multiaddr, or `host[:port]`
+   * @throws CatalogError `ADDRESS_INVALID`, `PEER_UNREACHABLE`, `PEER_TIMEOUT`
+   */
+  async connectPeer(address: string, options: { signal?: AbortSignal | undefined } = {}): Promise<ConnectedPeer> {
+    const { bootstrap, hello } = this.#components
+    const outcome = await bootstrap.keep(peerAddress(address))
+    if ('error' in outcome) throw outcome.error
+    const { agent, addresses } = await hello.expect(outcome.peer, options.signal)
+    return { peer: outcome.peer, agent, addresses }
+  }
+
+  /** Peers connected now. */
+  connectedPeers(): ConnectedPeer[] {
+    return this.#components.hello.peers()
+  }
+
+  /**
+   * Publish a folder or a file.
+   *
+   * @throws CatalogError what is wrong with it; `RELEASE_EXISTS` for other bytes of a published version
+   */
+  async sharePackage(path: string, options: ShareOptions = {}): Promise<SharedPackage> {
+    const permission = parsePermission(options.permission ?? 'public')
+    const { release, fresh } = await this.#components.publishing.publish(path, { ...options, permission })
+    return { ...this.#summary(release), fresh }
+  }
+
+  /** Find packages here and at connected peers. @throws CatalogError `SEARCH_QUERY` */
+  searchPackages(query: string, options: SearchOptions = {}): Promise<SearchAnswer> {
+    return this.#components.search.search(query, options)
+  }
+
+  /** What is known of a package, its newest version unless one is named. @throws CatalogError `NOT_FOUND`, `UNTRUSTED` */
+  async packageInfo(text: string, options: { signal?: AbortSignal | undefined } = {}): Promise<PackageInfo> {
+    const { packages, pins, records, blobs } = this.#components
+    const { release } = await packages.resolve(parsePurl(text), options.signal)
+    const { body, record } = release
+    const all = records.releases(body)
+    const type = packageType(body.type)
+    const claimants = new Set(all.map((other) => other.record.signer)).size
+    const versions = new Set(all.map((other) => other.body.version))
+    return {
+      ...this.#summary(release),
+      name: body.name,
+      version: body.version,
+      description: body.description,
+      license: body.license,
+      keywords: body.keywords,
+      publisher: record.signer,
+      trust: trustState(record.signer, pins.get(body), claimants),
+      publishedAt: new Date(record.statement.at).toISOString(),
+      dependencies: body.dependencies.map(({ type, name, range }) => ({ purl: formatPurl({ type, name }), range })),
+      local: body.artifacts.every(({ root }) => blobs.get(root) !== undefined),
+      versions: [...versions].sort((a, b) => type.compareVersions(b, a)),
+    }
+  }
+
+  /** Fetch a package's artifact to a file. @throws CatalogError `NOT_FOUND`, `UNTRUSTED`, `NO_PROVIDERS` */
+  async fetchPackage(text: string, output: string, options: FetchOptions = {}): Promise<FetchedPackage> {
+    const { packages, clock, effects, random } = this.#components
+    const startedAt = clock.now()
+    const { release } = await packages.resolve(parsePurl(text), options.signal)
+    const artifact = onlyArtifact(release)
+    const fetched = await packages.fetch(release, artifact, options)
+    await copyOut({ effects, random }, fetched.lease.path, output)
+    return { ...fetchSummary(release, fetched), output, ms: clock.now() - startedAt }
+  }
+
+  /** Install a package into a folder of its own below `options.to`. @returns the package asked for first */
+  async installPackage(
+    text: string,
+    options: InstallOptions & { onPackage?: (installed: InstalledPackage) => void },
+  ): Promise<InstalledPackage[]> {
+    const { installing, clock } = this.#components
+    const results: InstalledPackage[] = []
+    let startedAt = clock.now()
+    await installing.install(parsePurl(text), {
+      ...options,
+      onInstalled: (installed) => {
+        const result = { ...installed, ms: clock.now() - startedAt }
+        startedAt = clock.now()
+        results.push(result)
+        options.onPackage?.(result)
+      },
+    })
+    return results
+  }
+
+  /** Hash again what is kept, all of it or one package's; what is damaged is set aside, so that it can be fetched anew. */
+  async *verifyPackages(
+    text?: string,
+    options: { signal?: AbortSignal | undefined } = {},
+  ): AsyncGenerator<VerifiedArtifact> {
+    const kept = text === undefined ? this.#keptReleases() : [this.#keptRelease(parsePurl(text))]
+    for (const release of kept) {
+      for (const artifact of release.body.artifacts) {
+        if (this.#components.blobs.get(artifact.root)) yield this.#verify(release, artifact, options.signal)
+      }
+    }
+  }
+
+  /**
+   * Decide who owns a name.
+   *
+   * @param publisher - `publisher:<id>`; the only one known by default
+   * @throws CatalogError `NOT_FOUND` when nobody is known to publish it, `UNTRUSTED` when several do and none is named
+   */
+  async trustPublisher(text: string, publisher?: string): Promise<Pin> {
+    const { records, pins } = this.#components
+    const name = parsePurl(text)
+    if (publisher !== undefined && !/^publisher:[0-9a-f]{64}$/.test(publisher)) {
+      throw new CatalogError('USAGE', `"${publisher.slice(0, 80)}" is not a publisher.`, {
+        hint: `A publisher is written publisher:<64 hexadecimal digits>; see: catalog info ${formatPurl(name)}`,
+      })
+    }
+    const signers = [...new Set(records.releases(name).map(({ record }) => record.signer))]
+    const [only] = signers
+    const signer = publisher ?? only
+    if (signer === undefined) throw new CatalogError('NOT_FOUND', `Nobody is known to publish ${formatPurl(name)}.`)
+    if (publisher === undefined && signers.length > 1) {
+      throw new CatalogError('UNTRUSTED', `Several publishers claim ${formatPurl(name)}: ${signers.join(', ')}.`, {
+        hint: `Name the one you mean: catalog trust ${formatPurl(name)} ${signer}`,
+      })
+    }
+    await pins.set(name, signer, 'trusted')
+    return pins.get(name) as Pin
+  }
+
+  /** Take a decision about a name back. @returns whether there was one */
+  untrust(text: string): Promise<boolean> {
+    return this.#components.pins.remove(parsePurl(text))
+  }
+
+  trusted(): Pin[] {
+    return this.#components.pins.list()
+  }
+
+  async status(): Promise<NodeStatus> {
+    const { network, hello, records, blobs, core, publisher, clock, about } = this.#components
+    const { version, online, http, dataDir, startedAt } = about()
+    const usage = blobs.usage()
+    return {
+      version,
+      peerId: network.peerId,
+      publisher: (await publisher.existing())?.signer ?? null,
+      online,
+      addresses: online ? network.addresses() : [],
+      http: http ?? null,
+      peers: hello.peers().length,
+      records: records.count(),
+      releases: records.releaseCount(),
+      blobs: usage.blobs,
+      bytes: usage.bytes,
+      core: { backend: core.backend, features: core.features() },
+      dataDir,
+      uptimeMs: clock.now() - startedAt,
+    }
+  }
+
+  #summary(release: Release): Omit<SharedPackage, 'fresh'> {
+    return {
+      purl: release.purl,
+      record: toHex(release.record.id),
+      permission: this.#components.shares.permissionOf(release),
+      artifacts: release.body.artifacts.map(({ path, size, sha256 }) => ({ path, size, sha256: toHex(sha256) })),
+    }
+  }
+
+  #keptReleases(): Release[] {
+    const { records, blobs } = this.#components
+    return blobs.releaseIds().flatMap((id) => {
+      const record = records.get(id)
+      return record ? [readRelease(record)] : []
+    })
+  }
+
+  #keptRelease(purl: Purl): Release {
+    const { version } = parseVersionedPurl(formatPurl(purl))
+    const { records, blobs } = this.#components
+    const release = records
+      .releases(purl, version)
+      .find(({ body }) => body.artifacts.some(({ root }) => blobs.get(root) !== undefined))
+    if (!release) throw new CatalogError('NOT_FOUND', `${formatPurl(purl)} is not kept on this node.`)
+    return release
+  }
+
+  async #verify(release: Release, artifact: Artifact, signal?: AbortSignal): Promise<VerifiedArtifact> {
+    const { blobs } = this.#components
+    const result = { purl: release.purl, path: artifact.path, bytes: artifact.size }
+    const reason = await this.#damage(artifact, signal)
+    if (reason === undefined) return { ...result, ok: true }
+    const aside = await blobs.quarantine(artifact.root)
+    return {
+      ...result,
+      ok: false,
+      reason: `${reason} Set aside as ${aside}; fetch the package again to have it whole.`,
+    }
+  }
+
+  /** What is wrong with the bytes kept, if something is. */
+  async #damage(artifact: Artifact, signal?: AbortSignal): Promise<string | undefined> {
+    const { blobs, workers } = this.#components
+    const lease = blobs.lease(artifact.root)
+    if (!lease) return undefined
+    try {
+      const digest = await workers.digest({ path: lease.path, offset: 0, length: lease.length }, signal)
+      return equalBytes(digest.root, artifact.root) ? undefined : 'The bytes kept are not the bytes published.'
+    } catch (thrown) {
+      const error = CatalogError.from(thrown)
+      if (error.code !== 'FILE_UNREADABLE') throw error
+      return error.message
+    }
+  }
+}
+
+function onlyArtifact(release: Release): Artifact {
+  const [artifact, ...more] = release.body.artifacts
+  if (!artifact || more.length > 0) {
+    throw new CatalogError('USAGE', `${release.purl} has several artifacts.`, { hint: 'Use "catalog install" for it.' })
+  }
+  return artifact
+}
+
+function fetchSummary(release: Release, { artifact, sources, failures }: FetchedArtifact) {
+  return { purl: release.purl, bytes: artifact.size, sha256: toHex(artifact.sha256), sources, failures }
+}

@@ -1,0 +1,71 @@
+// Serving blobs: the outline or a range of chunks, under a release that names them. A blob is served under a release
+// only if this node published it or fetched it under that release, and only to who may see the release.
+
+import { CatalogError } from '../base/errors.ts'
+import { emit } from '../base/events.ts'
+import { BLOB_FRAME_BYTES, CHUNK_BYTES } from '../base/limits.ts'
+import { readRelease } from '../model/release.ts'
+import type { Rpc } from '../network/rpc.ts'
+import type { Blobs } from '../store/blobs.ts'
+import type { Records } from '../store/records.ts'
+import type { Shares } from '../trust/shares.ts'
+import { BLOB, type BlobRequest } from '../wire/messages.ts'
+
+interface Components {
+  rpc: Rpc
+  records: Records
+  shares: Shares
+  blobs: Blobs
+}
+
+export class BlobProvider {
+  readonly #components: Components
+
+  constructor(components: Components) {
+    this.#components = components
+  }
+
+  async start(): Promise<void> {
+    const open = (request: BlobRequest, peer: string) => this.#open(request, peer)
+    await this.#components.rpc.serve(BLOB, (request, { peer }) => open(request, peer))
+  }
+
+  async *#open(request: BlobRequest, peer: string): AsyncGenerator<{ data: Uint8Array }> {
+    const { root, want, first, count } = request
+    this.#authorise(request)
+    const { blobs } = this.#components
+    const outline = blobs.outline(root)
+    const file = await blobs.open(root)
+    if (!file || !outline) throw absent()
+    try {
+      const size = blobs.get(root)?.size ?? 0
+      const [whole, each] = want === 'outline' ? [outline.length, 32] : [size, CHUNK_BYTES]
+      const end = Math.min(whole, (first + count) * each)
+      let at = first * each
+      while (at < end) {
+        const length = Math.min(BLOB_FRAME_BYTES, end - at)
+        const data = want === 'outline' ? outline.subarray(at, at + length) : new Uint8Array(length)
+        if (want === 'data' && (await file.read(data, at)) < length) {
+          throw new CatalogError('FILE_UNREADABLE', 'The file of a blob is shorter than it should be.')
+        }
+        yield { data }
+        emit('catalog:transfer', { peer, bytes: length, direction: 'sent' })
+        at += length
+      }
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** @throws CatalogError `NOT_FOUND`, whatever the reason: refused looks like absent */
+  #authorise({ root, release: id }: BlobRequest): void {
+    const { records, shares, blobs } = this.#components
+    const record = records.get(id)
+    if (record?.statement.kind !== 'release') throw absent()
+    if (!blobs.isUnder(root, id) || !shares.isPublic(readRelease(record))) throw absent()
+  }
+}
+
+function absent(): CatalogError {
+  return new CatalogError('NOT_FOUND', 'This blob is not known here.')
+}

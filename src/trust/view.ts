@@ -1,0 +1,99 @@
+// What a name resolves to: a pure view of the records and this user's pins. Competing publishers of an unpinned name
+// are a conflict to be shown, never a silent choice.
+import { toHex } from '../base/bytes.ts'
+import { CatalogError } from '../base/errors.ts'
+import { formatPurl, type PackageName } from '../model/purl.ts'
+import type { Release } from '../model/release.ts'
+import type { PackageType } from '../package-types/package-type.ts'
+import type { Pin } from '../store/pins.ts'
+
+export type TrustState =
+  /** The name is pinned to this release's signer. */
+  | 'pinned'
+  /** Nobody owns the name here yet, and there is one claimant. */
+  | 'unpinned'
+  /** The name is pinned to somebody else. */
+  | 'foreign'
+  /** Nobody owns the name here yet, and several claim it. */
+  | 'contested'
+
+export function trustState(signer: string, pin: Pin | undefined, claimants: number): TrustState {
+  if (pin) return pin.signer === signer ? 'pinned' : 'foreign'
+  return claimants > 1 ? 'contested' : 'unpinned'
+}
+
+export interface Resolution {
+  readonly release: Release
+  readonly trust: 'pinned' | 'unpinned'
+}
+
+/**
+ * Choose the release a name and version, or range, mean.
+ *
+ * @param wanted - an exact version, or a range in the type's own words, or neither for the newest
+ * @param releases - all known releases of this name
+ * @throws CatalogError `NOT_FOUND`; `UNTRUSTED` when several publishers claim the name, or one contradicts itself
+ */
+export function resolve(
+  name: PackageName,
+  wanted: { version?: string | undefined; range?: string | undefined },
+  releases: readonly Release[],
+  pin: Pin | undefined,
+  type: PackageType,
+): Resolution {
+  const purl = formatPurl(wanted.version === undefined ? name : { ...name, version: wanted.version })
+  const eligible = pin ? releases.filter(({ record }) => record.signer === pin.signer) : releases
+  const matching = eligible.filter(({ body }) => matches(body.version, wanted, type))
+  if (matching.length === 0) throw notFound(purl, wanted.range, releases, pin)
+  const signers = [...new Set(matching.map(({ record }) => record.signer))]
+  if (signers.length > 1) {
+    throw new CatalogError('UNTRUSTED', `${signers.length} publishers have released ${purl}, and none is trusted.`, {
+      hint: `Choose one with: catalog trust ${formatPurl(name)} ${signers[0]}`,
+      details: { publishers: signers },
+    })
+  }
+  const newest = matching.reduce((best, release) =>
+    type.compareVersions(release.body.version, best.body.version) > 0 ? release : best,
+  )
+  const rivals = matching.filter(({ body }) => body.version === newest.body.version)
+  if (rivals.length > 1) {
+    throw new CatalogError('UNTRUSTED', `The publisher of ${newest.purl} signed ${rivals.length} releases of it.`, {
+      hint: 'Ask the publisher for a new version.',
+      details: { records: rivals.map(({ record }) => toHex(record.id)) },
+    })
+  }
+  return { release: newest, trust: pin ? 'pinned' : 'unpinned' }
+}
+
+function matches(
+  version: string,
+  wanted: { version?: string | undefined; range?: string | undefined },
+  type: PackageType,
+): boolean {
+  if (wanted.version !== undefined) return version === wanted.version
+  if (wanted.range !== undefined) return type.satisfies(version, wanted.range)
+  return !type.isPrerelease(version)
+}
+
+function notFound(
+  purl: string,
+  range: string | undefined,
+  releases: readonly Release[],
+  pin: Pin | undefined,
+): CatalogError {
+  const what = range === undefined ? purl : `${purl} in the range ${range}`
+  const others = new Set(releases.map(({ record }) => record.signer))
+  if (pin && others.size > 0 && !others.has(pin.signer)) {
+    return new CatalogError('UNTRUSTED', `${purl} is only known from publishers you have not trusted with it.`, {
+      hint: `It is pinned to ${pin.signer}. To change that: catalog trust ${purl} PUBLISHER`,
+      details: { publishers: [...others] },
+    })
+  }
+  const versions = releases.slice(0, 10).map(({ body }) => body.version)
+  return new CatalogError('NOT_FOUND', `No peer asked knows ${what}.`, {
+    hint:
+      versions.length > 0
+        ? `Versions known here: ${versions.join(', ')}.`
+        : 'Look for it with: catalog search NAME. See who is connected with: catalog peers.',
+  })
+}

@@ -1,0 +1,138 @@
+// The messages of each protocol and their shapes. What a peer sends is parsed here and nowhere else; unknown map keys
+// are ignored, so that later versions can add some. WIRE.md says what each means.
+import { z } from 'zod'
+import {
+  ADDRESS_LENGTH_MAX,
+  ADDRESSES_PER_PEER_MAX,
+  ANNOUNCEMENT_BYTES_MAX,
+  BLOB_DEADLINE_MS,
+  BLOB_FRAME_BYTES,
+  FRAME_BYTES_MAX,
+  HELLO_DEADLINE_MS,
+  RECORD_BYTES_MAX,
+  RECORDS_DEADLINE_MS,
+  RECORDS_PER_REQUEST_MAX,
+  RECORDS_REPLY_BYTES_MAX,
+  SEARCH_PEER_RESULTS_MAX,
+  SEARCH_QUERY_LENGTH_MAX,
+  SEARCH_REPLY_BYTES_MAX,
+  SIGNER_LENGTH_MAX,
+  STALL_TIMEOUT_MS,
+  SUBJECT_LENGTH_MAX,
+} from '../base/limits.ts'
+import { KiB, SECOND_MS } from '../base/units.ts'
+import { bytesOf, bytesUpTo } from '../model/cbor.ts'
+
+/** One request, then any number of replies, then the end: see `network/rpc.ts`. */
+export interface Protocol<Request, Reply> {
+  readonly id: string
+  readonly request: z.ZodType<Request>
+  readonly reply: z.ZodType<Reply>
+  readonly requestBytesMax: number
+  /** Bound on one reply frame. */
+  readonly replyFrameBytesMax: number
+  /** Bound on all reply frames of a call together. */
+  readonly replyBytesMax: number
+  /** From the request to the end. */
+  readonly deadlineMs: number
+  /** Longest silence before the call is given up. */
+  readonly silenceMs: number
+}
+
+const protocol = <Request, Reply>(definition: Protocol<Request, Reply>): Protocol<Request, Reply> => definition
+
+const helloSchema = z.object({
+  version: z.int().min(1),
+  agent: z.string().max(128),
+  capabilities: z.array(z.string().max(64)).max(64),
+  /** Where the sender can be dialled, for its peers' address books. */
+  addresses: z.array(z.string().max(ADDRESS_LENGTH_MAX)).max(ADDRESSES_PER_PEER_MAX),
+})
+export type Hello = z.infer<typeof helloSchema>
+
+/** First thing on every connection: who speaks, and what it can do. */
+export const HELLO = protocol({
+  id: '/catalog/hello/1',
+  request: helloSchema,
+  reply: helloSchema,
+  requestBytesMax: 16 * KiB,
+  replyFrameBytesMax: 16 * KiB,
+  replyBytesMax: 16 * KiB,
+  deadlineMs: HELLO_DEADLINE_MS,
+  silenceMs: HELLO_DEADLINE_MS,
+})
+
+/** Records by id, or all the asker may see of one package. Publisher documents come before what they sign. */
+export const RECORDS = protocol({
+  id: '/catalog/records/1',
+  request: z.union([
+    z.object({ ids: z.array(bytesOf(32)).min(1).max(RECORDS_PER_REQUEST_MAX) }),
+    z.object({ package: z.string().max(SUBJECT_LENGTH_MAX) }),
+  ]),
+  reply: z.object({ record: bytesUpTo(RECORD_BYTES_MAX) }),
+  requestBytesMax: 16 * KiB,
+  replyFrameBytesMax: RECORD_BYTES_MAX + KiB,
+  replyBytesMax: RECORDS_REPLY_BYTES_MAX,
+  deadlineMs: RECORDS_DEADLINE_MS,
+  silenceMs: 5 * SECOND_MS,
+})
+export type RecordsRequest = z.infer<(typeof RECORDS)['request']>
+
+/** Candidates for a query. Scores stay home: the asker ranks them by its own function. */
+export const SEARCH = protocol({
+  id: '/catalog/search/1',
+  request: z.object({
+    query: z.string().min(1).max(SEARCH_QUERY_LENGTH_MAX),
+    limit: z.int().min(1).max(SEARCH_PEER_RESULTS_MAX),
+  }),
+  reply: z.object({
+    /** Release, its share and its publisher's documents, the documents first. */
+    records: z.array(bytesUpTo(RECORD_BYTES_MAX)).min(1).max(16),
+  }),
+  requestBytesMax: 4 * KiB,
+  replyFrameBytesMax: FRAME_BYTES_MAX,
+  replyBytesMax: SEARCH_REPLY_BYTES_MAX,
+  deadlineMs: 5 * SECOND_MS,
+  silenceMs: 5 * SECOND_MS,
+})
+
+/** A blob's outline, or a range of its chunks, under a release that names it. */
+export const BLOB = protocol({
+  id: '/catalog/blob/1',
+  request: z.object({
+    root: bytesOf(32),
+    release: bytesOf(32),
+    want: z.enum(['outline', 'data']),
+    /** Chunk indexes [first, first + count). */
+    first: z
+      .int()
+      .min(0)
+      .max(2 ** 20),
+    count: z
+      .int()
+      .min(1)
+      .max(2 ** 20),
+  }),
+  reply: z.object({ data: bytesUpTo(BLOB_FRAME_BYTES) }),
+  requestBytesMax: KiB,
+  replyFrameBytesMax: FRAME_BYTES_MAX,
+  replyBytesMax: 2 ** 40,
+  deadlineMs: BLOB_DEADLINE_MS,
+  silenceMs: STALL_TIMEOUT_MS,
+})
+export type BlobRequest = z.infer<(typeof BLOB)['request']>
+
+/** Gossip topic of new releases. */
+export const ANNOUNCE_TOPIC = '/catalog/announce/1'
+
+export const announcementSchema = z.object({
+  id: bytesOf(32),
+  purl: z.string().max(SUBJECT_LENGTH_MAX),
+  signer: z.string().max(SIGNER_LENGTH_MAX),
+  /** Who can be asked for the record and the blob. */
+  peer: z.string().max(128),
+})
+export type Announcement = z.infer<typeof announcementSchema>
+
+/** An announcement on the wire is no longer than this. */
+export const ANNOUNCEMENT_FRAME_MAX = ANNOUNCEMENT_BYTES_MAX
