@@ -59,13 +59,15 @@ export class HelloService {
   async expect(peer: string, signal?: AbortSignal): Promise<Hello> {
     const known = this.#known.get(peer)
     if (known) return known
-    for await (const hello of this.#components.rpc.call(HELLO, peer, this.#own(), signal ? { signal } : {})) {
-      const first = !this.#known.has(peer)
-      this.#known.set(peer, hello)
-      if (first) for (const listener of this.#listeners) listener(peer)
-      return hello
-    }
-    throw new CatalogError('PEER_PROTOCOL', `Peer ${peer} said nothing in its hello.`)
+    let said: Hello | undefined
+    const call = this.#components.rpc.call(HELLO, peer, this.#own(), signal ? { signal } : {})
+    // Read to the end: leaving early would tell the peer that the answer is not wanted.
+    for await (const hello of call) said = hello
+    if (!said) throw new CatalogError('PEER_PROTOCOL', `Peer ${peer} said nothing in its hello.`)
+    const first = !this.#known.has(peer)
+    this.#known.set(peer, said)
+    if (first) for (const listener of this.#listeners) listener(peer)
+    return said
   }
 
   async #greet(peer: string, address: string | undefined): Promise<void> {

@@ -1,0 +1,142 @@
+// Real processes for the integration tests: nodes started with `catalog up`, and commands run against them. They run
+// from source under Node's own type stripping, so that what is tested is what is written.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+
+export type Line = { type: string } & Record<string, unknown>
+
+export interface CommandResult {
+  /** Exit status, or the signal's name. */
+  readonly status: number | string
+  /** Every line of stdout, parsed. */
+  readonly lines: Line[]
+  readonly stderr: string
+}
+
+/** A command that is running. */
+export interface RunningCommand {
+  readonly process: ChildProcess
+  /** Resolves with the first line that `wanted` accepts; rejects when the command ends without one. */
+  line(wanted: (line: Line) => boolean): Promise<Line>
+  readonly result: Promise<CommandResult>
+}
+
+export interface CommandOptions {
+  readonly env?: Record<string, string> | undefined
+  readonly uid?: number | undefined
+}
+
+/** Start `catalog ARGS --json`. */
+export function start(args: readonly string[], options: CommandOptions = {}): RunningCommand {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args, '--json'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NO_COLOR: '1', ...options.env },
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
+  })
+  const lines: Line[] = []
+  const waiting = new Set<{
+    wanted: (line: Line) => boolean
+    resolve: (line: Line) => void
+    reject: (e: Error) => void
+  }>()
+  let stderr = ''
+  child.stderr?.on('data', (chunk) => {
+    stderr += chunk
+  })
+  const reader = createInterface({ input: child.stdout as NodeJS.ReadableStream })
+  reader.on('line', (text) => {
+    const line = JSON.parse(text) as Line
+    lines.push(line)
+    for (const waiter of waiting) {
+      if (!waiter.wanted(line)) continue
+      waiting.delete(waiter)
+      waiter.resolve(line)
+    }
+  })
+  const closed = Promise.all([once(child, 'exit'), once(reader, 'close')])
+  const result = closed.then(([[code, signal]]) => {
+    for (const { reject } of waiting) reject(new Error(`ended without the line waited for:\n${stderr}`))
+    return { status: code ?? signal, lines, stderr }
+  })
+  return {
+    process: child,
+    result,
+    line(wanted) {
+      const there = lines.find(wanted)
+      if (there) return Promise.resolve(there)
+      const { promise, resolve, reject } = Promise.withResolvers<Line>()
+      waiting.add({ wanted, resolve, reject })
+      return promise
+    },
+  }
+}
+
+/** Run `catalog ARGS --json` to its end. */
+export function run(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  return start(args, options).result
+}
+
+export interface TestNode {
+  readonly dataDir: string
+  readonly peerId: string
+  /** Over QUIC. */
+  readonly address: string
+  readonly addresses: readonly string[]
+  readonly http: string
+  readonly command: RunningCommand
+  /** Run a command against this node. */
+  run(...args: string[]): Promise<CommandResult>
+  /** As Ctrl-C does. */
+  stop(): Promise<CommandResult>
+  /** SIGKILL. */
+  kill(): Promise<void>
+}
+
+export interface NodeOptions {
+  readonly peers?: readonly string[] | undefined
+  readonly controlPort?: number | undefined
+  readonly env?: Record<string, string> | undefined
+}
+
+interface Teardown {
+  teardown(stop: () => Promise<void>): unknown
+}
+
+/** Start a node on loopback and wait until it serves. It is stopped when the test ends. */
+export async function startNode(t: Teardown, dataDir: string, options: NodeOptions = {}): Promise<TestNode> {
+  const { peers = [], controlPort = 0, env } = options
+  const ports = ['--control-port', String(controlPort), '--bulk-port', '0', '--http-port', '0', '--host', '127.0.0.1']
+  const command = start(['up', '--data-dir', dataDir, ...ports, ...peers.flatMap((peer) => ['--peer', peer])], { env })
+  t.teardown(async () => {
+    if (command.process.exitCode === null && command.process.signalCode === null) command.process.kill('SIGKILL')
+    await command.result
+  })
+  const ready = await command.line(({ type }) => type === 'ready')
+  const addresses = ready['addresses'] as string[]
+  return {
+    dataDir,
+    peerId: ready['peerId'] as string,
+    address: addresses.find((address) => address.includes('/quic-v1')) as string,
+    addresses,
+    http: ready['http'] as string,
+    command,
+    run: (...args) => run([...args, '--data-dir', dataDir], { env }),
+    stop() {
+      command.process.kill('SIGINT')
+      return command.result
+    },
+    async kill() {
+      command.process.kill('SIGKILL')
+      await command.result
+    },
+  }
+}
+
+/** Resolves when two nodes have greeted each other. */
+export async function connected(node: TestNode, other: TestNode): Promise<void> {
+  await node.run('peers', 'add', other.address)
+}
