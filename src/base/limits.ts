@@ -15,7 +15,6 @@ export const MANIFEST_BYTES_MAX = 48 * KiB
 export const SIGNATURES_MAX = 16
 /** Longest purl, glob or other subject; an LMDB key holds it twice over. */
 export const SUBJECT_LENGTH_MAX = 512
-export const AUDIENCE_LENGTH_MAX = 80
 export const SIGNER_LENGTH_MAX = 96
 /** npm's own limit for a name; other types take the same. */
 export const NAME_LENGTH_MAX = 214

@@ -6,7 +6,6 @@ export const GiB = 1024 * MiB
 
 export const SECOND_MS = 1000
 export const MINUTE_MS = 60 * SECOND_MS
-export const HOUR_MS = 60 * MINUTE_MS
 
 const SUFFIXES = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
 

@@ -22,7 +22,10 @@ const settingsSchema = z.strictObject({
   httpPort: port.default(9294),
   /** Peers to stay connected to: multiaddrs, or host[:port]. */
   peers: z
-    .union([z.array(z.string().max(ADDRESS_LENGTH_MAX)), z.string().transform((list) => list.split(/[\s,]+/).filter(Boolean))])
+    .union([
+      z.array(z.string().max(ADDRESS_LENGTH_MAX)),
+      z.string().transform((list) => list.split(/[\s,]+/).filter(Boolean)),
+    ])
     .default([]),
   /** Find nodes on the local network. Off on loopback. */
   mdns: flag.default(true),
@@ -73,6 +76,9 @@ export function readSettings({ flags = {}, environment = {}, file = {} }: Settin
 /** `control-port` and `control_port` in the file mean controlPort. */
 function camelCased(file: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(file).map(([key, value]) => [key.replace(/[-_]([a-z])/g, (_, letter) => letter.toUpperCase()), value]),
+    Object.entries(file).map(([key, value]) => [
+      key.replace(/[-_]([a-z])/g, (_, letter) => letter.toUpperCase()),
+      value,
+    ]),
   )
 }

@@ -11,8 +11,6 @@ import { RECORD_BYTES_MAX, SIGNATURES_MAX, SIGNER_LENGTH_MAX, SUBJECT_LENGTH_MAX
 import { bytesOf, bytesUpTo, decodeCanonicalCbor, encodeCbor } from './cbor.ts'
 import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES, type SigningKey, verifyEd25519 } from './ed25519.ts'
 
-/** Bytes of a record id. */
-export const RECORD_ID_BYTES = 32
 /** The only signature algorithm so far; the byte leaves room for others. */
 export const ALGORITHM_ED25519 = 1
 

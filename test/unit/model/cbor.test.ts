@@ -1,0 +1,85 @@
+import { test } from 'tap'
+import { fromHex, toHex } from '../../../src/base/bytes.ts'
+import { CBOR_DEPTH_MAX } from '../../../src/base/limits.ts'
+import { decodeCanonicalCbor, decodeCbor, encodeCbor } from '../../../src/model/cbor.ts'
+
+const bytes = (hex: string) => fromHex(hex.replaceAll(' ', '')) as Uint8Array
+const invalid = { name: 'CatalogError', code: 'RECORD_INVALID' }
+
+test('maps are written shortest key first, then by bytes', async (t) => {
+  t.equal(toHex(encodeCbor({ bb: 2, c: 3, a: 1 })), 'a3616101616303626262 02'.replace(' ', ''))
+  t.same(decodeCanonicalCbor(bytes('a3 6161 01 6163 03 626262 02')), { a: 1, c: 3, bb: 2 })
+})
+
+test('whatever has a canonical form comes back as it was', async (t) => {
+  const values = [0, -1, 23, 24, 2 ** 32, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER, 1.5, -0.1, 5e-324]
+  for (const value of [
+    ...values,
+    true,
+    false,
+    null,
+    '',
+    'ü€𝄞',
+    new Uint8Array(0),
+    new Uint8Array(300),
+    [],
+    {},
+    [[{}]],
+  ]) {
+    t.same(decodeCanonicalCbor(encodeCbor(value)), value)
+  }
+})
+
+const REFUSED: [name: string, hex: string][] = [
+  ['keys in another order', 'a2 6162 01 6161 02'],
+  ['longer key first', 'a2 626161 01 6162 02'],
+  ['the same key twice', 'a2 6161 01 6161 02'],
+  ['an array of indefinite length', '9f 01 ff'],
+  ['a map of indefinite length', 'bf 6161 01 ff'],
+  ['text of indefinite length', '7f 6161 ff'],
+  ['bytes of indefinite length', '5f 4161 ff'],
+  ['a number longer than it need be', '18 01'],
+  ['a length longer than it need be', '78 01 61'],
+  ['a float of half precision', 'f9 3e00'],
+  ['a float of single precision', 'fa 3fc00000'],
+  ['a float that is a whole number', 'fb 3ff0000000000000'],
+  ['minus zero', 'fb 8000000000000000'],
+  ['not a number', 'fb 7ff8000000000000'],
+  ['infinity', 'fb 7ff0000000000000'],
+  ['undefined', 'f7'],
+  ['another simple value', 'f8 20'],
+  ['a tag that is not a link', 'c1 01'],
+  ['a key that is not text', 'a1 01 02'],
+  ['text that is not UTF-8', '61 ff'],
+  ['text with half a surrogate pair', '63 eda080'],
+  ['bytes after the value', '01 02'],
+  ['an end too soon', '62 61'],
+  ['nothing', ''],
+  ['a length of 2^53', '5b 0020000000000000'],
+]
+
+for (const [name, hex] of REFUSED) {
+  test(`refuses ${name}`, async (t) => {
+    t.throws(() => decodeCanonicalCbor(bytes(hex)), invalid)
+  })
+}
+
+test('an object prototype cannot be reached through a key', async (t) => {
+  const hostile = bytes('a1 69 5f5f70726f746f5f5f a1 6161 01')
+  let value: unknown = {}
+  try {
+    value = decodeCanonicalCbor(hostile)
+  } catch (error) {
+    t.match(error, invalid)
+  }
+  t.equal(Object.getPrototypeOf(value), Object.prototype)
+  t.equal(({} as { a?: unknown }).a, undefined)
+})
+
+test('nesting is bounded, and a bomb does no harm', async (t) => {
+  const nested = (depth: number) => new Uint8Array([...new Uint8Array(depth - 1).fill(0x81), 0x80])
+  t.ok(decodeCanonicalCbor(nested(CBOR_DEPTH_MAX)))
+  t.throws(() => decodeCbor(nested(CBOR_DEPTH_MAX + 1)), invalid)
+  t.throws(() => decodeCanonicalCbor(nested(1_000_000)), invalid)
+  t.throws(() => decodeCbor(bytes('9b 0000ffffffffffff')), invalid, 'an array that says it is long')
+})
