@@ -83,6 +83,8 @@ const STRING = /'(?:[^'\\\n]|\\[\s\S])*'|"(?:[^"\\\n]|\\[\s\S])*"/y
 const RUST_STRING = /"(?:[^"\\]|\\[\s\S])*"|r(#*)"[\s\S]*?"\1|'(?:[^'\\\n]|\\[^\n]+?)'/y
 const REGEX = /\/(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/y
 const TEMPLATE_TEXT = /(?:[^`\\$]|\\[\s\S]|\$(?!\{))*/y
+const TEMPLATE_END = /`|\$\{/y
+const ANY = /[\s\S]/y
 /** After one of these, `/` begins a regular expression rather than a division. */
 const BEFORE_REGEX = /(?:^|[([{,;=:!&|?+*%<>~^-]|\b(?:return|typeof|case|of|yield|await))\s*$/
 
@@ -103,36 +105,21 @@ function pieces({ path, text }: File): { kind: Piece; text: string }[] {
     at += match.length
     return true
   }
-  const code = (length: number) => {
-    found.push({ kind: 'code', text: text.slice(at, at + length) })
-    at += length
-  }
   const templateText = () => {
     take('string', TEMPLATE_TEXT)
     if (text[at] === '$') templates.push(0)
-    code(text[at] === '$' ? 2 : 1)
+    take('code', TEMPLATE_END)
   }
   while (at < text.length) {
-    if (take('comment', COMMENT) || take('string', rust ? RUST_STRING : STRING)) continue
     const here = text[at]
-    const inTemplate = templates.at(-1)
-    if (!rust && here === '`') {
-      code(1)
-      templateText()
-    } else if (inTemplate === 0 && here === '}') {
-      templates.pop()
-      code(1)
-      templateText()
-    } else if (
-      rust ||
-      here !== '/' ||
-      !BEFORE_REGEX.test(text.slice(Math.max(0, at - 40), at)) ||
-      !take('string', REGEX)
-    ) {
-      if (inTemplate !== undefined && here === '{') templates[templates.length - 1] = inTemplate + 1
-      if (inTemplate !== undefined && here === '}') templates[templates.length - 1] = inTemplate - 1
-      code(1)
-    }
+    const depth = templates.at(-1)
+    const regex = here === '/' && !rust && BEFORE_REGEX.test(text.slice(Math.max(0, at - 40), at))
+    if (take('comment', COMMENT) || take('string', rust ? RUST_STRING : STRING)) continue
+    if ((regex && take('string', REGEX)) || !take('code', ANY) || rust) continue
+    const leaves = depth === 0 && here === '}'
+    if (leaves) templates.pop()
+    else if (depth !== undefined) templates[templates.length - 1] = depth + Number(here === '{') - Number(here === '}')
+    if (leaves || here === '`') templateText()
   }
   return found
 }
@@ -157,7 +144,7 @@ function forbid(which: (file: File) => boolean, view: (file: File) => string, pa
     files.filter(which).flatMap((file) => {
       const text = view(file)
       const all = [...text.matchAll(pattern)]
-      return all.map(({ 0: match, index }) => `${file.path}:${lineOf(text, index)} ${match.trim()}: ${why}`)
+      return all.map(({ 0: match, index }) => `${file.path}:${lineOf(text, index)} ${match.trim().slice(0, 60)}: ${why}`)
     })
 }
 const everything = () => true
@@ -204,16 +191,14 @@ const extensions: Rule = (files) =>
       .map(({ specifier, line }) => `${file.path}:${line} ${specifier} does not end in .ts`),
   )
 
+const linesOf = ({ text }: File) => text.replace(/\n$/, '').split('\n')
 const sizes: Rule = (files) =>
-  files.filter(isCode).flatMap((file) => {
-    const lines = file.text.replace(/\n$/, '').split('\n')
-    const long = lines.length > FILE_LINES_MAX ? [`${file.path}:1 has ${lines.length} lines`] : []
-    const wide = lines.flatMap((line, at) => {
-      const columns = [...line].length
-      return columns > LINE_COLUMNS_MAX ? [`${file.path}:${at + 1} has ${columns} columns`] : []
-    })
-    return [...long, ...wide]
-  })
+  files
+    .filter((file) => isCode(file) && linesOf(file).length > FILE_LINES_MAX)
+    .map((file) => `${file.path}:1 has ${linesOf(file).length} lines`)
+
+const WIDE = new RegExp(`^.{${LINE_COLUMNS_MAX + 1},}$`, 'gmu')
+const widths: Rule = forbid(isCode, wholeOf, WIDE, `wider than ${LINE_COLUMNS_MAX} columns`)
 
 const FUNCTION = /\bfunction\b|=> [({]$|^\s*(?:static |async |override |private |get |set |\*)*[#\w]+(?:<.*>)?\(/
 const RUST_FUNCTION = /^\s*(?:pub(?:\([\w: ]+\))? )?(?:const |async |unsafe |extern "C" )*fn \w/
@@ -328,116 +313,68 @@ const links: Rule = (files) =>
         .map(({ 1: target, index }) => `${path}:${lineOf(prose, index)} nothing is at ${target}`)
     })
 
-const RULES: Record<string, Rule> = {
-  'rooms import from rows above them': layers,
-  'relative imports name their file': extensions,
-  [`files have at most ${FILE_LINES_MAX} lines of ${LINE_COLUMNS_MAX} columns`]: sizes,
-  [`functions have at most ${FUNCTION_LINES_MAX} lines`]: functions,
-  'only the command line prints': printing,
-  'time and randomness are injected': machine,
-  'no test is switched off': switchedOff,
-  'nothing is left for later': unfinished,
-  'no error is swallowed': silentCatch,
-  'no path of one machine': places,
-  'no registry is wired in': hosts,
-  'names say something': names,
-  'every source file says what it is for': openings,
-  'every error code is used': errorCodes,
-  'every limit is used': limits,
-  'links lead somewhere': links,
-}
-
-/** What each rule must see, and what it must leave alone. */
-const PLANTED: readonly { rule: Rule; path: string; bad: readonly string[]; good: readonly string[] }[] = [
-  {
-    rule: layers,
-    path: 'src/store/planted.ts',
-    bad: [
-      "import { a } from '../network/host.ts'",
-      "import type {\n  A,\n} from '../wire/frame.ts'",
-      "import '../node.ts'",
-      "const a = await import('../trust/view.ts')",
-      "type A = import('../cli/main.ts').A",
-      "export * from '../publishing/publish.ts'",
-      "export type { A } from '../index.ts'",
-    ],
-    good: [
-      "import { a } from '../base/units.ts'\nimport { b } from './blobs.ts'\nimport { c } from 'lmdb'",
-      "// import '../node.ts'\nconst text = 'import \"../node.ts\"' + `import '../node.ts'` + /import '..\\/node.ts'/.source",
-    ],
-  },
-  { rule: layers, path: 'src/attic/planted.ts', bad: [''], good: [] },
-  { rule: extensions, path: 'src/a.ts', bad: ["import './b'", "import './b.js'"], good: ["import './b.ts'"] },
-  {
-    rule: sizes,
-    path: 'test/a.ts',
-    bad: ['\n'.repeat(401), '—'.repeat(121)],
-    good: ['\n'.repeat(400), '—'.repeat(120)],
-  },
-  {
-    rule: functions,
-    path: 'src/a.ts',
-    bad: [
-      `function a(\n  b: string,\n): void {\n${'  b()\n'.repeat(70)}}`,
-      `  async #a({ b }: { b: B }): Promise<{ c: C }> {\n${'    b()\n'.repeat(70)}  }`,
-      `test('a', async (t) => {\n${'  t.end()\n'.repeat(70)}})`,
-    ],
-    good: [`function a() {\n${'  b()\n'.repeat(68)}}`, `interface A {\n  a(b: B): C\n${'  b: B\n'.repeat(90)}}`],
-  },
-  { rule: functions, path: 'native/a.rs', bad: [`pub fn a() -> B {\n${'    b();\n'.repeat(70)}}`], good: ['fn a();'] },
-  { rule: printing, path: 'src/a.ts', bad: ['console.log(1)', 'process.stdout.write(a)'], good: ["'console.log'"] },
-  {
-    rule: machine,
-    path: 'src/a.ts',
-    bad: ['setTimeout(a, 1)', 'new Date()', 'randomBytes(8)'],
-    good: ['new Date(at)'],
-  },
-  { rule: switchedOff, path: 'test/a.ts', bad: ["test.only('a')", "t.skip('a')"], good: ["test('a')"] },
-  { rule: unfinished, path: 'src/a.ts', bad: ['// TODO: all', '/* FIXME */'], good: ['const todo = 1'] },
-  {
-    rule: silentCatch,
-    path: 'src/a.ts',
-    bad: ['try {} catch {\n  // oh\n}', 'a.catch(() => {})'],
-    good: ['catch (e) { b() }'],
-  },
-  { rule: places, path: 'a.json', bad: [['', 'home', 'me'].join('/')], good: ['https://a.org/home/me', '/tmp/a'] },
-  { rule: hosts, path: 'a.json', bad: [['registry.npmjs', 'org'].join('.')], good: ['npm'] },
-  { rule: names, path: 'src/base/utils.ts', bad: [''], good: [] },
-  { rule: names, path: 'src/base/commonality.ts', bad: [], good: [''] },
-  {
-    rule: openings,
-    path: 'src/a.ts',
-    bad: ["import './b.ts'"],
-    good: ['// What a is for.', '#!/usr/bin/env node\n// A.'],
-  },
-  {
-    rule: errorCodes,
-    path: 'src/a.ts',
-    bad: [''],
-    good: [
-      Object.keys(ERRORS)
-        .map((code) => `'${code}'`)
-        .join(),
-    ],
-  },
-  { rule: limits, path: LIMITS, bad: ['export const A_MAX = 1'], good: ['const A_MAX = 1'] },
-  { rule: links, path: 'a.md', bad: ['[a](nowhere.md)'], good: ['[a](package.json#b) [c](https://c.org) `[d](e)`'] },
-]
-
-test('each rule sees what it forbids, and nothing else', async (t) => {
-  for (const { rule, path, bad, good } of PLANTED) {
-    for (const text of bad) t.not(rule([{ path, text }]).length, 0, `${path}: ${text.slice(0, 60)}`)
-    for (const text of good) t.strictSame(rule([{ path, text }]), [], `${path}: ${text.slice(0, 60)}`)
-  }
-})
-
 const tree = ourFiles()
 
-for (const [promise, rule] of Object.entries(RULES)) {
-  test(promise, async (t) => {
+/** Hold the project to a rule, once the rule has seen each of the `bad` texts and left the `good` ones alone. */
+function promise(words: string, rule: Rule, path: string, bad: readonly string[], good: readonly string[]): void {
+  test(words, async (t) => {
+    for (const text of bad) t.not(rule([{ path, text }]).length, 0, `sees ${text.slice(0, 60)}`)
+    for (const text of good) t.strictSame(rule([{ path, text }]), [], `lets pass ${text.slice(0, 60)}`)
     t.strictSame(rule(tree), [])
   })
 }
+
+const UPWARD = [
+  "import { a } from '../network/host.ts'",
+  "import type {\n  A,\n} from '../wire/frame.ts'",
+  "import '../node.ts'",
+  "const a = await import('../trust/view.ts')",
+  "type A = import('../cli/main.ts').A",
+  "export * from '../publishing/publish.ts'",
+  "export type { A } from '../index.ts'",
+]
+const DOWNWARD = [
+  "import { a } from '../base/units.ts'\nimport { b } from './blobs.ts'\nimport { c } from 'lmdb'",
+  `// import '../node.ts'\nconst text = 'import "../node.ts"' + \`import '../node.ts'\` + /import '..\\/node.ts'/`,
+]
+const LONG = [
+  `function a(\n  b: string,\n): void {\n${'  b()\n'.repeat(70)}}`,
+  `  async #a({ b }: { b: B }): Promise<{ c: C }> {\n${'    b()\n'.repeat(70)}  }`,
+  `test('a', async (t) => {\n${'  t.end()\n'.repeat(70)}})`,
+]
+const SHORT = [`function a() {\n${'  b()\n'.repeat(68)}}`, `interface A {\n  a(b: B): C\n${'  b: B\n'.repeat(90)}}`]
+const CATCHES = ['try {} catch {\n  // oh\n}', 'a.catch(() => {})']
+const HOME = ['', 'home', 'me'].join('/')
+const REGISTRY = ['registry.npmjs', 'org'].join('.')
+const ALL_CODES = Object.keys(ERRORS).map((code) => `'${code}'`)
+const LINKS = '[a](package.json#b) [c](https://c.org) `[d](e)`'
+
+promise('rooms import from rows above them', layers, 'src/store/a.ts', UPWARD, DOWNWARD)
+promise('every room has a row', layers, 'src/attic/a.ts', [''], [])
+promise('relative imports name their file', extensions, 'src/a.ts', ["import './b'"], ["import './b.ts'"])
+promise('files have at most 400 lines', sizes, 'test/a.ts', ['\n'.repeat(401)], ['\n'.repeat(400)])
+promise('lines have at most 120 columns', widths, 'test/a.ts', ['—'.repeat(121)], ['—'.repeat(120)])
+promise('functions have at most 70 lines', functions, 'src/a.ts', LONG, SHORT)
+promise('so have those in Rust', functions, 'native/a.rs', [`fn a() {\n${'    b();\n'.repeat(70)}}`], ['fn a();'])
+promise('only the command line prints', printing, 'src/a.ts', ['console.log(1)', 'process.stdout'], ["'console.log'"])
+promise('time is injected', machine, 'src/a.ts', ['setTimeout(a, 1)', 'new Date()'], ['new Date(at)'])
+promise('randomness is injected', machine, 'src/a.ts', ['randomBytes(8)', 'Math.random()'], ['random.bytes(8)'])
+promise('no test is switched off', switchedOff, 'test/a.ts', ["test.only('a')", "t.skip('a')"], ["test('a')"])
+promise('nothing is left for later', unfinished, 'src/a.ts', ['// TODO: all', '/* FIXME */'], ['const todo = 1'])
+promise('no error is swallowed', silentCatch, 'src/a.ts', CATCHES, ['catch (error) {\n  report(error)\n}'])
+promise('no path of one machine', places, 'a.json', [HOME], [`https://a.org${HOME}`, '/tmp/a'])
+promise('no registry is wired in', hosts, 'a.json', [REGISTRY], ['npm'])
+promise('files are named for what they hold', names, 'src/base/utils.ts', [''], [])
+promise(
+  'every source file says what it is for',
+  openings,
+  'src/a.ts',
+  ["import './b.ts'"],
+  ['#!/bin/a\n// What a is for.'],
+)
+promise('every error code is used', errorCodes, 'src/a.ts', [''], [ALL_CODES.join()])
+promise('every limit is used', limits, LIMITS, ['export const A_MAX = 1'], ['const A_MAX = 1'])
+promise('links lead somewhere', links, 'a.md', ['[a](nowhere.md)'], [LINKS])
 
 test('every exception is still needed', async (t) => {
   const words = (path: string) => tree.filter((file) => file.path === path).map(codeOf)

@@ -21,8 +21,8 @@ export type OpenMode = 'read' | 'create' | 'update'
 
 export interface Disk {
   open(path: string, mode: OpenMode): Promise<DiskFile>
-  /** Make a folder and its parents. */
-  makeFolder(path: string): Promise<void>
+  /** Make a folder and its parents. @param mode - 0700 unless it is for others to read */
+  makeFolder(path: string, mode?: number): Promise<void>
   /** Move a file over whatever is at `to`; durable when it returns. */
   move(from: string, to: string): Promise<void>
   /** Remove a file or folder with all below it; nothing there is fine. */
@@ -42,7 +42,7 @@ export function systemDisk(effects: Effects): Disk {
   const run = <T>(path: string, work: () => Promise<T>) => effects.run(() => translated(path, work))
   return {
     open: (path, mode) => run(path, async () => systemFile(path, await open(path, FLAGS[mode], 0o600), run)),
-    makeFolder: (path) => run(path, async () => void (await mkdir(path, { recursive: true, mode: 0o700 }))),
+    makeFolder: (path, mode = 0o700) => run(path, async () => void (await mkdir(path, { recursive: true, mode }))),
     move: (from, to) =>
       run(to, async () => {
         await rename(from, to)

@@ -80,6 +80,8 @@ export const STALL_TIMEOUT_MS = 4 * SECOND_MS
 /** The longest one blob request may take, whatever it delivers. */
 export const BLOB_DEADLINE_MS = 30 * 60 * SECOND_MS
 export const PROVIDERS_MAX = 20
+/** Releases of which it is remembered what peers showed them. */
+export const SHOWN_RELEASES_MAX = 10_000
 export const KNOWN_PEERS_MAX = 10_000
 export const ADDRESSES_PER_PEER_MAX = 16
 export const ADDRESS_LENGTH_MAX = 256

@@ -3,12 +3,13 @@ import { once } from 'node:events'
 import colors from 'picocolors'
 import { listen } from '../base/events.ts'
 import type { SettingsInput } from '../model/config.ts'
-import { CatalogNode } from '../node.ts'
+import type { CatalogNode } from '../node.ts'
 import { printable } from './describe.ts'
 import type { Output } from './output.ts'
 
 export async function up(dataDir: string, settings: SettingsInput, output: Output, json: boolean): Promise<void> {
   const stopListening = tell(output, json)
+  const { CatalogNode } = await import('../node.ts')
   const node = await CatalogNode.open({ dataDir, ...settings })
   const stop = stopSignal()
   try {

@@ -1,6 +1,7 @@
 // Installing: resolve, fetch, unpack into a fresh folder, rename it into place. Scripts never run. An install that the
 // user asked for by name pins the name to its publisher; dependencies follow only publishers already trusted.
-import { copyFile, rename, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { chmod, copyFile, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import { toHex } from '../base/bytes.ts'
 import type { Disk } from '../base/disk.ts'
@@ -121,7 +122,7 @@ export class Installing {
     const sources: { peer: string; bytes: number }[] = []
     const failures: ProviderFailure[] = []
     const fresh = join(dirname(path), `.catalog-${toHex(this.#components.random.bytes(8))}`)
-    await disk.makeFolder(fresh)
+    await disk.makeFolder(fresh, 0o755)
     try {
       for (const artifact of body.artifacts) {
         const fetched = await packages.fetch(release, artifact, options)
@@ -170,7 +171,12 @@ export async function copyOut(
 ): Promise<void> {
   const partial = `${to}.${toHex(components.random.bytes(8))}.partial`
   try {
-    await components.effects.run(() => copyFile(from, partial).then(() => rename(partial, to)))
+    await components.effects.run(async () => {
+      await copyFile(from, partial, constants.COPYFILE_FICLONE)
+      // The store keeps its files to itself; this one is for whoever the user lets read.
+      await chmod(partial, 0o666 & ~process.umask())
+      await rename(partial, to)
+    })
   } catch (thrown) {
     await components.effects.run(() => rm(partial, { force: true }))
     throw fileError(to, thrown)

@@ -2,7 +2,7 @@
 import { toHex } from '../base/bytes.ts'
 import { CatalogError, hasCode } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
-import { SEARCH_FAN_OUT_MAX } from '../base/limits.ts'
+import { SEARCH_FAN_OUT_MAX, SHOWN_RELEASES_MAX } from '../base/limits.ts'
 import { type Random, shuffled } from '../base/random.ts'
 import type { PackageName } from '../model/purl.ts'
 import type { Artifact, Release } from '../model/release.ts'
@@ -82,7 +82,7 @@ export class Packages {
     const name = toHex(release)
     this.#shownBy.set(name, (this.#shownBy.get(name) ?? new Set()).add(peer))
     const oldest = this.#shownBy.keys().next().value
-    if (this.#shownBy.size > 10_000 && oldest !== undefined) this.#shownBy.delete(oldest)
+    if (this.#shownBy.size > SHOWN_RELEASES_MAX && oldest !== undefined) this.#shownBy.delete(oldest)
   }
 
   #resolveHere(wanted: Wanted): Resolution {

@@ -56,6 +56,8 @@ interface Staged extends HashedBlob {
 
 export class Publishing {
   readonly #components: Components
+  /** Commits take turns: two of one version at once would be a publisher contradicting itself, for good. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(components: Components) {
     this.#components = components
@@ -79,13 +81,21 @@ export class Publishing {
       const identity = await publisher.identity()
       this.#checkPin(type.type, prepared, identity)
       for (const artifact of prepared.artifacts) staged.push(await this.#stage(artifact, options.signal))
-      const published = await this.#commit(type.type, prepared, staged, options.permission ?? 'public')
+      const published = await this.#inTurn(() =>
+        this.#commit(type.type, prepared, staged, options.permission ?? 'public'),
+      )
       if (this.#components.shares.isPublic(published.release)) await this.#tell(published.release)
       return published
     } finally {
       await disk.remove(scratch)
       for (const { file } of staged) await disk.remove(file)
     }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work)
+    this.#turn = mine.catch(() => undefined) // the next one waits for the end, not for the success
+    return mine
   }
 
   #checkPin(type: string, { name }: PreparedPackage, { signer }: Identity): void {
@@ -118,6 +128,7 @@ export class Publishing {
     const earlier = records.releases({ type, name }, version).find(({ record }) => record.signer === signer)
     if (earlier) {
       if (!sameBytes(earlier, staged)) throw exists(purl)
+      await this.#restore(earlier, staged)
       await this.#repermit(earlier, permission)
       return { release: earlier, fresh: false }
     }
@@ -138,6 +149,17 @@ export class Publishing {
     await records.admitAll(onShelf(permission, [...documents, release.record, share]), () => {
       for (const blob of staged) blobs.link(blob, release.record.id)
       pins.put(release.body, release.record.signer, 'published')
+    })
+  }
+
+  /** Publishing the same bytes again brings back what was found damaged and set aside. */
+  async #restore(release: Release, staged: readonly Staged[]): Promise<void> {
+    const { blobs, records } = this.#components
+    const lost = staged.filter(({ root }) => !blobs.isUnder(root, release.record.id))
+    if (lost.length === 0) return
+    for (const { root, file } of lost) if (!blobs.get(root)) await blobs.place(root, file)
+    await records.admitAll([], () => {
+      for (const blob of lost) blobs.link(blob, release.record.id)
     })
   }
 

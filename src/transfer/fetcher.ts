@@ -2,6 +2,7 @@
 // chunk checked before it is kept. A provider that fails, stalls or lies is dropped and the others go on.
 
 import { equalBytes, toHex } from '../base/bytes.ts'
+import { untilAborted } from '../base/clock.ts'
 import { CatalogError, type ErrorCode } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import { CHUNK_BYTES, PROVIDERS_MAX } from '../base/limits.ts'
@@ -45,6 +46,8 @@ interface Components {
 
 export class Fetcher {
   readonly #components: Components
+  /** By root: a blob is fetched once, however many ask for it. */
+  readonly #underWay = new Map<string, Promise<unknown>>()
 
   constructor(components: Components) {
     this.#components = components
@@ -65,12 +68,22 @@ export class Fetcher {
     options: FetchOptions = {},
   ): Promise<FetchReport> {
     const { blobs } = this.#components
+    const name = toHex(artifact.root)
+    for (let other = this.#underWay.get(name); other; other = this.#underWay.get(name)) {
+      await untilAborted(other, options.signal)
+    }
     if (blobs.get(artifact.root)) {
       if (!blobs.isUnder(artifact.root, release)) await blobs.linkAgain(artifact.root, release)
       return { bytes: artifact.size, sources: [], failures: [] }
     }
     const transfer = new Transfer(this.#components, { artifact, release, providers, options })
-    return transfer.run()
+    const running = transfer.run()
+    const settled = running.then(
+      () => this.#underWay.delete(name),
+      () => this.#underWay.delete(name),
+    )
+    this.#underWay.set(name, settled)
+    return running
   }
 }
 

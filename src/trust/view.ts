@@ -45,12 +45,17 @@ export function resolve(
   const eligible = pin ? releases.filter(({ record }) => record.signer === pin.signer) : releases
   const matching = eligible.filter(({ body }) => matches(body.version, wanted, type))
   if (matching.length === 0) throw notFound(purl, wanted.range, releases, pin)
-  const signers = [...new Set(matching.map(({ record }) => record.signer))]
+  // All who claim the name count, not only those with this version: who owns it is the question to be answered first.
+  const signers = [...new Set(eligible.map(({ record }) => record.signer))]
   if (signers.length > 1) {
-    throw new CatalogError('UNTRUSTED', `${signers.length} publishers have released ${purl}, and none is trusted.`, {
-      hint: `Choose one with: catalog trust ${formatPurl(name)} ${signers[0]}`,
-      details: { publishers: signers },
-    })
+    throw new CatalogError(
+      'UNTRUSTED',
+      `${signers.length} publishers claim ${formatPurl(name)}, and none is trusted.`,
+      {
+        hint: `See who they are with "catalog search", then choose: catalog trust ${formatPurl(name)} PUBLISHER`,
+        details: { publishers: signers },
+      },
+    )
   }
   const newest = matching.reduce((best, release) =>
     type.compareVersions(release.body.version, best.body.version) > 0 ? release : best,

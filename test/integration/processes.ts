@@ -1,8 +1,12 @@
 // Real processes for the integration tests: nodes started with `catalog up`, and commands run against them. They run
 // from source under Node's own type stripping, so that what is tested is what is written.
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
+import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
@@ -78,6 +82,65 @@ export function start(args: readonly string[], options: CommandOptions = {}): Ru
 /** Run `catalog ARGS --json` to its end. */
 export function run(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
   return start(args, options).result
+}
+
+export interface PlainResult {
+  readonly status: number | string
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Run `catalog ARGS` as a person does, without --json and into a pipe. */
+export async function runPlain(args: readonly string[], options: CommandOptions = {}): Promise<PlainResult> {
+  const env: NodeJS.ProcessEnv = { ...process.env, ...options.env }
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env,
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk) => {
+    stdout += chunk
+  })
+  child.stderr.setEncoding('utf8').on('data', (chunk) => {
+    stderr += chunk
+  })
+  const [code, signal] = await once(child, 'close')
+  return { status: code ?? signal, stdout, stderr }
+}
+
+/**
+ * Try until `attempt` has something, and give that back. Each attempt asks a process, which takes its own time: no
+ * pause is needed between two.
+ */
+export async function eventually<T>(
+  what: string,
+  attempt: () => Promise<T | undefined>,
+  withinMs = 20_000,
+): Promise<T> {
+  const end = performance.now() + withinMs
+  for (;;) {
+    const got = await attempt()
+    if (got !== undefined) return got
+    if (performance.now() > end) throw new Error(`within ${withinMs} ms it did not happen: ${what}`)
+  }
+}
+
+/** SHA-256 of a file, hexadecimal. */
+export async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(path), hash)
+  return hash.digest('hex')
+}
+
+/** A port that was free a moment ago, for a node that must come back on the same one. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
 }
 
 export interface TestNode {

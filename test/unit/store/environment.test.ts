@@ -1,0 +1,109 @@
+import { test } from 'tap'
+import { CatalogError } from '../../../src/base/errors.ts'
+import { openStore } from './opened.ts'
+
+const pin = { signer: 'publisher:a', reason: 'trusted', at: 1 } as const
+
+test('a transaction is done when it resolves, and its result comes back', async (t) => {
+  const { environment } = await openStore(t)
+  const result = await environment.transaction(() => {
+    environment.pins.put(['npm', 'x'], pin)
+    return environment.pins.get(['npm', 'x'])?.signer
+  })
+  t.equal(result, 'publisher:a', 'reads inside see its writes')
+  t.same(environment.pins.get(['npm', 'x']), pin)
+})
+
+test('a transaction that throws leaves nothing', async (t) => {
+  const { environment } = await openStore(t)
+  await environment.transaction(() => environment.pins.put(['npm', 'kept'], pin))
+  const failing = environment.transaction(() => {
+    environment.pins.put(['npm', 'x'], pin)
+    environment.pins.remove(['npm', 'kept'])
+    throw new CatalogError('LIMIT_EXCEEDED', 'enough')
+  })
+  await t.rejects(failing, { code: 'LIMIT_EXCEEDED' })
+  t.equal(environment.pins.get(['npm', 'x']), undefined)
+  t.same(environment.pins.get(['npm', 'kept']), pin)
+})
+
+test('what is thrown that is no error of ours becomes one', async (t) => {
+  const { environment } = await openStore(t)
+  const broken = environment.transaction(() => {
+    throw new TypeError('a fault')
+  })
+  await t.rejects(broken, { name: 'CatalogError', code: 'STORE_FAILED', cause: TypeError })
+})
+
+test('works that share a commit fail alone, and in order see what came before', async (t) => {
+  const { environment } = await openStore(t)
+  const put = (name: string) => environment.transaction(() => environment.pins.put(['npm', name], pin))
+  const outcomes = await Promise.allSettled([
+    put('a'),
+    environment.transaction(() => {
+      environment.pins.put(['npm', 'b'], pin)
+      environment.pins.remove(['npm', 'a'])
+      throw new Error('no')
+    }),
+    put('c'),
+    environment.transaction(() => environment.pins.getCount()),
+  ])
+  t.same(
+    outcomes.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
+  )
+  t.match(outcomes[3], { value: 2 })
+  t.same(
+    ['a', 'b', 'c'].map((name) => environment.pins.doesExist(['npm', name])),
+    [true, false, true],
+  )
+})
+
+test('closing commits what is queued', async (t) => {
+  const store = await openStore(t)
+  const queued = store.environment.transaction(() => store.environment.pins.put(['npm', 'x'], pin))
+  const { environment } = await store.reopen()
+  await queued
+  t.same(environment.pins.get(['npm', 'x']), pin)
+})
+
+test('a closed store refuses', async (t) => {
+  const { environment, reopen } = await openStore(t)
+  await reopen()
+  await t.rejects(
+    environment.transaction(() => undefined),
+    { name: 'CatalogError' },
+  )
+})
+
+test('keys of parts come back as they were, whatever is in them, and in order', async (t) => {
+  const { environment } = await openStore(t)
+  const names = ['', 'a', 'a\u0000', 'a\u0000b', 'a\u001eb', 'ab', 'é', '1', '\u{1f600}', '\uffff', 'x'.repeat(512)]
+  await environment.transaction(() => {
+    for (const name of names) environment.pins.put(['npm', name], { ...pin, signer: name })
+  })
+  for (const name of names) t.equal(environment.pins.get(['npm', name])?.signer, name)
+  const rows = [...environment.pins.getRange({})]
+  t.equal(rows.length, names.length)
+  t.ok(rows.every(({ key, value }) => key[1] === value.signer))
+})
+
+test('a slot’s key may have the longest signer, kind and subject there are', async (t) => {
+  const { environment } = await openStore(t)
+  for (const filler of ['x', '\u0000', '\uffff']) {
+    const key = ['private', `publisher:${'a'.repeat(86)}`, 'k'.repeat(32), filler.repeat(512)]
+    await environment.transaction(() => environment.slots.put(key, [{ id: new Uint8Array(32), seq: 1 }]))
+    t.match(environment.slots.get(key), [{ seq: 1 }])
+  }
+})
+
+test('a store of a later version is refused', async (t) => {
+  const store = await openStore(t)
+  await store.environment.transaction(() => store.environment.meta.put('version', 2))
+  await t.rejects(store.reopen(), { code: 'STORE_FORMAT', hint: /--data-dir/ })
+})
+
+test('a database that cannot be opened is a CatalogError', async (t) => {
+  const folder = t.testdir({ database: 'a file that is no database' })
+  await t.rejects(openStore(t, folder), { name: 'CatalogError' })
+})
