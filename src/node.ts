@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse as parseToml } from 'smol-toml'
 import { type Clock, systemClock } from './base/clock.ts'
-import { type Disk, systemDisk } from './base/disk.ts'
+import { type Disk, fileError, systemDisk } from './base/disk.ts'
 import { directEffects, type Effects } from './base/effects.ts'
 import { CatalogError } from './base/errors.ts'
 import { emit } from './base/events.ts'
@@ -86,6 +86,7 @@ interface Parts {
   readonly provider: BlobProvider
   readonly hello: HelloService
   readonly bootstrap: Bootstrap
+  readonly peers: Peers
   readonly announcements: Announcements
   readonly providers: Providers
 }
@@ -111,16 +112,20 @@ export class CatalogNode implements AsyncDisposable {
   /**
    * Open a data directory without touching the network.
    *
-   * @throws CatalogError `DATA_DIR`, `DATA_DIR_LOCKED`, `STORE_FORMAT`, `CONFIG_INVALID`, `CORE_UNAVAILABLE`
+   * @throws CatalogError `DATA_DIR`, `DATA_DIR_LOCKED`, `STORE_FORMAT`, `CONFIG_INVALID`, `ADDRESS_INVALID`,
+   *   `CORE_UNAVAILABLE`
    */
   static async open(options: NodeOptions, outside: Partial<Outside> = {}): Promise<CatalogNode> {
     const { dataDir, ...flags } = options
     const paths = dataPaths(dataDir)
-    const lock = await claimDirectory(paths)
+    const world = { ...REAL_OUTSIDE, ...outside }
+    // What the user wrote is checked before anything is written here.
+    const settings = readSettings({ flags, environment: process.env, file: readSettingsFile(paths.settings) })
+    for (const peer of settings.peers) peerAddress(peer)
+    const lock = await world.effects.run(() => claimDirectory(paths))
     const undo: (() => Promise<void> | void)[] = [() => lock.release()]
     try {
-      const settings = readSettings({ flags, environment: process.env, file: readSettingsFile(paths.settings) })
-      return await assemble(settings, paths, lock, { ...REAL_OUTSIDE, ...outside }, undo)
+      return await assemble(settings, paths, lock, world, undo)
     } catch (thrown) {
       for (const step of undo.reverse()) await step()
       throw thrown
@@ -158,7 +163,11 @@ export class CatalogNode implements AsyncDisposable {
     return this.#startedAt
   }
 
-  /** Join the network: listen, answer peers, dial the configured ones in the background. @throws CatalogError `LISTEN_FAILED` */
+  /**
+   * Join the network: listen, answer peers, dial the configured ones in the background.
+   *
+   * @throws CatalogError `LISTEN_FAILED`
+   */
   async start(): Promise<void> {
     const { hello, exchange, provider, search, announcements, network, indexer } = this.#parts
     const peers = this.settings.peers.map(peerAddress)
@@ -175,6 +184,7 @@ export class CatalogNode implements AsyncDisposable {
       void this.#provideOwn()
     })
     for (const address of peers) void this.#keep(address)
+    void this.#parts.bootstrap.tryKnown(this.#parts.peers.list())
   }
 
   /** Serve HTTP: the API on the Unix socket of the data directory, health and the page on 127.0.0.1. */
@@ -293,12 +303,12 @@ async function assemble(
   const search = new Search(found)
   const parts: Parts = {
     ...{ paths, lock, outside, disk, environment, workers, index, indexer, network, records, blobs, shares, packages },
-    ...{ exchange, search, provider, hello, bootstrap, announcements, providers },
+    ...{ exchange, search, provider, hello, bootstrap, peers, announcements, providers },
   }
   const sharing = (node: CatalogNode) => {
     const online = () => node.online
     const told = { publisher, announcements, providers, online }
-    const publishing = new Publishing({ records, shares, blobs, pins, workers, disk, ...told })
+    const publishing = new Publishing({ records, shares, blobs, pins, workers, disk, effects, ...told })
     const installing = new Installing({ packages, pins, disk, effects, random })
     const about = () => ({ version: VERSION, online: node.online, http: node.http, ...placeOf(node) })
     const rooms = { network, hello, bootstrap, publishing, packages, installing, search, records, shares, blobs }
@@ -316,7 +326,16 @@ function readSettingsFile(path: string): Record<string, unknown> {
   try {
     text = readFileSync(path, 'utf8')
   } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    const { code = '' } = thrown as NodeJS.ErrnoException
+    // Of a path that is no folder, whoever claims the directory tells more.
+    if (code === 'ENOENT' || code === 'ENOTDIR') return {}
+    if (code === 'EACCES' || code === 'EPERM') {
+      const { message } = fileError(path, thrown)
+      throw new CatalogError('DATA_DIR', `The data directory cannot be used. ${message}`, {
+        hint: 'Choose a folder of your own with --data-dir DIR.',
+        cause: thrown,
+      })
+    }
     throw new CatalogError('CONFIG_INVALID', `The settings in ${path} cannot be read.`, { cause: thrown })
   }
   try {

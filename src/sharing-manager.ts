@@ -188,7 +188,11 @@ export class SharingManager {
     return this.#components.search.search(query, options)
   }
 
-  /** What is known of a package, its newest version unless one is named. @throws CatalogError `NOT_FOUND`, `UNTRUSTED` */
+  /**
+   * What is known of a package, its newest version unless one is named.
+   *
+   * @throws CatalogError `NOT_FOUND`, `UNTRUSTED`
+   */
   async packageInfo(text: string, options: { signal?: AbortSignal | undefined } = {}): Promise<PackageInfo> {
     const { packages, pins, records, blobs } = this.#components
     const { release } = await packages.resolve(parsePurl(text), options.signal)
@@ -244,7 +248,7 @@ export class SharingManager {
     return results
   }
 
-  /** Hash again what is kept, all of it or one package's; what is damaged is set aside, so that it can be fetched anew. */
+  /** Hash again what is kept, all or one package's; what is damaged is set aside, so that it can be fetched anew. */
   async *verifyPackages(
     text?: string,
     options: { signal?: AbortSignal | undefined } = {},

@@ -144,7 +144,9 @@ function forbid(which: (file: File) => boolean, view: (file: File) => string, pa
     files.filter(which).flatMap((file) => {
       const text = view(file)
       const all = [...text.matchAll(pattern)]
-      return all.map(({ 0: match, index }) => `${file.path}:${lineOf(text, index)} ${match.trim().slice(0, 60)}: ${why}`)
+      return all.map(
+        ({ 0: match, index }) => `${file.path}:${lineOf(text, index)} ${match.trim().slice(0, 60)}: ${why}`,
+      )
     })
 }
 const everything = () => true

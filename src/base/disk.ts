@@ -42,7 +42,7 @@ export function systemDisk(effects: Effects): Disk {
   const run = <T>(path: string, work: () => Promise<T>) => effects.run(() => translated(path, work))
   return {
     open: (path, mode) => run(path, async () => systemFile(path, await open(path, FLAGS[mode], 0o600), run)),
-    makeFolder: (path, mode = 0o700) => run(path, async () => void (await mkdir(path, { recursive: true, mode }))),
+    makeFolder: (path, mode = 0o700) => run(path, () => makeFolders(path, mode)),
     move: (from, to) =>
       run(to, async () => {
         await rename(from, to)
@@ -51,6 +51,32 @@ export function systemDisk(effects: Effects): Disk {
     remove: (path) => run(path, () => rm(path, { recursive: true, force: true })),
     list: (path) => run(path, async () => (await readdir(path)).sort()),
     exists: (path) => run(path, () => stat(path).then(() => true, isAbsent)),
+  }
+}
+
+/**
+ * Make a folder and its parents. Node's own recursive `mkdir` never returns where a folder that exists takes no
+ * new ones and says ENOENT, as those below /proc do.
+ */
+export async function makeFolders(path: string, mode = 0o700): Promise<void> {
+  if ((await makeOne(path, mode)) || dirname(path) === path) return
+  await makeFolders(dirname(path), mode)
+  await mkdir(path, { mode }).catch(keepFolder(path))
+}
+
+/** @returns false when its parent is not there */
+function makeOne(path: string, mode: number): Promise<boolean> {
+  return mkdir(path, { mode })
+    .catch(keepFolder(path))
+    .then(() => true, isAbsent)
+}
+
+/** A folder that is there already is as good as a new one. */
+function keepFolder(path: string) {
+  return async (error: NodeJS.ErrnoException): Promise<void> => {
+    const there = await stat(path).catch(() => undefined)
+    if (there?.isDirectory()) return
+    throw error.code === 'EEXIST' ? Object.assign(error, { code: 'ENOTDIR' }) : error
   }
 }
 
@@ -113,7 +139,7 @@ export function fileError(path: string, thrown: unknown): CatalogError {
     EACCES: 'permission denied',
     EPERM: 'permission denied',
     EISDIR: 'it is a folder',
-    ENOTDIR: 'a part of the path is not a folder',
+    ENOTDIR: 'it, or a part of its path, is not a folder',
     EROFS: 'the file system is read-only',
     EEXIST: 'it exists already',
   }

@@ -42,10 +42,10 @@ function fish(program: Command): string {
   const quote = (text: string) => `'${text.replace(/['\\]/g, '\\$&')}'`
   const lines = program.commands.flatMap((command) => [
     `complete -c catalog -n __fish_use_subcommand -a ${command.name()} -d ${quote(command.description())}`,
-    ...command.options.map(
-      ({ long, description }) =>
-        `complete -c catalog -n '__fish_seen_subcommand_from ${command.name()}' -l ${(long ?? '').slice(2)} -d ${quote(description)}`,
-    ),
+    ...command.options.map(({ long, description }) => {
+      const when = `'__fish_seen_subcommand_from ${command.name()}'`
+      return `complete -c catalog -n ${when} -l ${(long ?? '').slice(2)} -d ${quote(description)}`
+    }),
   ])
   return `${lines.join('\n')}\n`
 }

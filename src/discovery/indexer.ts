@@ -89,7 +89,7 @@ export class Indexer {
     }
   }
 
-  /** The newest release of a publisher's package that an audience may see; pre-releases only when there is nothing else. */
+  /** The newest release of a publisher's package that an audience may see. */
   #best(name: PackageName, signer: string, audience: 'public' | 'private'): Release | undefined {
     const { records, shares, packageType } = this.#components
     const releases = records

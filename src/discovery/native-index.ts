@@ -51,7 +51,9 @@ export async function openNativeIndex({ effects }: { effects: Effects }, folder:
   }
 }
 
-/** u32le count, then per hit: u8 length ‖ payload ‖ f32le score. The score stays behind: `score.ts` is the only judge. */
+/**
+ * u32le count, then per hit: u8 length ‖ payload ‖ f32le score. The score stays behind: `score.ts` is the only judge.
+ */
 function unpack(packed: Buffer): Uint8Array[] {
   const ids: Uint8Array[] = []
   const count = packed.readUInt32LE(0)

@@ -51,6 +51,8 @@ export interface SearchAnswer {
   readonly results: readonly SearchResult[]
   readonly peersAsked: number
   readonly peersAnswered: number
+  /** Peer ids of those that answered in time. */
+  readonly answeredBy: readonly string[]
   readonly ms: number
 }
 
@@ -110,6 +112,7 @@ export class Search {
       results,
       peersAsked: remote.asked.length,
       peersAnswered: remote.answered.length,
+      answeredBy: remote.answered,
       ms: clock.now() - startedAt,
     }
     const { peersAsked, peersAnswered, ms } = answer

@@ -66,7 +66,7 @@ export function readSettings({ flags = {}, environment = {}, file = {} }: Settin
   const parsed = settingsSchema.safeParse({ ...camelCased(file), ...variables, ...given })
   if (parsed.success) return Object.freeze(parsed.data)
   const [issue] = parsed.error.issues
-  const key = issue?.path.join('.') ?? ''
+  const key = issue?.code === 'unrecognized_keys' ? issue.keys.join(', ') : (issue?.path.join('.') ?? '')
   throw new CatalogError('CONFIG_INVALID', `The setting ${key || 'given'} is not right: ${issue?.message}.`, {
     hint: `Settings are: ${[...VARIABLES.values()].join(', ')}.`,
     cause: parsed.error,

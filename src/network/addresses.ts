@@ -1,10 +1,10 @@
 // What can be read from a libp2p address without dialling it.
 import { isIP } from 'node:net'
 import type { Connection } from '@libp2p/interface'
-import type { Multiaddr } from '@multiformats/multiaddr'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { CatalogError } from '../base/errors.ts'
 import { ADDRESS_LENGTH_MAX } from '../base/limits.ts'
-import { printable } from './failures.ts'
+import { printable, reasonOf } from './failures.ts'
 
 /** @returns the peer id at the end of an address, if there is one */
 export function peerOf(address: Multiaddr): string | undefined {
@@ -64,10 +64,20 @@ const CONTROL_PORT = 9292
  * @throws CatalogError `ADDRESS_INVALID`
  */
 export function peerAddress(text: string): string {
-  if (text.startsWith('/')) return text
+  if (text.startsWith('/')) return checkedMultiaddr(text)
   const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:\s/]+))(?::(\d{1,5}))?$/.exec(text)
   if (!match) throw addressInvalid(text, 'it is neither a multiaddr nor host[:port]')
+  if (Number(match[3] ?? 0) > 65_535) throw addressInvalid(text, 'a port is at most 65535')
   const host = match[1] ?? match[2] ?? ''
   const family = isIP(host) === 6 ? 'ip6' : isIP(host) === 4 ? 'ip4' : 'dns'
   return `/${family}/${host}/udp/${match[3] ?? CONTROL_PORT}/quic-v1`
+}
+
+function checkedMultiaddr(text: string): string {
+  try {
+    multiaddr(text)
+  } catch (cause) {
+    throw addressInvalid(text, reasonOf(cause), cause)
+  }
+  return text
 }

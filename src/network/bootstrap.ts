@@ -4,10 +4,14 @@ import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import type { Random } from '../base/random.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
+import type { KnownPeer } from '../store/peers.ts'
 import type { Network } from './network.ts'
 
 const FIRST_PAUSE_MS = SECOND_MS
 const LONGEST_PAUSE_MS = MINUTE_MS
+/** Peers of earlier runs that are tried at the start, and addresses of each. */
+const KNOWN_PEERS_TRIED = 8
+const KNOWN_ADDRESSES_TRIED = 2
 /** How often a peer that is there is looked at. */
 const WATCH_MS = 5 * SECOND_MS
 
@@ -38,6 +42,20 @@ export class Bootstrap {
       void this.#watch(address, 'peer' in first ? first.peer : undefined)
     }
     return first
+  }
+
+  /** Dial peers of earlier runs once, the last seen first, so that a restart finds its way back by itself. */
+  async tryKnown(known: readonly KnownPeer[]): Promise<void> {
+    const { network } = this.#components
+    const latest = [...known].sort((a, b) => b.seenAt - a.seenAt).slice(0, KNOWN_PEERS_TRIED)
+    await Promise.all(
+      latest.map(async ({ peer, addresses }) => {
+        for (const address of addresses.slice(0, KNOWN_ADDRESSES_TRIED)) {
+          // That one is away is no news: these were not asked for by anybody.
+          if (network.peers().includes(peer) || 'peer' in (await this.#dial(address))) return
+        }
+      }),
+    )
   }
 
   stop(): void {

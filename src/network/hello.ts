@@ -33,8 +33,8 @@ export class HelloService {
     await this.#components.rpc.serve(HELLO, async function* () {
       yield own()
     })
-    this.#stopWatching = this.#components.network.onPeer(({ peer, connected, address }) => {
-      if (connected) void this.#greet(peer, address)
+    this.#stopWatching = this.#components.network.onPeer(({ peer, connected }) => {
+      if (connected) void this.#greet(peer)
       else this.#known.delete(peer)
       emit('catalog:peer', { peer, state: connected ? 'connected' : 'disconnected' })
     })
@@ -70,10 +70,14 @@ export class HelloService {
     return said
   }
 
-  async #greet(peer: string, address: string | undefined): Promise<void> {
+  async #greet(peer: string): Promise<void> {
     try {
       const { addresses } = await this.expect(peer)
-      await this.#components.peers.remember(peer, address ? [address, ...addresses] : addresses)
+      // Only addresses that would prove to be this peer's: whoever answers there must have its key.
+      await this.#components.peers.remember(
+        peer,
+        addresses.filter((address) => address.endsWith(`/p2p/${peer}`)),
+      )
     } catch (thrown) {
       const { message } = CatalogError.from(thrown)
       emit('catalog:peer', { peer, state: 'refused', reason: message })

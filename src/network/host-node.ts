@@ -9,12 +9,13 @@ import { noise } from '@libp2p/noise'
 import { type Ping, ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
-import { createLibp2p } from 'libp2p'
+import { createLibp2p, dnsaddrResolver } from 'libp2p'
 import { concatBytes } from '../base/bytes.ts'
 import { ADDRESSES_PER_PEER_MAX, CONNECTIONS_MAX, DIAL_TIMEOUT_MS } from '../base/limits.ts'
 import { KiB, SECOND_MS } from '../base/units.ts'
 import { signingKey } from '../model/ed25519.ts'
 import { byTransport, isLoopback } from './addresses.ts'
+import { hostNameResolver } from './host-names.ts'
 import { mendedQuic } from './quic.ts'
 
 export interface Libp2pNetworkOptions {
@@ -80,6 +81,7 @@ export function createNode(
       dialTimeout: DIAL_TIMEOUT_MS,
       addressDialTimeout: ADDRESS_TIMEOUT_MS,
       addressSorter: byTransport,
+      resolvers: { dnsaddr: dnsaddrResolver, dns: hostNameResolver },
     },
     connectionMonitor: { protocolPrefix: PREFIX },
     peerDiscovery: options.mdns && !isLoopback(host) ? [lanDiscovery(greet)] : [],

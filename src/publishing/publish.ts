@@ -1,7 +1,8 @@
-// Publishing: read and check the package, hash it into the store in one pass, sign release and share, and make all of it
-// visible in one transaction; then tell the others.
+// Publishing: read and check the package, hash it into the store in one pass, sign release and share, and make all of
+// it visible in one transaction; then tell the others.
 import { equalBytes } from '../base/bytes.ts'
 import type { Disk } from '../base/disk.ts'
+import type { Effects } from '../base/effects.ts'
 import { CatalogError } from '../base/errors.ts'
 import type { WorkerPool } from '../core/workers/pool.ts'
 import type { EnforcedPermission } from '../model/permission.ts'
@@ -42,6 +43,7 @@ interface Components {
   publisher: LocalPublisher
   workers: WorkerPool
   disk: Disk
+  effects: Effects
   announcements: Announcements
   providers: Providers
   /** Whether there is a network to tell. */
@@ -70,14 +72,14 @@ export class Publishing {
    *   before; `UNTRUSTED` when the name is pinned to somebody else; `DISK_FULL`; `ABORTED`
    */
   async publish(path: string, options: PublishOptions = {}): Promise<Published> {
-    const { blobs, disk, publisher } = this.#components
+    const { blobs, disk, effects, publisher } = this.#components
     const scratch = blobs.stagingPath()
     await disk.makeFolder(scratch)
     const staged: Staged[] = []
     try {
-      const type = options.type === undefined ? await recognise(path) : packageType(options.type)
+      const type = options.type === undefined ? await effects.run(() => recognise(path)) : packageType(options.type)
       const source = { path, name: options.name, version: options.version }
-      const prepared = await type.prepare(source, { scratch, signal: options.signal })
+      const prepared = await effects.run(() => type.prepare(source, { scratch, signal: options.signal }))
       const identity = await publisher.identity()
       this.#checkPin(type.type, prepared, identity)
       for (const artifact of prepared.artifacts) staged.push(await this.#stage(artifact, options.signal))

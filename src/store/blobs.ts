@@ -5,7 +5,7 @@
 //
 // Order, always: bytes, fdatasync, rename, then the transaction that makes them visible.
 import { join } from 'node:path'
-import { equalBytes, sha256, toHex } from '../base/bytes.ts'
+import { equalBytes, fromHex, sha256, toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Disk, DiskFile } from '../base/disk.ts'
 import { CatalogError } from '../base/errors.ts'
@@ -55,8 +55,9 @@ export class Blobs {
     await disk.remove(join(this.#folder, 'staging'))
     for (const part of ['staging', 'incoming', 'blobs']) await disk.makeFolder(join(this.#folder, part))
     for (const name of await disk.list(join(this.#folder, 'incoming'))) {
-      const known = this.#components.environment.downloads.get(Buffer.from(name, 'hex'))
-      if (!known) await disk.remove(join(this.#folder, 'incoming', name))
+      const root = fromHex(name, 32) // a stray file has some other name
+      if (!root || !this.#components.environment.downloads.doesExist(root))
+        await disk.remove(join(this.#folder, 'incoming', name))
     }
   }
 

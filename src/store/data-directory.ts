@@ -1,10 +1,10 @@
 // The data directory: everything a node writes, owned by one process at a time.
 import { linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
-import { chmod, mkdir, stat } from 'node:fs/promises'
+import { chmod, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { sha256, toHex } from '../base/bytes.ts'
-import { fileError } from '../base/disk.ts'
+import { fileError, makeFolders } from '../base/disk.ts'
 import { CatalogError } from '../base/errors.ts'
 
 /** A Unix socket's path may be this long; Linux's limit less the terminating zero. */
@@ -53,10 +53,10 @@ export interface DirectoryLock {
  */
 export async function claimDirectory(paths: DataPaths): Promise<DirectoryLock> {
   try {
-    await mkdir(paths.root, { recursive: true, mode: 0o700 })
+    await makeFolders(paths.root)
     const { mode } = await stat(paths.root)
     if ((mode & 0o077) !== 0) await chmod(paths.root, 0o700)
-    await mkdir(paths.keys, { recursive: true, mode: 0o700 })
+    await makeFolders(paths.keys)
     return takeLock(paths)
   } catch (thrown) {
     if (thrown instanceof CatalogError) throw thrown

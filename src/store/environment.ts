@@ -144,7 +144,7 @@ export class Environment {
         hint: 'Run that version, or choose another --data-dir.',
       })
     }
-    if (version === undefined) this.#root.transactionSync(() => this.meta.put('version', STORE_VERSION))
+    if (version === undefined) this.#inOne(() => this.meta.put('version', STORE_VERSION))
   }
 
   /**
@@ -159,7 +159,7 @@ export class Environment {
       if (this.#queue.length === 0) setImmediate(() => this.#commit())
       this.#queue.push({
         work: () => {
-          const result = this.#root.transactionSync(work)
+          const result = this.#inOne(work)
           return () => resolve(result)
         },
         reject,
@@ -177,7 +177,7 @@ export class Environment {
     if (group.length === 0) return
     const settle: (() => void)[] = []
     try {
-      this.#root.transactionSync(() => {
+      this.#inOne(() => {
         for (const { work, reject } of group) {
           try {
             settle.push(work())
@@ -192,6 +192,18 @@ export class Environment {
       return
     }
     for (const conclude of settle) conclude()
+  }
+
+  /**
+   * One transaction, or one inside another, committed when this returns. lmdb is not shown what `work` returns: given a
+   * promise, which is what its `put` and `remove` return, it would commit after the caller had gone on.
+   */
+  #inOne<T>(work: () => T): T {
+    const returned: T[] = []
+    this.#root.transactionSync(() => {
+      returned.push(work())
+    })
+    return returned[0] as T
   }
 
   /** Commits what is queued, then closes. */

@@ -70,7 +70,9 @@ export class Fetcher {
     const { blobs } = this.#components
     const name = toHex(artifact.root)
     for (let other = this.#underWay.get(name); other; other = this.#underWay.get(name)) {
-      await untilAborted(other, options.signal)
+      await untilAborted(other, options.signal).catch((reason) => {
+        throw CatalogError.from(reason, 'ABORTED')
+      })
     }
     if (blobs.get(artifact.root)) {
       if (!blobs.isUnder(artifact.root, release)) await blobs.linkAgain(artifact.root, release)

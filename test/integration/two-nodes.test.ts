@@ -57,9 +57,11 @@ test('real packages published on one node are found, fetched and installed on an
   t.match(verified.lines.at(-1), { type: 'summary', artifacts: packages.length, damaged: 0 })
 })
 
-test('an install never replaces a folder unasked', async (t) => {
+test('a connected node hears of a release, installs it, and replaces no folder unasked', async (t) => {
   const { folder, a, b } = await pair(t)
   const { purl } = await publish(t, a, SEMVER)
+  const { summary } = await found(b, purl, 'semver', '--local')
+  t.match(summary, { peersAsked: 0 }, 'known before anybody was asked')
   const to = join(folder, 'installed')
   const first = await b.run('install', purl, '--to', to)
   t.match(first.lines.at(-1), { type: 'installed', sources: [{ peer: a.peerId }], failures: [] })
@@ -151,18 +153,10 @@ test('an install brings what the package depends on, flat beside it', async (t) 
   t.match(JSON.parse(readFileSync(join(to, '@dock/crane/package.json'), 'utf8')), { version: '1.4.2' })
 })
 
-test('a connected node hears of a release without asking', async (t) => {
-  const { a, b } = await pair(t)
-  const { purl } = await publish(t, a, SEMVER)
-  const { summary } = await found(b, purl, 'semver', '--local')
-  t.match(summary, { peersAsked: 0 })
-})
-
 /** Two nodes that have greeted each other. */
 async function pair(t: Test, source: object = {}): Promise<{ folder: string; a: TestNode; b: TestNode }> {
   const folder = t.testdir({ ...source, a: {}, b: {} })
-  const a = await startNode(t, join(folder, 'a'))
-  const b = await startNode(t, join(folder, 'b'), { peers: [a.address] })
+  const [a, b] = await Promise.all([startNode(t, join(folder, 'a')), startNode(t, join(folder, 'b'))])
   await connected(b, a)
   return { folder, a, b }
 }

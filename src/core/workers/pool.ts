@@ -73,7 +73,7 @@ export class WorkerPool implements AsyncDisposable {
 
   /** Wait for the tasks under way, for 5 s at most, and end the threads. Later calls are refused with `CLOSED`. */
   close(): Promise<void> {
-    this.#closing ??= this.#piscina?.close() ?? Promise.resolve()
+    this.#closing ??= this.#effects.run(async () => this.#piscina?.close())
     return this.#closing
   }
 

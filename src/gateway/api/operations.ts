@@ -39,9 +39,9 @@ const publish = operation({
 const search = operation({
   input: z.strictObject({ query: z.string(), limit: z.int().optional(), local: z.boolean().optional() }),
   async *run(sharing, { query, ...options }, signal) {
-    const { results, peersAsked, peersAnswered, ms } = await sharing.searchPackages(query, { ...options, signal })
+    const { results, ...summary } = await sharing.searchPackages(query, { ...options, signal })
     for (const result of results) yield { type: 'result', ...result }
-    yield { type: 'summary', results: results.length, peersAsked, peersAnswered, ms }
+    yield { type: 'summary', results: results.length, ...summary }
   },
 })
 

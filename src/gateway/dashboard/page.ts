@@ -69,7 +69,8 @@ function results(query: string, found: Found): string {
   const summary = `${count(results.length, 'package')} for “${escapeHtml(query)}” in ${ms} ms. ${asked}`
   const items = results.map(
     ({ purl, name, version, description, trust, providers }) => `<li>
-<h3>${escapeHtml(name)} <small>${escapeHtml(version)}</small> <span class="badge ${trust}">${TRUST_WORDS[trust]}</span></h3>
+<h3>${escapeHtml(name)} <small>${escapeHtml(version)}</small>
+<span class="badge ${trust}">${TRUST_WORDS[trust]}</span></h3>
 <p>${escapeHtml(description) || 'No description.'}</p>
 <p class="how"><code>catalog install ${escapeHtml(purl)}</code> · ${count(providers, 'provider')}</p>
 </li>`,
@@ -104,7 +105,8 @@ function connections(peers: readonly ConnectedPeer[]): string {
   }
   const items = peers.map(
     ({ peer, agent, addresses }) =>
-      `<li><code>${escapeHtml(peer)}</code> <small>${escapeHtml(agent)}</small><br><small>${escapeHtml(addresses[0] ?? '')}</small></li>`,
+      `<li><code>${escapeHtml(peer)}</code> <small>${escapeHtml(agent)}</small>
+<br><small>${escapeHtml(addresses[0] ?? '')}</small></li>`,
   )
   return `<section><h2>Peers <small>${peers.length}</small></h2><ul>${items.join('\n')}</ul></section>`
 }
