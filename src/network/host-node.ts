@@ -17,6 +17,7 @@ import { signingKey } from '../model/ed25519.ts'
 import { byTransport, isLoopback } from './addresses.ts'
 import { hostNameResolver } from './host-names.ts'
 import { mendedQuic } from './quic.ts'
+import { READ_BUFFER_BYTES_MAX } from './stream.ts'
 
 export interface Libp2pNetworkOptions {
   /** The node's Ed25519 private seed, 32 bytes. */
@@ -72,7 +73,8 @@ export function createNode(
     transports: [mendedQuic(), tcp()],
     // For TCP only: QUIC brings its own TLS 1.3 and streams.
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    // Its own default of 16 MiB lets a sender overrun a paused reader, which libp2p answers by ending the stream.
+    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: READ_BUFFER_BYTES_MAX } })],
     connectionManager: {
       maxConnections: CONNECTIONS_MAX,
       inboundConnectionThreshold: INBOUND_PER_SECOND,

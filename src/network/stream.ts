@@ -8,12 +8,13 @@ import type { PeerStream } from './network.ts'
 
 /**
  * Unread bytes at which the stream is paused, and at which it goes on. The sender then fills the windows below and
- * waits. A transport that goes on delivering regardless is cut off by libp2p once `READ_BUFFER_MAX` bytes more are
+ * waits. A transport that goes on delivering regardless is cut off by libp2p once `READ_BUFFER_BYTES_MAX` more are
  * unread, so a stream holds a few MiB at the worst; a protocol asks for no more than it reads at once all the same.
  */
 const PAUSE_BYTES = MiB
 const RESUME_BYTES = 256 * KiB
-const READ_BUFFER_MAX = 4 * MiB
+/** What may still come after a pause: a stream multiplexer's window must not be wider. */
+export const READ_BUFFER_BYTES_MAX = 4 * MiB
 
 /** Closing says goodbye to a peer that may not listen any more. */
 const CLOSE_TIMEOUT_MS = 5 * SECOND_MS
@@ -24,6 +25,7 @@ export class Libp2pStream implements PeerStream {
   readonly #unread: Uint8Array[] = []
   #unreadBytes = 0
   #ended = false
+  #resuming = false
   #failure: CatalogError | undefined
   /** Settled, and renewed, when something changed that a reader or writer may wait for. */
   #change = Promise.withResolvers<void>()
@@ -32,7 +34,7 @@ export class Libp2pStream implements PeerStream {
   constructor(stream: Stream, peer: string) {
     this.#stream = stream
     this.peer = peer
-    stream.maxReadBufferLength = READ_BUFFER_MAX
+    stream.maxReadBufferLength = READ_BUFFER_BYTES_MAX
     stream.addEventListener('end', () => this.#onEnd())
     stream.addEventListener('close', (event) => this.#onClose(event))
     stream.addEventListener('drain', () => this.#changed())
@@ -63,7 +65,7 @@ export class Libp2pStream implements PeerStream {
       const chunk = this.#unread.shift()
       if (chunk) {
         this.#unreadBytes -= chunk.length
-        if (this.#unreadBytes <= RESUME_BYTES && this.#stream.readStatus === 'paused') this.#stream.resume()
+        if (this.#unreadBytes <= RESUME_BYTES && this.#stream.readStatus === 'paused') this.#resume()
         return chunk
       }
       if (this.#failure) throw this.#failure
@@ -93,8 +95,26 @@ export class Libp2pStream implements PeerStream {
     if (this.#failure) return
     this.#unread.push(bytes)
     this.#unreadBytes += bytes.length
-    if (this.#unreadBytes >= PAUSE_BYTES && this.#stream.readStatus === 'readable') this.#stream.pause()
+    if (!this.#resuming) this.#pauseIfFull()
     this.#changed()
+  }
+
+  #pauseIfFull(): void {
+    if (this.#unreadBytes >= PAUSE_BYTES && this.#stream.readStatus === 'readable') this.#stream.pause()
+  }
+
+  /**
+   * libp2p hands out what it held back before it tells the multiplexer to go on. A pause in between would be undone
+   * there and stand here, and the sender would never hear of it: so it waits until the resuming is over.
+   */
+  #resume(): void {
+    this.#resuming = true
+    try {
+      this.#stream.resume()
+    } finally {
+      this.#resuming = false
+    }
+    this.#pauseIfFull()
   }
 
   #onEnd(): void {

@@ -108,8 +108,8 @@ async function recognises(path: string): Promise<boolean> {
       return found ? 'stop' : undefined
     })
   } catch (error) {
-    // A broken archive without a package.json so far may be anything; to be no npm package is the answer.
-    if (error instanceof CatalogError) return false
+    // To be told that it is broken, rather than to have it published as just some file.
+    if (error instanceof CatalogError) return true
     throw error
   }
   return found

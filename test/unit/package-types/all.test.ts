@@ -10,6 +10,7 @@ t.test('finds a type by its name, or says which there are', async (t) => {
 t.test('tells what a path is', async (t) => {
   const dir = t.testdir({ npm: { 'package.json': '{}' }, folder: {}, file: '', 'broken.tgz': 'x' })
   t.equal((await recognise(join(dir, 'npm'))).type, 'npm')
-  for (const name of ['folder', 'file', 'broken.tgz']) t.equal((await recognise(join(dir, name))).type, 'generic')
+  for (const name of ['folder', 'file']) t.equal((await recognise(join(dir, name))).type, 'generic')
+  t.equal((await recognise(join(dir, 'broken.tgz'))).type, 'npm', 'so that it is told to be broken')
   await t.rejects(recognise(join(dir, 'missing')), { code: 'FILE_UNREADABLE' })
 })

@@ -144,7 +144,8 @@ t.test('recognises folders with a package.json and archives that hold one', asyn
   const { folder } = lay(t, { 'package.json': manifest, plain: {}, 'fake.tgz': 'no gzip' })
   await mkdir(join(folder, 'dir.tgz'))
   t.equal(await npm.recognises(folder), true)
-  for (const name of ['plain', 'package.json', 'fake.tgz', 'dir.tgz', 'missing.tgz']) {
+  t.equal(await npm.recognises(join(folder, 'fake.tgz')), true, 'a broken archive is told to be one')
+  for (const name of ['plain', 'package.json', 'dir.tgz', 'missing.tgz']) {
     t.equal(await npm.recognises(join(folder, name)), false, name)
   }
   const archive = await packed(t, { 'p/package.json': manifest })
