@@ -50,7 +50,8 @@ export const INSTALL_PACKAGES_MAX = 2_000
 
 /** Frames on a stream: 1 MiB of blob data and its envelope. */
 export const FRAME_BYTES_MAX = MiB + 4 * KiB
-export const BLOB_FRAME_BYTES = 512 * KiB
+/** With the time for a stall, the slowest link that still counts as alive: 32 KiB/s. */
+export const BLOB_FRAME_BYTES = 256 * KiB
 export const RECORDS_PER_REQUEST_MAX = 256
 /** Each record, and the map it comes in. */
 export const RECORDS_REPLY_BYTES_MAX = RECORDS_PER_REQUEST_MAX * (RECORD_BYTES_MAX + 64)
@@ -76,7 +77,7 @@ export const DIAL_TIMEOUT_MS = 5 * SECOND_MS
 export const HELLO_DEADLINE_MS = 5 * SECOND_MS
 export const RECORDS_DEADLINE_MS = 15 * SECOND_MS
 /** A blob stream that delivers nothing for this long has stalled; the next provider is asked. */
-export const STALL_TIMEOUT_MS = 4 * SECOND_MS
+export const STALL_TIMEOUT_MS = 8 * SECOND_MS
 /** The longest one blob request may take, whatever it delivers. */
 export const BLOB_DEADLINE_MS = 30 * 60 * SECOND_MS
 export const PROVIDERS_MAX = 20

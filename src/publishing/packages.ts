@@ -70,7 +70,11 @@ export class Packages {
     const { fetcher, blobs, shares, providers } = this.#components
     const id = release.record.id
     const isPublic = shares.isPublic(release)
-    const report = await fetcher.fetch(artifact, id, this.#providersOf(release, artifact, options.signal), options)
+    const lookup = new AbortController()
+    const signal = options.signal ? AbortSignal.any([options.signal, lookup.signal]) : lookup.signal
+    const report = await fetcher
+      .fetch(artifact, id, this.#providersOf(release, artifact, signal), options)
+      .finally(() => lookup.abort(new CatalogError('ABORTED', 'No more providers are needed.')))
     const lease = blobs.lease(artifact.root)
     if (!lease) throw new CatalogError('INTERNAL', 'A blob that was fetched is not there.')
     if (isPublic && report.sources.length > 0) providers.provide(artifact.root)

@@ -46,30 +46,48 @@ export class Records {
   /**
    * Admit records to shelves, each by the rule of `model/admission.ts`, documents first.
    *
-   * @param beside - further writes of the same transaction, done when every record was admitted or known
    * @returns a report for each, in the order given; one refused record does not stop the others
    */
-  async admit(batch: readonly Submission[], beside?: () => void): Promise<AdmissionReport[]> {
+  admit(batch: readonly Submission[]): Promise<AdmissionReport[]> {
+    return this.#commit(batch, () => undefined)
+  }
+
+  /**
+   * Admit records of this node's own: all of them, or nothing changes.
+   *
+   * @param beside - further writes of the same transaction
+   * @throws CatalogError why the first was refused
+   */
+  async admitAll(batch: readonly Submission[], beside?: () => void): Promise<void> {
+    await this.#commit(batch, (reports) => {
+      for (const { outcome, error } of reports) {
+        if (error) throw error
+        if (outcome !== 'admitted' && outcome !== 'known') {
+          throw new CatalogError('INTERNAL', `A record of this node's own was ${outcome}.`)
+        }
+      }
+      beside?.()
+    })
+  }
+
+  /** @param conclude - ends the transaction; what it throws undoes everything */
+  async #commit(
+    batch: readonly Submission[],
+    conclude: (reports: readonly AdmissionReport[]) => void,
+  ): Promise<AdmissionReport[]> {
     const order = batch.map((submission, index) => ({ submission, index })).sort((a, b) => rank(a) - rank(b))
     const reports: AdmissionReport[] = Array.from({ length: batch.length })
     const changes: Change[] = []
     await this.#environment.transaction(() => {
       for (const { submission, index } of order) reports[index] = this.#admitOne(submission, changes)
       if (batch.some(({ record }) => record.statement.kind === 'publisher')) this.#emptyPen(changes)
-      if (reports.every(({ outcome }) => outcome === 'admitted' || outcome === 'known')) beside?.()
+      conclude(reports)
     })
     if (changes.length > 0) for (const listener of this.#listeners) listener(changes)
-    return reports
-  }
-
-  /** Admit, and throw what was refused. For records this node made itself. */
-  async admitAll(batch: readonly Submission[], beside?: () => void): Promise<void> {
-    for (const { outcome, error } of await this.admit(batch, beside)) {
-      if (error) throw error
-      if (outcome !== 'admitted' && outcome !== 'known') {
-        throw new CatalogError('INTERNAL', `A record of this node's own was ${outcome}.`)
-      }
+    for (const { op, kind, signer, subject } of changes) {
+      if (op === 'add') emit('catalog:record', { purl: subject, signer, kind, state: 'admitted' })
     }
+    return reports
   }
 
   /** Called after each commit that changed a shelf. */
@@ -228,7 +246,6 @@ export class Records {
     const sequence = this.lastSequence() + 1
     this.#environment.feed.put(sequence, row)
     changes.push({ sequence, ...row })
-    if (op === 'add') emit('catalog:record', { purl: subject, signer: record.signer, kind, state: 'admitted' })
   }
 }
 

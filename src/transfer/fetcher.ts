@@ -134,7 +134,8 @@ class Transfer {
         if (!done) await download.suspend()
       }
     } finally {
-      await providers.return?.()
+      // Not awaited: it ends when the look-up it may be in does, and who made it sees to that.
+      Promise.resolve(providers.return?.()).catch(() => undefined)
     }
     const sources = [...this.#delivered].map(([peer, bytes]) => ({ peer, bytes }))
     return { bytes: this.#blob.size, sources, failures: this.#failures }
@@ -157,20 +158,31 @@ class Transfer {
 
   /** Fetch every missing chunk: a line of work for each of several providers over one queue of segments. */
   async #fill(download: Download, first: string, providers: AsyncIterator<string>): Promise<void> {
-    const others: string[] = []
-    const enlist = async () => others.shift() ?? (await this.#next(providers))
-    for (let i = 1; i < PARALLEL_PROVIDERS; i++) {
-      const peer = await this.#next(providers)
-      if (peer === undefined) break
-      others.push(peer)
+    const queue = new SegmentQueue(download.missing(), PARALLEL_PROVIDERS)
+    const finished = Promise.withResolvers<undefined>()
+    let working = 0
+    const work = async (peer: string) => {
+      working++
+      try {
+        await this.#work(peer, download, queue)
+      } finally {
+        working--
+        if (working === 0 && queue.isEmpty) finished.resolve(undefined)
+      }
     }
-    const queue = new SegmentQueue(download.missing(), 1 + others.length)
-    const lines = [first, ...others.splice(0)].map((peer) => this.#work(peer, download, queue))
+    // Others join as they become known: looking for them must not hold up who is there.
+    const join = async () => {
+      const peer = await untilAborted(Promise.race([this.#next(providers), finished.promise]), this.#signal)
+      if (peer !== undefined) await work(peer)
+    }
+    const lines = [work(first), ...Array.from({ length: PARALLEL_PROVIDERS - 1 }, join)]
     // All of them end before this does: the download's file must outlive every writer.
-    for (const line of await Promise.allSettled(lines)) if (line.status === 'rejected') throw line.reason
+    for (const line of await Promise.allSettled(lines)) {
+      if (line.status === 'rejected') throw CatalogError.from(line.reason, 'ABORTED')
+    }
     // What dropped providers left behind, when the others had already ended.
     while (!queue.isEmpty) {
-      const reserve = this.#reliable() ?? (await enlist())
+      const reserve = this.#reliable() ?? (await this.#next(providers))
       if (reserve === undefined) throw this.#nobodyLeft()
       await this.#work(reserve, download, queue)
     }

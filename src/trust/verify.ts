@@ -27,14 +27,14 @@ export function verifyBundle(envelopes: readonly Uint8Array[]): Proven {
   const [record] = releases
   if (releases.length !== 1 || !record) throw new CatalogError('RECORD_INVALID', 'A bundle holds exactly one release.')
   const release = readRelease(record)
-  const shares = records.filter(({ statement }) => statement.kind === 'share')
-  const shared = shares.some(
-    (share) =>
-      share.signer === record.signer &&
-      share.statement.subject === release.purl &&
-      readShare(share).permission === 'public',
-  )
-  if (!shared) throw new CatalogError('RECORD_INVALID', `${release.purl} came without a share that makes it public.`)
+  const [newest] = records
+    .filter(({ signer, statement }) => {
+      return statement.kind === 'share' && signer === record.signer && statement.subject === release.purl
+    })
+    .sort((a, b) => (b.statement.seq ?? 0) - (a.statement.seq ?? 0))
+  if (!newest || readShare(newest).permission !== 'public') {
+    throw new CatalogError('RECORD_INVALID', `${release.purl} came without a share that makes it public.`)
+  }
   return { release, records }
 }
 

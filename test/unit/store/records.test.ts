@@ -214,9 +214,13 @@ test('further writes of the caller are part of it, and only when every record ho
   const forged = signRecord(releaseOf(publisher).statement, [keyOf(9)])
   await t.rejects(records.admitAll(on('public', forged), beside('forged')), { code: 'RECORD_SIGNATURE' })
   t.equal(environment.meta.get('forged'), undefined)
+  const rival = publisherOf(1)
+  const mixed = records.admitAll(on('public', rival.document, forged))
+  await t.rejects(mixed, { code: 'RECORD_SIGNATURE' })
+  t.equal(records.get(rival.document.id), undefined, 'all of them, or nothing')
   const heard: unknown[] = []
   t.teardown(records.onChange((changes) => heard.push(changes)))
-  const failing = records.admit(on('public', releaseOf(publisher)), () => {
+  const failing = records.admitAll(on('public', releaseOf(publisher)), () => {
     throw new Error('the disk')
   })
   await t.rejects(failing, { code: 'STORE_FAILED' })
