@@ -1,7 +1,8 @@
 // A line of data as a person reads it.
-import colors from 'picocolors'
+
 import { formatBytes } from '../base/units.ts'
 import type { Line } from '../gateway/api/operations.ts'
+import { dataColours as colors } from './colours.ts'
 
 interface Source {
   peer: string

@@ -1,10 +1,10 @@
 // What the command line prints. Data goes to stdout, progress and messages to stderr; --json makes every line of
 // stdout one JSON object with a `type`. Bars and colours only on a terminal, and not under NO_COLOR.
 import { Presets, SingleBar } from 'cli-progress'
-import colors from 'picocolors'
 import type { CatalogError } from '../base/errors.ts'
 import { formatBytes } from '../base/units.ts'
 import type { Line } from '../gateway/api/operations.ts'
+import { messageColours as colors } from './colours.ts'
 import { describeLine, printable } from './describe.ts'
 
 /** Time between two progress lines where there is no bar. */

@@ -1,9 +1,9 @@
 // `catalog up`: run a node until it is told to stop.
 import { once } from 'node:events'
-import colors from 'picocolors'
 import { listen } from '../base/events.ts'
 import type { SettingsInput } from '../model/config.ts'
 import type { CatalogNode } from '../node.ts'
+import { messageColours as colors } from './colours.ts'
 import { printable } from './describe.ts'
 import type { Output } from './output.ts'
 

@@ -135,9 +135,9 @@ function mendedMuxers(factory: QuicMuxerFactory, connection: NativeConnection): 
 }
 
 /**
- * The native stream, read in larger pieces, with the two things the library leaves out: it is not read while the
- * stream above it is paused, so that QUIC's flow control reaches the sender; and a read that fails because the peer
- * gave up is a reset, where the library makes a clean end of it.
+ * The native stream, read in larger pieces, with the three things the library leaves out: it is not read while the
+ * stream above it is paused, so that QUIC's flow control reaches the sender; a read that fails because the peer
+ * gave up is a reset, where the library makes a clean end of it; and such a reset ends both halves.
  */
 function mendedStream(native: NativeStream, streams: () => QuicStream[]): NativeStream {
   const id = native.id()
@@ -160,6 +160,8 @@ function mendedStream(native: NativeStream, streams: () => QuicStream[]): Native
       } catch (cause) {
         const broken = owner()
         if (broken?.status === 'open') broken.onRemoteReset?.()
+        // Without it this half stays open for good, and 256 of them are all that a connection takes.
+        native.resetWrite().catch(() => undefined) // finished already, or gone with the connection
         throw cause
       }
     },

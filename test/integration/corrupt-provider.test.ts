@@ -19,7 +19,13 @@ test('bytes of a damaged provider are refused, and a sound one delivers', async 
   const { status, lines } = await b.run('fetch', purl, '--output', output)
   t.equal(status, 0)
   const failures = [{ peer: c.peerId, code: 'BLOB_CORRUPT' }]
-  t.match(lines.at(-1), { type: 'fetched', bytes: BYTES, sha256, failures, sources: [{ peer: a.peerId, bytes: BYTES }] })
+  t.match(lines.at(-1), {
+    type: 'fetched',
+    bytes: BYTES,
+    sha256,
+    failures,
+    sources: [{ peer: a.peerId, bytes: BYTES }],
+  })
   t.equal(await sha256Of(output), sha256)
   t.match(await b.run('verify'), { status: 0, lines: [{ ok: true }, { artifacts: 1, damaged: 0 }] })
 })

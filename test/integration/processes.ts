@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
@@ -90,12 +90,12 @@ export interface PlainResult {
   readonly stderr: string
 }
 
-/** Run `catalog ARGS` as a person does, without --json and into a pipe. */
+/** Run `catalog ARGS` as a person does, without --json and into a pipe, not knowing what the runner says of colours. */
 export async function runPlain(args: readonly string[], options: CommandOptions = {}): Promise<PlainResult> {
-  const env: NodeJS.ProcessEnv = { ...process.env, ...options.env }
+  const { CI: _ci, FORCE_COLOR: _force, NO_COLOR: _no, ...inherited } = process.env
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env,
+    env: { ...inherited, ...options.env },
   })
   let stdout = ''
   let stderr = ''

@@ -42,7 +42,13 @@ test('real packages published on one node are found, fetched and installed on an
     const outputs = { a: join(folder, 'fetched', `a-${name}`), b: join(folder, 'fetched', `b-${name}`) }
     const fetched = await b.run('fetch', purl, '--output', outputs.b)
     t.equal(fetched.status, 0)
-    t.match(fetched.lines.at(-1), { type: 'fetched', purl, bytes: size, sha256, sources: [{ peer: a.peerId, bytes: size }] })
+    t.match(fetched.lines.at(-1), {
+      type: 'fetched',
+      purl,
+      bytes: size,
+      sha256,
+      sources: [{ peer: a.peerId, bytes: size }],
+    })
     t.match((await a.run('fetch', purl, '--output', outputs.a)).lines.at(-1), { type: 'fetched', sources: [] })
     t.equal(await sha256Of(outputs.a), sha256)
     t.equal(await sha256Of(outputs.b), sha256)
@@ -165,7 +171,7 @@ async function publish(t: Test, node: TestNode, path: string, ...options: string
   const { status, lines } = await node.run('publish', path, ...options)
   const [line] = lines
   t.match({ status, line }, { status: 0, line: { type: 'published' } }, `published ${path}`)
-  const [artifact] = line?.['artifacts'] as { sha256: string; size: number }[]
+  const [artifact] = (line?.['artifacts'] ?? []) as { sha256: string; size: number }[]
   const purl = String(line?.['purl'])
   const [, name = '', version = ''] = /^pkg:[a-z]+\/(.+)@(.+)$/.exec(purl) ?? []
   const { permission, fresh, record } = line as Line
