@@ -2,7 +2,8 @@
 // while messages are read. The library's own guess is not used: it takes a CI machine for a terminal.
 import picocolors from 'picocolors'
 
-const wanted = (stream: NodeJS.WriteStream) => stream.isTTY === true && !process.env['NO_COLOR']
+const { NO_COLOR, FORCE_COLOR } = process.env
+const wanted = (stream: NodeJS.WriteStream) => !NO_COLOR && (stream.isTTY === true || Boolean(FORCE_COLOR))
 
 /** For what goes to stdout. */
 export const dataColours = picocolors.createColors(wanted(process.stdout))

@@ -108,7 +108,7 @@ test('archives and folders that cannot be published', async (t) => {
     })),
     { args: publish(`cut-${whole.length - 8}.tgz`), code: 'ARCHIVE_CORRUPT', exit: 4 },
     { args: publish('garbage.tgz', '--type', 'npm'), code: 'ARCHIVE_CORRUPT', exit: 4 },
-    { args: publish('garbage.tgz'), code: 'USAGE', exit: 2, message: /version/ },
+    { args: publish('garbage.tgz'), code: 'ARCHIVE_CORRUPT', exit: 4 },
     { args: publish('empty.tgz', '--type', 'npm'), code: 'ARCHIVE_CORRUPT', exit: 4 },
     { args: publish('no-manifest.tgz', '--type', 'npm'), code: 'MANIFEST_INVALID', exit: 4 },
     { args: publish('spaces.tgz'), code: 'NAME_INVALID', exit: 2, message: /space/ },
