@@ -240,7 +240,8 @@ networkTest('gossip is relayed when accepted, and not when ignored or rejected',
   })
   await c.subscribe(topic, async ({ from, data }) => {
     t.equal(from, a.peerId, 'the author, not the neighbour that relayed it')
-    atC.push(Buffer.from(data).toString())
+    // The DHT may make the two ends of the line neighbours: then nothing is relayed any more.
+    if (!c.peers().includes(a.peerId)) atC.push(Buffer.from(data).toString())
     arrived.tell()
     return 'accept'
   })
