@@ -15,6 +15,10 @@ export interface Contest {
   rounds?: number
   /** Seconds of sampling per turn, 0.04 by default; 0 times a single call, for work that takes long by itself. */
   seconds?: number
+  /** Brings about what a call of the candidate needs, before each of its turns and outside their time. */
+  prepare?: () => Promise<void>
+  /** CPU seconds the candidate has used so far, where its work is done by other processes. */
+  cpuSeconds?: () => number
 }
 
 export interface Result {
@@ -32,7 +36,7 @@ export interface Result {
   /** Least ratio that passes, or null. */
   budget: number | null
   pass: boolean
-  /** CPU seconds, user and system, of this process's threads during the candidate's turns. */
+  /** CPU seconds, user and system, of the candidate's turns: this process's threads, unless the suite counts others. */
   cpu: number
 }
 
@@ -98,6 +102,7 @@ function verdict({ budget, low, pass }: Result): Verdict {
 }
 
 async function takeTurns(contest: Contest, rounds: number): Promise<Measurement> {
+  const cpuSeconds = contest.cpuSeconds ?? ownCpuSeconds
   const result: Measurement = { ratios: [], seconds: { candidate: [], baseline: [] }, cpu: 0 }
   // Round 0 only warms up; it also lets an error of either side out, which benny would swallow.
   for (let round = 0; round <= rounds; round++) {
@@ -105,11 +110,14 @@ async function takeTurns(contest: Contest, rounds: number): Promise<Measurement>
     const took: Record<Side, number> = { candidate: 0, baseline: 0 }
     let cpu = 0
     for (const side of order) {
-      if (round === 0) await contest[side]()
-      const before = process.cpuUsage()
+      if (side === 'candidate') await contest.prepare?.()
+      if (round === 0) {
+        await contest[side]()
+        if (contest.seconds === 0) continue
+      }
+      const before = cpuSeconds()
       took[side] = await takeTurn(contest[side], contest.seconds ?? TURN_SECONDS)
-      const { user, system } = process.cpuUsage(before)
-      if (side === 'candidate') cpu = (user + system) / 1e6
+      if (side === 'candidate') cpu = cpuSeconds() - before
     }
     if (round === 0) continue
     result.seconds.candidate.push(took.candidate)
@@ -118,6 +126,11 @@ async function takeTurns(contest: Contest, rounds: number): Promise<Measurement>
     result.cpu += cpu
   }
   return result
+}
+
+function ownCpuSeconds(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
 }
 
 /** @returns seconds one call takes: the median of benny's samples, or that of a single call */

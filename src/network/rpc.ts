@@ -42,7 +42,8 @@ export interface CallOptions {
 
 /**
  * @returns replies in order. A thrown `NOT_FOUND`, `REFUSED`, `PEER_BUSY`, `LIMIT_EXCEEDED` or `PEER_PROTOCOL` reaches
- *   the asker with its message; of anything else it only hears that something failed here
+ *   the asker with its message; of anything else it only hears that something failed here. Each is encoded before the
+ *   next one is asked for, so they may share a buffer
  */
 export type RequestHandler<Request, Reply> = (request: Request, context: RequestContext) => AsyncIterable<Reply>
 

@@ -42,9 +42,11 @@ export class BlobProvider {
       const [whole, each] = want === 'outline' ? [outline.length, 32] : [size, CHUNK_BYTES]
       const end = Math.min(whole, (first + count) * each)
       let at = first * each
+      // One for all pieces: collecting a fresh one each took as long as sending it.
+      const buffer = new Uint8Array(want === 'outline' ? 0 : Math.min(BLOB_FRAME_BYTES, Math.max(0, end - at)))
       while (at < end) {
         const length = Math.min(BLOB_FRAME_BYTES, end - at)
-        const data = want === 'outline' ? outline.subarray(at, at + length) : new Uint8Array(length)
+        const data = want === 'outline' ? outline.subarray(at, at + length) : buffer.subarray(0, length)
         if (want === 'data' && (await file.read(data, at)) < length) {
           throw new CatalogError('FILE_UNREADABLE', 'The file of a blob is shorter than it should be.')
         }
