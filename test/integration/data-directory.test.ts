@@ -37,17 +37,14 @@ async function folderWithPackage(t: Test): Promise<string> {
 
 test('a path that is no folder, or where none can be made', async (t) => {
   const folder = t.testdir({ file: 'not a folder' })
-  for (const command of [['status'], ['up', ...LOOPBACK]]) {
-    for (const place of [join(folder, 'file'), join(folder, 'file/below'), '/proc/nowhere', '/proc/nowhere/deep']) {
-      const { status, lines } = await run([...command, '--data-dir', place])
-      t.match(
-        { status, lines },
-        { status: 7, lines: [{ code: 'DATA_DIR', hint: /--data-dir/ }] },
-        `${command[0]} ${place}`,
-      )
-      t.match(lines[0]?.['message'], place, 'it names the path')
-      t.equal(lines.length, 1)
-    }
+  const places = [join(folder, 'file'), join(folder, 'file/below'), '/proc/nowhere', '/proc/nowhere/deep']
+  const calls = places.map((place) => ({ command: ['status'], place }))
+  for (const { command, place } of [...calls, { command: ['up', ...LOOPBACK], place: join(folder, 'file') }]) {
+    const { status, lines } = await run([...command, '--data-dir', place])
+    const told = { status: 7, lines: [{ code: 'DATA_DIR', hint: /--data-dir/ }] }
+    t.match({ status, lines }, told, `${command[0]} ${place}`)
+    t.match(lines[0]?.['message'], place, 'it names the path')
+    t.equal(lines.length, 1)
   }
   t.equal(await readFile(join(folder, 'file'), 'utf8'), 'not a folder')
   t.same(await readdir(folder), ['file'])

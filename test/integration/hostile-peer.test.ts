@@ -211,7 +211,9 @@ test('a peer that never answers', async (t) => {
   const node = await startNode(t, join(folder, 'node'))
   const mute = await hostile(t, 4, { greets: false })
   await neverAnswer(mute, HELLO)
+  const start = performance.now()
   const greeted = await node.run('peers', 'add', quicAddress(mute.network))
+  t.comment(`peers add gave up after ${Math.round(performance.now() - start)} ms`)
   t.match(greeted, { status: 6, lines: [{ code: 'PEER_TIMEOUT', message: mute.network.peerId }] })
   t.match(await node.run('peers'), { lines: [{ type: 'summary', peers: 0 }] }, 'it is not counted as a peer')
 
@@ -232,6 +234,7 @@ test('a peer that never answers', async (t) => {
   const before = performance.now()
   const fetched = await node.run('fetch', 'pkg:npm/parser@1.0.0', '--output', join(folder, 'out.tgz'))
   const took = performance.now() - before
+  t.comment(`fetch gave up after ${Math.round(took)} ms`)
   t.match(fetched, { status: 6, lines: [{ code: 'NO_PROVIDERS', message: slow.network.peerId }] })
   t.ok(took < STALL_TIMEOUT_MS + DEADLINE_SLACK_MS, `fetch gave up after ${Math.round(took)} ms`)
   await checkWell(t, node, 'after-silence')
