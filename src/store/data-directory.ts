@@ -1,6 +1,6 @@
 // The data directory: everything a node writes, owned by one process at a time.
 import { linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
-import { chmod, stat } from 'node:fs/promises'
+import { chmod, readdir, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { sha256, toHex } from '../base/bytes.ts'
@@ -55,7 +55,10 @@ export async function claimDirectory(paths: DataPaths): Promise<DirectoryLock> {
   try {
     await makeFolders(paths.root)
     const { mode } = await stat(paths.root)
-    if ((mode & 0o077) !== 0) await chmod(paths.root, 0o700)
+    // A folder that holds other things keeps its mode: it may be everybody's. Keys and socket are closed by themselves.
+    const names = await readdir(paths.root)
+    const ours = names.length === 0 || names.includes('keys')
+    if (ours && (mode & 0o077) !== 0) await chmod(paths.root, 0o700)
     await makeFolders(paths.keys)
     return takeLock(paths)
   } catch (thrown) {
