@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse as parseToml } from 'smol-toml'
 import { type Clock, systemClock } from './base/clock.ts'
-import { type Disk, fileError, systemDisk } from './base/disk.ts'
+import { fileError, systemDisk } from './base/disk.ts'
 import { directEffects, type Effects } from './base/effects.ts'
 import { CatalogError } from './base/errors.ts'
 import { emit } from './base/events.ts'
@@ -71,7 +71,6 @@ interface Parts {
   readonly paths: DataPaths
   readonly lock: DirectoryLock
   readonly outside: Outside
-  readonly disk: Disk
   readonly environment: Environment
   readonly workers: WorkerPool
   readonly index: TextIndex
@@ -302,7 +301,7 @@ async function assemble(
   const found = { index, records, shares, blobs, pins, exchange, federation, rpc, clock, packageType }
   const search = new Search(found)
   const parts: Parts = {
-    ...{ paths, lock, outside, disk, environment, workers, index, indexer, network, records, blobs, shares, packages },
+    ...{ paths, lock, outside, environment, workers, index, indexer, network, records, blobs, shares, packages },
     ...{ exchange, search, provider, hello, bootstrap, peers, announcements, providers },
   }
   const sharing = (node: CatalogNode) => {
@@ -312,7 +311,7 @@ async function assemble(
     const installing = new Installing({ packages, pins, disk, effects, random })
     const about = () => ({ version: VERSION, online: node.online, http: node.http, ...placeOf(node) })
     const rooms = { network, hello, bootstrap, publishing, packages, installing, search, records, shares, blobs }
-    return new SharingManager({ ...rooms, pins, peers, publisher, workers, core, clock, effects, random, about })
+    return new SharingManager({ ...rooms, pins, publisher, workers, core, clock, effects, random, about })
   }
   return CatalogNode.create(settings, parts, sharing)
 }

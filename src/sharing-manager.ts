@@ -20,7 +20,6 @@ import { copyOut, type Installed, type Installing, type InstallOptions } from '.
 import type { FetchedArtifact, Packages } from './publishing/packages.ts'
 import type { Publishing } from './publishing/publish.ts'
 import type { Blobs } from './store/blobs.ts'
-import type { Peers } from './store/peers.ts'
 import type { Pin, Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { FetchOptions } from './transfer/fetcher.ts'
@@ -131,7 +130,6 @@ export interface SharingComponents {
   shares: Shares
   blobs: Blobs
   pins: Pins
-  peers: Peers
   publisher: LocalPublisher
   workers: WorkerPool
   core: Core
