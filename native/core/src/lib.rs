@@ -6,15 +6,17 @@
 #![deny(unsafe_code)]
 
 mod error;
+mod features;
 mod merkle;
 mod sha256;
 
 pub use error::CoreError;
+pub use features::Features;
 pub use merkle::{MAX_CHUNK_BYTES, merkle_root};
 pub use sha256::{DIGEST_BYTES, Sha256, Variant, sha256_many};
 
 /// Version of the surface both cores share; it rises when a function changes shape or meaning.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// The kernels this process uses, one `"function:variant"` entry per function with more than one,
 /// for status pages and bug reports.
