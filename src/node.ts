@@ -34,9 +34,13 @@ import { SharingManager } from './sharing-manager.ts'
 import { Blobs } from './store/blobs.ts'
 import { claimDirectory, type DataPaths, type DirectoryLock, dataPaths } from './store/data-directory.ts'
 import { Environment } from './store/environment.ts'
+import { Packs } from './store/packs.ts'
 import { Peers } from './store/peers.ts'
 import { Pins } from './store/pins.ts'
 import { Records } from './store/records.ts'
+import { recover } from './store/recovery.ts'
+import { Scratch } from './store/scratch.ts'
+import { databaseGuard, Space } from './store/space.ts'
 import { Fetcher } from './transfer/fetcher.ts'
 import { BlobProvider } from './transfer/provider.ts'
 import { StreamSource } from './transfer/sources.ts'
@@ -271,15 +275,20 @@ async function assemble(
   const { clock, random, effects } = outside
   const disk = systemDisk(effects)
   const core = await effects.run(() => loadCore(settings.core))
-  const environment = new Environment({ effects }, { path: paths.database })
+  const guard = databaseGuard(disk, paths.root)
+  const environment = new Environment({ effects }, { path: paths.database, guard })
   undo.push(() => environment.close())
   const records = new Records({ environment })
   const pins = new Pins({ environment, clock })
   const peers = new Peers({ environment, clock })
-  const blobs = new Blobs({ environment, disk, clock, random }, { folder: paths.root })
-  await blobs.recover()
   const workers = new WorkerPool({ effects }, { threads: settings.workers, core: settings.core })
   undo.push(() => workers.close())
+  const packs = new Packs({ environment, disk }, { folder: paths.packs })
+  undo.push(() => packs.close())
+  const space = new Space({ disk, packs }, { folder: paths.root })
+  const blobs = new Blobs({ environment, packs, space, disk, workers, core, clock })
+  const scratch = new Scratch({ disk, random }, { folder: paths.scratch })
+  const recovery = await recover({ environment, packs, scratch })
   const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
   const network = outside.network(seed, settings)
   const rpc = new Rpc({ network, clock })
@@ -291,7 +300,7 @@ async function assemble(
   const shares = new Shares({ records })
   const exchange = new RecordExchange({ rpc, records, shares })
   const provider = new BlobProvider({ rpc, records, shares, blobs })
-  const fetcher = new Fetcher({ blobs, core, workers, source: new StreamSource({ rpc }) })
+  const fetcher = new Fetcher({ blobs, core, source: new StreamSource({ rpc }) })
   const packages = new Packages({ records, shares, blobs, pins, exchange, hello, providers, fetcher, random })
   const index = await openNativeIndex({ effects }, paths.search)
   undo.push(() => index.close())
@@ -307,7 +316,7 @@ async function assemble(
   const sharing = (node: CatalogNode) => {
     const online = () => node.online
     const told = { publisher, announcements, providers, online }
-    const publishing = new Publishing({ records, shares, blobs, pins, workers, disk, effects, ...told })
+    const publishing = new Publishing({ records, shares, blobs, pins, scratch, disk, effects, ...told })
     const installing = new Installing({ packages, pins, disk, effects, random })
     const about = () => ({ version: VERSION, online: node.online, http: node.http, ...placeOf(node) })
     const rooms = { network, hello, bootstrap, publishing, packages, installing, search, records, shares, blobs }

@@ -222,7 +222,8 @@ export class SharingManager {
     const { release } = await packages.resolve(parsePurl(text), options.signal)
     const artifact = onlyArtifact(release)
     const fetched = await packages.fetch(release, artifact, options)
-    await copyOut({ effects, random }, fetched.lease.path, output)
+    using source = fetched.lease
+    await copyOut({ effects, random }, source, output)
     return { ...fetchSummary(release, fetched), output, ms: clock.now() - startedAt }
   }
 

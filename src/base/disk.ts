@@ -1,5 +1,5 @@
 // File operations come in through constructors: the system's for a running node, one under control in a simulation.
-import { constants } from 'node:fs'
+import { constants, statfsSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Effects } from './effects.ts'
@@ -13,6 +13,8 @@ export interface DiskFile {
   /** Returns when the bytes written would survive a power cut. */
   sync(): Promise<void>
   size(): Promise<number>
+  /** Cut the file, or extend it with zeros. */
+  truncate(bytes: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -30,6 +32,17 @@ export interface Disk {
   /** Names in a folder, sorted. */
   list(path: string): Promise<string[]>
   exists(path: string): Promise<boolean>
+  /** Make what was created, moved or removed in a folder survive a power cut. */
+  syncFolder(path: string): Promise<void>
+  /** Of the file system that holds `path`. */
+  space(path: string): DiskSpace
+}
+
+export interface DiskSpace {
+  /** Bytes in all. */
+  readonly total: number
+  /** Bytes this user may still write. */
+  readonly free: number
 }
 
 const FLAGS: Record<OpenMode, number> = {
@@ -51,6 +64,11 @@ export function systemDisk(effects: Effects): Disk {
     remove: (path) => run(path, () => rm(path, { recursive: true, force: true })),
     list: (path) => run(path, async () => (await readdir(path)).sort()),
     exists: (path) => run(path, () => stat(path).then(() => true, isAbsent)),
+    syncFolder: (path) => run(path, () => syncFolder(path)),
+    space(path) {
+      const { bsize, blocks, bavail } = statfsSync(path)
+      return { total: bsize * blocks, free: bsize * bavail }
+    },
   }
 }
 
@@ -104,6 +122,7 @@ function systemFile(path: string, handle: FileHandle, run: Run): DiskFile {
       }),
     sync: () => run(path, () => handle.datasync()),
     size: () => run(path, async () => (await handle.stat()).size),
+    truncate: (bytes) => run(path, () => handle.truncate(bytes)),
     close: () => run(path, () => handle.close()),
   }
 }

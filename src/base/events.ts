@@ -9,6 +9,10 @@ export interface Events {
   'catalog:record': { purl?: string; signer: string; kind: string; state: 'admitted' | 'refused'; reason?: string }
   'catalog:transfer': { peer: string; bytes: number; direction: 'sent' | 'received' }
   'catalog:corrupt': { peer: string; root: string; chunk: number }
+  /** A blob kept here is no longer what was written; `chunks` of it have to be fetched again. */
+  'catalog:damaged': { root: string; bytes: number; chunks: number }
+  /** A mirrored blob went to make room for another one. */
+  'catalog:evicted': { root: string; bytes: number }
   'catalog:search': { ms: number; results: number; peersAsked: number; peersAnswered: number }
   /** A background task failed; the node goes on. */
   'catalog:failure': { task: string; code: ErrorCode; message: string }

@@ -7,6 +7,21 @@ export const CHUNK_BYTES = 64 * KiB
 /** Keeps an outline within 32 MiB and every count within 32 bits. */
 export const BLOB_BYTES_MAX = 64 * GiB
 
+/** Blobs up to this size lie in the database itself: a page or four, and no file to sync. */
+export const BLOB_INLINE_BYTES_MAX = 16 * KiB
+/** A pack is closed once it would grow beyond this. */
+export const PACK_BYTES = 256 * MiB
+/** An extent larger than this has a pack of its own, so that removing it gives its space back at once. */
+export const PACK_ALONE_BYTES = 64 * MiB
+
+/** A pack with a smaller share of live bytes is rewritten. */
+export const PACK_LIVE_SHARE_MIN = 0.6
+/** Fetches nobody resumed for so long are dropped. */
+export const DOWNLOAD_STALE_MS = 7 * 24 * 60 * 60 * SECOND_MS
+/** What is kept free of the disk: this much, or this share of a small one. */
+export const DISK_RESERVE_BYTES_MAX = 256 * MiB
+export const DISK_RESERVE_SHARE = 0.05
+
 /** A record. 64 KiB holds the largest npm manifest with room for signatures. */
 export const RECORD_BYTES_MAX = 64 * KiB
 /** Nesting a record or a message may have; real ones stay below 8. */

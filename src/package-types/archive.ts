@@ -1,9 +1,9 @@
 // Reading and unpacking tar and tar.gz files from outside, within limits. Everything streams: memory holds a few
 // chunks and the list of paths, whatever the archive claims.
-import { createReadStream } from 'node:fs'
-import { type FileHandle, lstat, mkdir, open, readdir, unlink, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createGunzip } from 'node:zlib'
+import { type ByteSource, streamOf } from '../base/byte-source.ts'
 import { CatalogError } from '../base/errors.ts'
 import { formatBytes, KiB } from '../base/units.ts'
 import { ARCHIVE_LIMITS, type ArchiveLimits, EntryTree, entryPath, quote, unsafe } from './entry-path.ts'
@@ -40,19 +40,22 @@ export type OnEntry = (entry: ArchiveEntry, content: AsyncIterable<Buffer>) => P
 /**
  * Walk an archive.
  *
- * @param file - its path; read once, from start to end
+ * @param archive - its path, or where its bytes lie; read once, from start to end
  * @throws CatalogError `FILE_UNREADABLE`; `ARCHIVE_CORRUPT` unless it is whole; `ARCHIVE_UNSAFE` for links, devices,
  *   paths that lead elsewhere and anything beyond the limits; `ABORTED`; and what `onEntry` throws
  */
-export async function readArchive(file: string, options: ArchiveOptions, onEntry: OnEntry): Promise<void> {
+export async function readArchive(
+  archive: string | ByteSource,
+  options: ArchiveOptions,
+  onEntry: OnEntry,
+): Promise<void> {
   const { strip = 0, limits = ARCHIVE_LIMITS, signal } = options
   try {
     throwIfAborted(signal)
-    await using handle = await open(file, 'r')
-    const packed = (await handle.stat()).size
-    const gzip = options.gzip === 'detect' ? await isGzip(handle) : options.gzip
-    await using bytes = openBytes(file, handle, gzip, signal)
-    const metered = meter(bytes.stream, packed, gzip, limits)
+    const source = typeof archive === 'string' ? await wholeFile(archive) : archive
+    const gzip = options.gzip === 'detect' ? await isGzip(source) : options.gzip
+    await using bytes = openBytes(source, gzip, signal)
+    const metered = meter(bytes.stream, source.length, gzip, limits)
     const tree = new EntryTree(limits)
     let entries = 0
     for await (const entry of readTar(metered, gzip ? 1 : 2)) {
@@ -70,8 +73,14 @@ export async function readArchive(file: string, options: ArchiveOptions, onEntry
       if ((await onEntry(found, entry.content)) === 'stop') return
     }
   } catch (error) {
-    throw readingError(error, file, signal)
+    throw readingError(error, typeof archive === 'string' ? archive : (archive.path ?? 'the archive'), signal)
   }
+}
+
+async function wholeFile(path: string): Promise<ByteSource> {
+  const stats = await stat(path)
+  if (stats.isDirectory()) throw Object.assign(new Error('it is a folder'), { code: 'EISDIR' })
+  return { path, offset: 0, length: stats.size }
 }
 
 /**
@@ -81,11 +90,15 @@ export async function readArchive(file: string, options: ArchiveOptions, onEntry
  *
  * @throws CatalogError as `readArchive`; `TARGET_EXISTS` when the target is not empty; `DISK_FULL`; `STORE_FAILED`
  */
-export async function unpackArchive(file: string, target: string, options: ArchiveOptions): Promise<UnpackReport> {
+export async function unpackArchive(
+  archive: string | ByteSource,
+  target: string,
+  options: ArchiveOptions,
+): Promise<UnpackReport> {
   await requireEmpty(target)
   let files = 0
   let bytes = 0
-  await readArchive(file, options, async (entry, content) => {
+  await readArchive(archive, options, async (entry, content) => {
     const path = join(target, entry.path)
     try {
       for (const directory of entry.newDirectories) await makeDirectory(join(target, directory))
@@ -119,15 +132,18 @@ export async function requireEmpty(target: string): Promise<void> {
   }
 }
 
-/** Whether a file begins as a gzip does. */
-async function isGzip(handle: FileHandle): Promise<boolean> {
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0)
+/** Whether bytes begin as a gzip does. */
+async function isGzip({ path, offset, length, bytes }: ByteSource): Promise<boolean> {
+  if (length < 2) return false
+  if (path === undefined) return bytes?.[0] === 0x1f && bytes[1] === 0x8b
+  await using handle = await open(path, 'r')
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, offset)
   return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b
 }
 
-/** The tar's bytes. Disposing ends the streams; the handle stays the caller's. */
-function openBytes(file: string, handle: FileHandle, gzip: boolean, signal: AbortSignal | undefined) {
-  const input = createReadStream(file, { fd: handle, start: 0, autoClose: false, highWaterMark: READ_BYTES, signal })
+/** The tar's bytes. Disposing ends the streams. */
+function openBytes(source: ByteSource, gzip: boolean, signal: AbortSignal | undefined) {
+  const input = streamOf(source, signal)
   const stream = gzip ? input.pipe(createGunzip({ chunkSize: READ_BYTES })) : input
   // Whoever iterates the last stream sees its error; the listener keeps one raised in between from being uncaught.
   input.on('error', (error) => stream.destroy(error))

@@ -5,6 +5,7 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdtemp, opendir, readFile, stat } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { streamOf } from '../base/byte-source.ts'
 import { CatalogError } from '../base/errors.ts'
 import { ARCHIVE_FILES_MAX, ASSET_TOML_BYTES_MAX, NAME_LENGTH_MAX, VERSION_LENGTH_MAX } from '../base/limits.ts'
 import { aborted, requireEmpty, throwIfAborted, unpackArchive, unreadable, writingError } from './archive.ts'
@@ -164,7 +165,8 @@ async function unpack(source: UnpackSource, target: string, signal?: AbortSignal
   await requireEmpty(target)
   const output = createWriteStream(join(target, name), { flags: 'wx', mode: 0o644 })
   try {
-    await pipeline(createReadStream(source.file), output, { signal })
+    const { file } = source
+    await pipeline(typeof file === 'string' ? createReadStream(file) : streamOf(file), output, { signal })
   } catch (error) {
     if (signal?.aborted) throw aborted(error)
     throw CatalogError.from(writingError(error, name), 'STORE_FAILED')

@@ -1,5 +1,6 @@
 // What a package type must know: how its names, versions and archives are read, ordered and unpacked. Everything
 // else (signing, storing, finding, fetching) is the same for all types. Types are listed in all.ts; no discovery.
+import type { ByteSource } from '../base/byte-source.ts'
 import type { Dependency } from '../model/release.ts'
 
 /** What a publish is given: a path and what the user said about it. */
@@ -47,8 +48,8 @@ export interface ScratchContext {
 }
 
 export interface UnpackSource {
-  /** The artifact's bytes on disk. Untrusted, though its hash is checked. */
-  readonly file: string
+  /** Where the artifact's bytes lie. Untrusted, though their hash is checked. */
+  readonly file: string | ByteSource
   /** The artifact's path and media type in the release. */
   readonly path: string
   readonly mediaType: string

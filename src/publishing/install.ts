@@ -1,8 +1,10 @@
 // Installing: resolve, fetch, unpack into a fresh folder, rename it into place. Scripts never run. An install that the
 // user asked for by name pins the name to its publisher; dependencies follow only publishers already trusted.
-import { constants } from 'node:fs'
-import { chmod, copyFile, rename, rm } from 'node:fs/promises'
+import { createWriteStream } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { type ByteSource, streamOf } from '../base/byte-source.ts'
 import { toHex } from '../base/bytes.ts'
 import type { Disk } from '../base/disk.ts'
 import { fileError } from '../base/disk.ts'
@@ -126,9 +128,10 @@ export class Installing {
     try {
       for (const artifact of body.artifacts) {
         const fetched = await packages.fetch(release, artifact, options)
+        using file = fetched.lease
         sources.push(...fetched.sources)
         failures.push(...fetched.failures)
-        const source = { file: fetched.lease.path, path: artifact.path, mediaType: artifact.mediaType }
+        const source = { file, path: artifact.path, mediaType: artifact.mediaType }
         const type = packageType(body.type)
         const unpacked = await effects.run(() => type.unpack(source, fresh, options.signal))
         report.bytes += unpacked.bytes
@@ -166,15 +169,13 @@ function checkMeets(there: Release, range: string, parent: Release): void {
 /** Copy a blob's bytes to a file; nothing is visible under its name until all are there. */
 export async function copyOut(
   components: { effects: Effects; random: Random },
-  from: string,
+  from: ByteSource,
   to: string,
 ): Promise<void> {
   const partial = `${to}.${toHex(components.random.bytes(8))}.partial`
   try {
     await components.effects.run(async () => {
-      await copyFile(from, partial, constants.COPYFILE_FICLONE)
-      // The store keeps its files to itself; this one is for whoever the user lets read.
-      await chmod(partial, 0o666 & ~process.umask())
+      await pipeline(streamOf(from), createWriteStream(partial, { flags: 'wx' }))
       await rename(partial, to)
     })
   } catch (thrown) {

@@ -4,7 +4,6 @@ import { equalBytes } from '../base/bytes.ts'
 import type { Disk } from '../base/disk.ts'
 import type { Effects } from '../base/effects.ts'
 import { CatalogError } from '../base/errors.ts'
-import type { WorkerPool } from '../core/workers/pool.ts'
 import type { EnforcedPermission } from '../model/permission.ts'
 import { formatPurl } from '../model/purl.ts'
 import type { CatalogRecord } from '../model/record.ts'
@@ -13,9 +12,11 @@ import type { Announcements } from '../network/announce.ts'
 import type { Providers } from '../network/providers.ts'
 import { packageType, recognise } from '../package-types/all.ts'
 import type { PreparedArtifact, PreparedPackage } from '../package-types/package-type.ts'
-import type { Blobs, HashedBlob } from '../store/blobs.ts'
+import type { StagedBlob } from '../store/blob-index.ts'
+import type { Blobs } from '../store/blobs.ts'
 import type { Pins } from '../store/pins.ts'
 import type { Records, Submission } from '../store/records.ts'
+import type { Scratch } from '../store/scratch.ts'
 import type { Identity, LocalPublisher } from '../trust/publishers.ts'
 import type { Shares } from '../trust/shares.ts'
 
@@ -41,7 +42,7 @@ interface Components {
   blobs: Blobs
   pins: Pins
   publisher: LocalPublisher
-  workers: WorkerPool
+  scratch: Scratch
   disk: Disk
   effects: Effects
   announcements: Announcements
@@ -50,9 +51,9 @@ interface Components {
   online: () => boolean
 }
 
-/** A blob that is hashed and lies in the staging folder. */
-interface Staged extends HashedBlob {
-  readonly file: string
+/** An artifact whose bytes are written, and known to nobody yet. */
+interface Staged {
+  readonly blob: StagedBlob
   readonly artifact: Artifact
 }
 
@@ -73,8 +74,7 @@ export class Publishing {
    */
   async publish(path: string, options: PublishOptions = {}): Promise<Published> {
     const { blobs, disk, effects, publisher } = this.#components
-    const scratch = blobs.stagingPath()
-    await disk.makeFolder(scratch)
+    const scratch = await this.#components.scratch.folder()
     const staged: Staged[] = []
     try {
       const type = options.type === undefined ? await effects.run(() => recognise(path)) : packageType(options.type)
@@ -90,7 +90,7 @@ export class Publishing {
       return published
     } finally {
       await disk.remove(scratch)
-      for (const { file } of staged) await disk.remove(file)
+      await blobs.discard(staged.map(({ blob }) => blob))
     }
   }
 
@@ -110,11 +110,9 @@ export class Publishing {
   }
 
   async #stage({ path, file, mediaType }: PreparedArtifact, signal?: AbortSignal): Promise<Staged> {
-    const target = this.#components.blobs.stagingPath()
-    const digest = await this.#components.workers.ingest({ path: file, sha512: true, target }, signal)
-    const { size, root, sha256, sha512 } = digest
-    const artifact = { path, mediaType, size, root, sha256, ...(sha512 ? { sha512 } : {}) }
-    return { ...digest, file: target, artifact }
+    const blob = await this.#components.blobs.stage({ path: file }, signal)
+    const { size, root, sha256, sha512 } = blob
+    return { blob, artifact: { path, mediaType, size, root, sha256, ...(sha512 ? { sha512 } : {}) } }
   }
 
   async #commit(
@@ -142,27 +140,35 @@ export class Publishing {
     return { release, fresh: true }
   }
 
-  /** Bytes into place first, then everything that makes them visible in one transaction. */
+  /** Bytes onto the disk first, then everything that makes them visible in one transaction. */
   async #store(release: Release, staged: readonly Staged[], permission: EnforcedPermission): Promise<void> {
-    const { blobs, records, pins, publisher } = this.#components
-    for (const { root, file } of staged) if (!blobs.get(root)) await blobs.place(root, file)
+    const { pins, publisher, records } = this.#components
     const share = await this.#share(release.purl, release.record.signer, permission)
     const { documents } = await publisher.identity()
+    const { id } = release.record
+    const link = await this.#sealed(staged, id)
     await records.admitAll(onShelf(permission, [...documents, release.record, share]), () => {
-      for (const blob of staged) blobs.link(blob, release.record.id)
+      link()
       pins.put(release.body, release.record.signer, 'published')
     })
   }
 
-  /** Publishing the same bytes again brings back what was found damaged and set aside. */
+  /** Publishing the same bytes again brings back what was found damaged, or evicted. */
   async #restore(release: Release, staged: readonly Staged[]): Promise<void> {
     const { blobs, records } = this.#components
-    const lost = staged.filter(({ root }) => !blobs.isUnder(root, release.record.id))
-    if (lost.length === 0) return
-    for (const { root, file } of lost) if (!blobs.get(root)) await blobs.place(root, file)
-    await records.admitAll([], () => {
-      for (const blob of lost) blobs.link(blob, release.record.id)
-    })
+    const { id } = release.record
+    const lost = staged.filter(({ artifact: { root } }) => !blobs.get(root) || blobs.originOf(root, id) !== 'published')
+    if (lost.length > 0) await records.admitAll([], await this.#sealed(lost, id))
+  }
+
+  /** @returns what links them, for a transaction */
+  async #sealed(staged: readonly Staged[], release: Uint8Array): Promise<() => void> {
+    const { blobs } = this.#components
+    const sealed = staged.map(({ blob }) => blob)
+    await blobs.seal(sealed, release)
+    return () => {
+      for (const blob of sealed) blobs.link(blob, release, 'published')
+    }
   }
 
   /** A newer share, on the shelves where the old one would else go on speaking. */
@@ -196,7 +202,7 @@ function onShelf(audience: EnforcedPermission, records: readonly CatalogRecord[]
 
 function sameBytes({ body }: Release, staged: readonly Staged[]): boolean {
   if (body.artifacts.length !== staged.length) return false
-  return body.artifacts.every(({ root }) => staged.some((blob) => equalBytes(blob.root, root)))
+  return body.artifacts.every(({ root }) => staged.some(({ blob }) => equalBytes(blob.root, root)))
 }
 
 function exists(purl: string): CatalogError {

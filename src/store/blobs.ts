@@ -1,332 +1,251 @@
-// Blobs: a file each, addressed by root, visible only when complete and known to the database. A blob that is being
-// fetched lies apart with a bitmap of its verified chunks, and resumes from there.
-//
-//   blobs/ab/<root>      complete        incoming/<root>    being fetched        staging/<n>    being made
-//
-// Order, always: bytes, fdatasync, rename, then the transaction that makes them visible.
-import { join } from 'node:path'
-import { equalBytes, fromHex, sha256, toHex } from '../base/bytes.ts'
+// Blobs, addressed by root. Up to 16 KiB they lie in the database, larger ones as extents in packs. A blob is visible
+// only when complete: its bytes, header and footer are on the disk before the transaction that names them.
+import { hash } from 'node:crypto'
+import type { ByteSource } from '../base/byte-source.ts'
+import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
-import type { Disk, DiskFile } from '../base/disk.ts'
+import type { Disk } from '../base/disk.ts'
 import { CatalogError } from '../base/errors.ts'
-import { CHUNK_BYTES, FETCH_COMMIT_BYTES, FETCH_COMMIT_MS } from '../base/limits.ts'
-import type { Random } from '../base/random.ts'
-import { type BlobRow, type Environment, endOf } from './environment.ts'
-import { blobReleaseKey } from './records.ts'
+import { BLOB_INLINE_BYTES_MAX } from '../base/limits.ts'
+import { rootOf } from '../core/digest-tree.ts'
+import type { Core } from '../core/surface.ts'
+import type { WorkerPool } from '../core/workers/pool.ts'
+import { BlobIndex, type StagedBlob } from './blob-index.ts'
+import { extentOf, type HashedBlob, placeOf, writeEnds } from './blob-rows.ts'
+import { Download } from './download.ts'
+import type { Environment } from './environment.ts'
+import { decodeFooter, extentBytes, footerBytes, HEADER_BYTES } from './extent.ts'
+import type { Packs, Place } from './packs.ts'
+import type { Space } from './space.ts'
 
-/** Where a blob's bytes lie. Valid while the blob is kept. */
-export interface Lease {
-  readonly path: string
-  readonly offset: number
-  readonly length: number
+/** Where a blob's bytes lie. They stay there, whatever happens to the blob, until the lease is disposed of. */
+export interface Lease extends ByteSource, Disposable {
+  /** Its extent; absent for a blob that lies in the database, whose bytes are given. */
+  readonly place?: Place
 }
 
-/** A blob as hashed on this node. */
-export interface HashedBlob extends BlobRow {
-  readonly root: Uint8Array
-  /** 32 bytes a chunk. */
-  readonly outline: Uint8Array
-}
-
-export interface StoredBlob extends BlobRow {
-  readonly root: Uint8Array
+/** What is being fetched, as far as it goes. */
+export interface PartialBlob {
+  readonly size: number
+  readonly release: Uint8Array
+  /** One bit a chunk, least significant first: verified. */
+  readonly bitmap: Uint8Array
+  readonly lease: Lease
 }
 
 interface Components {
   environment: Environment
+  packs: Packs
+  space: Space
   disk: Disk
+  workers: WorkerPool
+  core: Core
   clock: Clock
-  random: Random
 }
 
-export class Blobs {
+/** A part of a file to be stored. */
+export interface BlobFile {
+  readonly path: string
+  readonly offset?: number | undefined
+  /** To its end by default. */
+  readonly length?: number | undefined
+}
+
+/** The index of blobs, and their bytes. */
+export class Blobs extends BlobIndex {
   readonly #components: Components
-  readonly #folder: string
-  readonly #downloads = new Set<string>()
+  readonly #downloads = new Map<string, Download>()
+  readonly #used = new Map<string, number>()
 
-  constructor(components: Components, options: { folder: string }) {
+  constructor(components: Components) {
+    super(components)
     this.#components = components
-    this.#folder = options.folder
   }
 
-  /** Make the folders and remove what was being made when the process last ended. */
-  async recover(): Promise<void> {
-    const { disk } = this.#components
-    await disk.remove(join(this.#folder, 'staging'))
-    for (const part of ['staging', 'incoming', 'blobs']) await disk.makeFolder(join(this.#folder, part))
-    for (const name of await disk.list(join(this.#folder, 'incoming'))) {
-      const root = fromHex(name, 32) // a stray file has some other name
-      if (!root || !this.#components.environment.downloads.doesExist(root))
-        await disk.remove(join(this.#folder, 'incoming', name))
-    }
-  }
-
-  /** A path in the staging folder that nothing else uses. */
-  stagingPath(): string {
-    return join(this.#folder, 'staging', toHex(this.#components.random.bytes(12)))
-  }
-
-  get(root: Uint8Array): StoredBlob | undefined {
-    const row = this.#components.environment.blobs.get(root)
-    return row && { root, ...row }
-  }
-
-  lease(root: Uint8Array): Lease | undefined {
-    const row = this.#components.environment.blobs.get(root)
-    return row && { path: this.#pathOf(root), offset: 0, length: row.size }
-  }
-
-  outline(root: Uint8Array): Uint8Array | undefined {
-    const bytes = this.#components.environment.outlines.get(root)
-    return bytes && new Uint8Array(bytes)
-  }
-
-  /** Whether this node published the blob, or fetched it, under that release. */
-  isUnder(root: Uint8Array, release: Uint8Array): boolean {
-    return this.#components.environment.blobReleases.doesExist(blobReleaseKey(root, release))
-  }
-
-  list(): StoredBlob[] {
-    const rows = this.#components.environment.blobs.getRange({})
-    return [...rows].map(({ key, value }) => ({ root: new Uint8Array(key), ...value }))
-  }
-
-  /** Record ids of the releases that some blob is kept under. */
-  releaseIds(): Uint8Array[] {
-    const ids = new Map<string, Uint8Array>()
-    for (const key of this.#components.environment.blobReleases.getKeys({})) {
-      const id = new Uint8Array(key.subarray(32))
-      ids.set(toHex(id), id)
-    }
-    return [...ids.values()]
-  }
-
-  /** Bytes and number of complete blobs. */
-  usage(): { blobs: number; bytes: number } {
-    const all = this.list()
-    return { blobs: all.length, bytes: all.reduce((sum, { size }) => sum + size, 0) }
-  }
-
-  /** Move a staged file to its place. Not visible until `link` has run in a transaction. */
-  async place(root: Uint8Array, staged: string): Promise<void> {
-    const path = this.#pathOf(root)
-    await this.#components.disk.makeFolder(join(path, '..'))
-    await this.#components.disk.move(staged, path)
-  }
-
-  /** Make a placed blob visible under a release. Runs inside a transaction of the caller. */
-  link(blob: HashedBlob, release: Uint8Array): void {
+  /**
+   * Where a complete blob lies; `using` gives it back.
+   *
+   * @param options - `quietly` when it is not read for its own sake, and so no more in use than before
+   */
+  lease(root: Uint8Array, options: { quietly?: boolean } = {}): Lease | undefined {
     const { environment } = this.#components
-    const { root, outline, size, sha256: digest, sha512 } = blob
-    environment.blobs.put(root, sha512 ? { size, sha256: digest, sha512 } : { size, sha256: digest })
-    environment.outlines.put(root, outline)
-    environment.blobReleases.put(blobReleaseKey(root, release), new Uint8Array(0))
+    const row = environment.blobs.get(root)
+    if (!row) return undefined
+    if (!options.quietly) this.#used.set(toHex(root), this.#components.clock.now())
+    const place = placeOf(row)
+    if (place) return this.#leaseOf(place, row.size)
+    const bytes = environment.inline.get(root)
+    return { length: row.size, offset: 0, bytes: new Uint8Array(bytes ?? []), [Symbol.dispose]: () => undefined }
   }
 
-  /** Say that a blob kept already also came under this release. */
-  linkAgain(root: Uint8Array, release: Uint8Array): Promise<void> {
-    return this.#components.environment.transaction(() => {
-      this.#components.environment.blobReleases.put(blobReleaseKey(root, release), new Uint8Array(0))
-    })
+  #leaseOf(place: Place, length: number): Lease {
+    const { path, [Symbol.dispose]: release } = this.#components.packs.hold(place.pack)
+    return { place, path, offset: place.offset + HEADER_BYTES, length, [Symbol.dispose]: release }
   }
 
-  /** Put a blob whose bytes have changed out of sight; its file is kept aside for whoever wants to look at it. */
-  async quarantine(root: Uint8Array): Promise<string> {
-    const { environment, disk } = this.#components
-    const aside = join(this.#folder, 'quarantine', toHex(root))
+  /** What of a blob that is being fetched, or was once, is verified and on the disk. */
+  partial(root: Uint8Array): PartialBlob | undefined {
+    const row = this.#components.environment.downloads.get(root)
+    if (!row) return undefined
+    const { size, release } = row
+    const bitmap = this.#downloads.get(toHex(root))?.bitmap.slice() ?? new Uint8Array(row.bitmap)
+    return { size, release: new Uint8Array(release), bitmap, lease: this.#leaseOf(extentOf(row), size) }
+  }
+
+  /**
+   * Ids of a complete blob's chunks.
+   *
+   * @returns 32 bytes a chunk; nothing when the blob is not here
+   * @throws CatalogError `BLOB_CORRUPT` when the extent's footer is not what was written
+   */
+  async outline(root: Uint8Array): Promise<Uint8Array | undefined> {
+    const row = this.row(root)
+    if (!row) return undefined
+    const place = placeOf(row)
+    // In the database there is one chunk at most, and its id is the whole's.
+    if (!place) return row.size === 0 ? new Uint8Array(0) : new Uint8Array(row.sha256)
+    using _ = this.#components.packs.hold(place.pack)
+    const footer = Buffer.alloc(footerBytes(row.size))
+    const read = await this.#components.packs.read(place, HEADER_BYTES + row.size, footer)
+    const decoded = read === footer.length ? decodeFooter({ root, size: row.size }, footer) : undefined
+    if (!decoded) throw new CatalogError('BLOB_CORRUPT', `The footer of blob ${toHex(root)} is damaged.`)
+    return decoded.outline
+  }
+
+  /** Fill `buffer` from a leased blob. @returns bytes read; fewer than asked and there mean a damaged pack */
+  async readFrom({ place, bytes, length }: Lease, at: number, buffer: Uint8Array): Promise<number> {
+    const wanted = buffer.subarray(0, Math.max(0, Math.min(buffer.length, length - at)))
+    if (place) return this.#components.packs.read(place, HEADER_BYTES + at, wanted)
+    wanted.set(bytes?.subarray(at, at + wanted.length) ?? [])
+    return wanted.length
+  }
+
+  /** When a blob was last read, or else came. */
+  usedAt(root: Uint8Array): number {
+    const { uses, blobs } = this.#components.environment
+    return this.#used.get(toHex(root)) ?? uses.get(root) ?? blobs.get(root)?.at ?? 0
+  }
+
+  /** Write down what was read since the last time: in one go, as a read must not cost a transaction. */
+  async saveUses(): Promise<void> {
+    const { environment } = this.#components
+    if (this.#used.size === 0) return
     await environment.transaction(() => {
-      environment.blobs.remove(root)
-      environment.outlines.remove(root)
-      for (const key of [...environment.blobReleases.getKeys({ start: root, end: endOf(root) })]) {
-        environment.blobReleases.remove(key)
+      for (const [name, at] of this.#used) {
+        const root = Buffer.from(name, 'hex')
+        if (environment.blobs.doesExist(root)) environment.uses.put(root, at)
       }
     })
-    await disk.makeFolder(join(aside, '..'))
-    if (await disk.exists(this.#pathOf(root))) await disk.move(this.#pathOf(root), aside)
-    return aside
+    this.#used.clear()
   }
 
-  /** Read a range of a complete blob; fewer bytes than asked mean a damaged file. */
-  async open(root: Uint8Array): Promise<DiskFile | undefined> {
-    if (!this.get(root)) return undefined
-    return this.#components.disk.open(this.#pathOf(root), 'read')
+  /**
+   * Hash a file and write the bytes hashed to where they will stay. `link` makes them visible, `discard` gives back
+   * the space of those that were not linked.
+   *
+   * @throws CatalogError `FILE_UNREADABLE`, `LIMIT_EXCEEDED`, `DISK_FULL`, `STORE_FAILED`, `ABORTED`
+   */
+  async stage(file: BlobFile, signal?: AbortSignal): Promise<StagedBlob> {
+    const { disk, packs, workers, space } = this.#components
+    const { path, offset = 0 } = file
+    const source = await disk.open(path, 'read')
+    let bytes: Uint8Array | undefined
+    let length = file.length ?? 0
+    try {
+      length = file.length ?? (await source.size()) - offset
+      if (length <= BLOB_INLINE_BYTES_MAX) {
+        bytes = new Uint8Array(Math.max(0, length))
+        if ((await source.read(bytes, offset)) < length) throw shortFile(path)
+      }
+    } finally {
+      await source.close()
+    }
+    if (bytes) return { ...this.#hash(bytes), bytes }
+    const place = space.reserve(extentBytes(length))
+    try {
+      await packs.extend(place)
+      const target = { path: packs.path(place.pack), offset: place.offset + HEADER_BYTES }
+      const digest = await workers.ingest({ path, offset, length, sha512: true, target }, signal)
+      return { ...digest, place }
+    } catch (thrown) {
+      await packs.abandon(place)
+      throw thrown
+    }
+  }
+
+  #hash(bytes: Uint8Array): HashedBlob {
+    const sha256 = new Uint8Array(hash('sha256', bytes, 'buffer'))
+    const sha512 = new Uint8Array(hash('sha512', bytes, 'buffer'))
+    const outline = bytes.length === 0 ? new Uint8Array(0) : sha256
+    return { root: rootOf(this.#components.core, outline, bytes.length), size: bytes.length, sha256, sha512, outline }
+  }
+
+  /** Write header and footer of staged blobs, which name the release; all of them are on the disk when it returns. */
+  async seal(staged: readonly StagedBlob[], release: Uint8Array): Promise<void> {
+    const places = new Set<number>()
+    for (const blob of staged) {
+      if (!blob.place || this.get(blob.root)) continue
+      await writeEnds(this.#components.packs, blob.place, blob, release)
+      places.add(blob.place.pack)
+    }
+    await Promise.all([...places].map((pack) => this.#components.packs.sync(pack)))
+  }
+
+  /** A blob that is here was asked for under this release as well. */
+  async fetchedAgain(root: Uint8Array, release: Uint8Array): Promise<void> {
+    if (this.isUnder(root, release)) return
+    await this.#components.environment.transaction(() => this.linkAgain(root, release))
+  }
+
+  /** What is staged and was not linked gives its space back; call it for all, whatever came of them. */
+  async discard(staged: readonly StagedBlob[]): Promise<void> {
+    const { environment, packs } = this.#components
+    for (const { root, place } of staged) {
+      if (!place) continue
+      const row = environment.blobs.get(root)
+      if (row?.pack === place.pack && row.offset === place.offset) packs.settled(place)
+      else await packs.abandon(place)
+    }
+    await packs.collect()
+  }
+
+  /** `setAside` in a transaction of its own. */
+  async quarantine(root: Uint8Array, good: Uint8Array): Promise<void> {
+    const { environment, packs } = this.#components
+    await environment.transaction(() => this.setAside(root, good))
+    await packs.collect()
   }
 
   /**
    * Begin or resume fetching a blob. One at a time for a root.
    *
    * @param outline - already checked against the root
-   * @throws CatalogError `PEER_BUSY` when it is being fetched already
+   * @throws CatalogError `PEER_BUSY` when it is being fetched already, `DISK_FULL`
    */
   async download(root: Uint8Array, size: number, release: Uint8Array, outline: Uint8Array): Promise<Download> {
     const name = toHex(root)
-    if (this.#downloads.has(name)) throw new CatalogError('PEER_BUSY', 'This blob is being fetched already.')
-    this.#downloads.add(name)
-    const ended = () => this.#downloads.delete(name)
+    if (this.filling.has(name)) throw new CatalogError('PEER_BUSY', 'This blob is being fetched already.')
+    const target = { root, size, release, outline }
+    const components = { ...this.#components, blobs: this }
+    const ended = () => {
+      this.filling.delete(name)
+      this.#downloads.delete(name)
+    }
+    const download = new Download(components, target, ended)
+    this.filling.add(name)
     try {
-      const path = join(this.#folder, 'incoming', name)
-      const file = await this.#components.disk.open(path, 'update')
-      const bitmap = this.#verified(root, size, outline.length / 32, await file.size())
-      const target = { root, size, release, outline, path, bitmap }
-      return new Download({ ...this.#components, blobs: this, file }, target, ended)
+      await download.open()
     } catch (thrown) {
       ended()
       throw thrown
     }
-  }
-
-  /**
-   * Bitmap of a download that was begun earlier. An incoming file shorter than the bitmap says has been moved away (by
-   * hand, or by a `finish` that was cut off before its transaction), so nothing is held.
-   */
-  #verified(root: Uint8Array, size: number, chunks: number, onDisk: number): Uint8Array {
-    const row = this.#components.environment.downloads.get(root)
-    const bitmap = new Uint8Array(Math.ceil(chunks / 8))
-    if (row?.size !== size || row.bitmap.length !== bitmap.length) return bitmap
-    let last = chunks - 1
-    while (last >= 0 && !holds(row.bitmap, last)) last--
-    if (onDisk >= Math.min(size, (last + 1) * CHUNK_BYTES)) bitmap.set(row.bitmap)
-    return bitmap
-  }
-
-  #pathOf(root: Uint8Array): string {
-    const name = toHex(root)
-    return join(this.#folder, 'blobs', name.slice(0, 2), name)
+    this.#downloads.set(name, download)
+    return download
   }
 }
 
-interface DownloadTarget {
-  readonly root: Uint8Array
-  readonly size: number
-  readonly release: Uint8Array
-  readonly outline: Uint8Array
-  readonly path: string
-  readonly bitmap: Uint8Array
-}
-
-/** A blob on its way in: verified chunks are written in place, the bitmap is committed after each fdatasync. */
-export class Download {
-  readonly #components: Components & { blobs: Blobs; file: DiskFile }
-  readonly #target: DownloadTarget
-  readonly #ended: () => void
-  #uncommitted = 0
-  #committedAt: number
-
-  constructor(components: Components & { blobs: Blobs; file: DiskFile }, target: DownloadTarget, ended: () => void) {
-    this.#components = components
-    this.#target = target
-    this.#ended = ended
-    this.#committedAt = components.clock.now()
-  }
-
-  get chunks(): number {
-    return this.#target.outline.length / 32
-  }
-
-  has(chunk: number): boolean {
-    return holds(this.#target.bitmap, chunk)
-  }
-
-  /** Chunks not held yet, as the runs [first, first + count) in order. */
-  missing(): { first: number; count: number }[] {
-    const runs: { first: number; count: number }[] = []
-    for (let chunk = 0; chunk < this.chunks; chunk++) {
-      if (this.has(chunk)) continue
-      const last = runs.at(-1)
-      if (last && last.first + last.count === chunk) last.count++
-      else runs.push({ first: chunk, count: 1 })
-    }
-    return runs
-  }
-
-  /** Bytes verified and written so far. */
-  heldBytes(): number {
-    let held = 0
-    for (let chunk = 0; chunk < this.chunks; chunk++) if (this.has(chunk)) held += this.#lengthOf(chunk)
-    return held
-  }
-
-  /** Write chunks that were checked against the outline, whole and in order from `first`. */
-  async write(first: number, bytes: Uint8Array): Promise<void> {
-    await this.#components.file.write(bytes, first * CHUNK_BYTES)
-    const { bitmap } = this.#target
-    for (let chunk = first; chunk < first + Math.ceil(bytes.length / CHUNK_BYTES); chunk++) {
-      bitmap[chunk >> 3] = (bitmap[chunk >> 3] as number) | (1 << (chunk & 7))
-    }
-    this.#uncommitted += bytes.length
-    const due = this.#components.clock.now() - this.#committedAt >= FETCH_COMMIT_MS
-    if (this.#uncommitted >= FETCH_COMMIT_BYTES || due) await this.commit()
-  }
-
-  /** Make what was written so far survive a crash. */
-  async commit(): Promise<void> {
-    const { root, size, release, bitmap } = this.#target
-    const { environment, clock, file } = this.#components
-    const held = bitmap.slice()
-    await file.sync()
-    const at = clock.now()
-    await environment.transaction(() => environment.downloads.put(root, { size, release, bitmap: held, at }))
-    this.#uncommitted = 0
-    this.#committedAt = at
-  }
-
-  /** Every chunk is there: make the blob visible under its release. */
-  async finish(aliases: { sha256: Uint8Array; sha512?: Uint8Array | undefined }): Promise<void> {
-    const { root, size, release, outline, path } = this.#target
-    const { environment, blobs, file } = this.#components
-    await file.sync()
-    await file.close()
-    await blobs.place(root, path)
-    await environment.transaction(() => {
-      environment.downloads.remove(root)
-      blobs.link({ root, size, outline, ...aliases }, release)
-    })
-    this.#ended()
-  }
-
-  /** Stop for now, keeping what is verified for a later try. */
-  async suspend(): Promise<void> {
-    try {
-      await this.commit()
-    } finally {
-      await this.#components.file.close()
-      this.#ended()
-    }
-  }
-
-  /** What lies on the disk is not what was verified: hold nothing, so that the next try begins anew. */
-  forget(): void {
-    this.#target.bitmap.fill(0)
-  }
-
-  /** Give up and forget what was fetched. */
-  async drop(): Promise<void> {
-    const { environment, disk, file } = this.#components
-    await file.close()
-    await environment.transaction(() => environment.downloads.remove(this.#target.root))
-    await disk.remove(this.#target.path)
-    this.#ended()
-  }
-
-  /** @returns index of the first chunk of `bytes` that is not what the outline says, or -1 */
-  firstLie(first: number, bytes: Uint8Array): number {
-    for (let at = 0, chunk = first; at < bytes.length; at += CHUNK_BYTES, chunk++) {
-      const id = sha256(bytes.subarray(at, at + CHUNK_BYTES))
-      if (!equalBytes(id, this.#target.outline.subarray(chunk * 32, chunk * 32 + 32))) return chunk
-    }
-    return -1
-  }
-
-  /** Path of the bytes, for hashing the whole before `finish`. */
-  get path(): string {
-    return this.#target.path
-  }
-
-  #lengthOf(chunk: number): number {
-    return Math.min(CHUNK_BYTES, this.#target.size - chunk * CHUNK_BYTES)
-  }
-}
-
-function holds(bitmap: Uint8Array, chunk: number): boolean {
-  return ((bitmap[chunk >> 3] as number) & (1 << (chunk & 7))) !== 0
+function shortFile(path: string): CatalogError {
+  return new CatalogError('FILE_UNREADABLE', `${path} became shorter while it was read.`, {
+    hint: 'If something is still writing the file, wait until it is done.',
+  })
 }

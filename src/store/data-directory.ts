@@ -18,6 +18,8 @@ export interface DataPaths {
   readonly keys: string
   readonly database: string
   readonly search: string
+  readonly packs: string
+  readonly scratch: string
 }
 
 export function dataPaths(folder: string): DataPaths {
@@ -30,6 +32,8 @@ export function dataPaths(folder: string): DataPaths {
     keys: join(root, 'keys'),
     database: join(root, 'database'),
     search: join(root, 'search'),
+    packs: join(root, 'packs'),
+    scratch: join(root, 'scratch'),
   }
 }
 

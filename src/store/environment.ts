@@ -6,6 +6,7 @@
 import { open, type RootDatabase } from 'lmdb'
 import type { Effects } from '../base/effects.ts'
 import { CatalogError } from '../base/errors.ts'
+import { KiB, MiB } from '../base/units.ts'
 
 /** Every table, with the version of its format in its name; FORMAT.md says what is in each. */
 const TABLES = {
@@ -17,16 +18,20 @@ const TABLES = {
   trie: 'trie/1',
   feed: 'feed/1',
   names: 'names/1',
-  blobs: 'blobs/1',
-  outlines: 'outlines/1',
-  blobReleases: 'blob-releases/1',
-  downloads: 'downloads/1',
+  blobs: 'blobs/2',
+  inline: 'inline/1',
+  packs: 'packs/1',
+  extents: 'extents/1',
+  blobReleases: 'blob-releases/2',
+  downloads: 'downloads/2',
+  uses: 'uses/1',
+  kept: 'kept/1',
   pins: 'pins/1',
   peers: 'peers/1',
 } as const
 
-/** Version of the store as a whole: a store of a later one is refused rather than misread. */
-const STORE_VERSION = 1
+/** Version of the store as a whole: a store of another one is refused rather than misread. */
+const STORE_VERSION = 2
 
 export type Key = string | number | Uint8Array | (string | number)[]
 
@@ -51,6 +56,25 @@ export interface BlobRow {
   size: number
   sha256: Uint8Array
   sha512?: Uint8Array | undefined
+  /** When it became complete. */
+  at: number
+  /** Of its extent; neither for a blob that lies in `inline`. */
+  pack?: number | undefined
+  offset?: number | undefined
+}
+export interface PackRow {
+  /** Bytes of the file that count; what lies behind them was never acknowledged. */
+  end: number
+  /** Bytes of its extents that are still known. */
+  live: number
+  /** Whether one extent has the pack to itself. */
+  alone: boolean
+}
+export interface ExtentRow {
+  root: Uint8Array
+  bytes: number
+  /** False while its blob is being fetched, or mended. */
+  sealed: boolean
 }
 export interface DownloadRow {
   size: number
@@ -58,7 +82,11 @@ export interface DownloadRow {
   /** One bit a chunk, least significant first: verified and on the disk. */
   bitmap: Uint8Array
   at: number
+  pack: number
+  offset: number
 }
+/** How a blob came here under a release. */
+export type BlobOrigin = 'published' | 'fetched'
 export interface PinRow {
   signer: string
   reason: 'published' | 'trusted' | 'installed'
@@ -88,7 +116,22 @@ export interface Table<V, K extends Key> {
   getCount(): number
 }
 
+/** What a small transaction makes the database write: a page on each level of a few trees, and what it stores. */
+const TRANSACTION_BYTES = 256 * KiB
+/** Works share a commit up to so much; a larger one alone has its own. */
+const COMMIT_BYTES_MAX = 16 * MiB
+
+interface Options {
+  path: string
+  /** Throws when so many bytes should not be written now. */
+  guard?: (bytes: number) => void
+  /** Told once, when a commit has failed: the process should end, and open the store anew. */
+  onFailure?: (error: CatalogError) => void
+}
+
 interface QueuedWork {
+  /** About how much it writes. */
+  bytes: number
   /** Runs inside the transaction; returns what to do once it is committed. */
   work: () => () => void
   reject: (error: CatalogError) => void
@@ -98,6 +141,9 @@ export class Environment {
   readonly #effects: Effects
   readonly #root: RootDatabase
   readonly #queue: QueuedWork[] = []
+  readonly #guard: (bytes: number) => void
+  readonly #onFailure: (error: CatalogError) => void
+  #failure: CatalogError | undefined
   readonly meta: Table<number, string>
   readonly records: Table<Uint8Array, Uint8Array>
   readonly slots: Table<SlotEntry[], string[]>
@@ -107,15 +153,24 @@ export class Environment {
   readonly feed: Table<FeedRow, number>
   readonly names: Table<Uint8Array, string[]>
   readonly blobs: Table<BlobRow, Uint8Array>
-  readonly outlines: Table<Uint8Array, Uint8Array>
-  readonly blobReleases: Table<Uint8Array, Uint8Array>
+  readonly inline: Table<Uint8Array, Uint8Array>
+  readonly packs: Table<PackRow, number>
+  /** By pack and offset. */
+  readonly extents: Table<ExtentRow, number[]>
+  readonly blobReleases: Table<BlobOrigin, Uint8Array>
   readonly downloads: Table<DownloadRow, Uint8Array>
+  /** When a blob was last read, by root; written now and then. */
+  readonly uses: Table<number, Uint8Array>
+  /** Releases that the user keeps whatever happens, by record id; the time since when. */
+  readonly kept: Table<number, Uint8Array>
   readonly pins: Table<PinRow, string[]>
   readonly peers: Table<PeerRow, string>
 
   /** @throws CatalogError `STORE_FAILED`, `STORE_FORMAT` */
-  constructor({ effects }: { effects: Effects }, { path }: { path: string }) {
+  constructor({ effects }: { effects: Effects }, { path, guard, onFailure }: Options) {
     this.#effects = effects
+    this.#guard = guard ?? (() => undefined)
+    this.#onFailure = onFailure ?? (() => undefined)
     try {
       this.#root = open({ path, noSubdir: false, maxDbs: 64, overlappingSync: false })
     } catch (cause) {
@@ -132,15 +187,21 @@ export class Environment {
     this.trie = binary(TABLES.trie)
     this.feed = table(TABLES.feed)
     this.names = this.#root.openDB({ name: TABLES.names, encoding: 'binary' })
-    this.blobs = this.#root.openDB({ name: TABLES.blobs, keyEncoding: 'binary' })
-    this.outlines = binary(TABLES.outlines)
-    this.blobReleases = binary(TABLES.blobReleases)
-    this.downloads = this.#root.openDB({ name: TABLES.downloads, keyEncoding: 'binary' })
+    const byBytes = <V>(name: string): Table<V, Uint8Array> => this.#root.openDB({ name, keyEncoding: 'binary' })
+    this.blobs = byBytes(TABLES.blobs)
+    this.inline = binary(TABLES.inline)
+    this.packs = table(TABLES.packs)
+    this.extents = table(TABLES.extents)
+    this.blobReleases = byBytes(TABLES.blobReleases)
+    this.downloads = byBytes(TABLES.downloads)
+    this.uses = byBytes(TABLES.uses)
+    this.kept = byBytes(TABLES.kept)
     this.pins = table(TABLES.pins)
     this.peers = table(TABLES.peers)
     const version = this.meta.get('version')
-    if (version !== undefined && version > STORE_VERSION) {
-      throw new CatalogError('STORE_FORMAT', `The store in ${path} was written by a later version of Catalog.`, {
+    if (version !== undefined && version !== STORE_VERSION) {
+      const which = version > STORE_VERSION ? 'a later version of Catalog' : 'a version of Catalog before its first release'
+      throw new CatalogError('STORE_FORMAT', `The store in ${path} was written by ${which}.`, {
         hint: 'Run that version, or choose another --data-dir.',
       })
     }
@@ -152,12 +213,16 @@ export class Environment {
    * Works queued in one turn of the event loop share a commit, each able to fail alone.
    *
    * @param work - synchronous; what it throws undoes its writes and rejects
+   * @param bytes - about how much it makes the database write
+   * @throws CatalogError `DISK_FULL` before anything is written when there is no room for it; `STORE_FAILED` when the
+   *   commit fails, and from then on: reads go on, writes need the store to be opened anew
    */
-  transaction<T>(work: () => T): Promise<T> {
+  transaction<T>(work: () => T, bytes = TRANSACTION_BYTES): Promise<T> {
     return this.#effects.run(() => {
       const { promise, resolve, reject } = Promise.withResolvers<T>()
-      if (this.#queue.length === 0) setImmediate(() => this.#commit())
+      if (this.#queue.length === 0) setImmediate(() => this.#commitAll())
       this.#queue.push({
+        bytes,
         work: () => {
           const result = this.#inOne(work)
           return () => resolve(result)
@@ -168,15 +233,23 @@ export class Environment {
     })
   }
 
+  #commitAll(): void {
+    while (this.#queue.length > 0) {
+      let [count, bytes] = [0, 0]
+      do bytes += this.#queue[count++]?.bytes ?? 0
+      while (count < this.#queue.length && bytes + (this.#queue[count]?.bytes ?? 0) <= COMMIT_BYTES_MAX)
+      this.#commit(this.#queue.splice(0, count), bytes)
+    }
+  }
+
   /**
-   * One commit for all that is queued. Synchronous because the asynchronous transaction callbacks of lmdb 3.5.6 are
-   * never called under Node 24 (its N-API build); the cost is one fdatasync on this thread, shared by the group.
+   * One commit for a group. Synchronous because the asynchronous transaction callbacks of lmdb 3.5.6 are never called
+   * under Node 24 (its N-API build); the cost is one fdatasync on this thread, shared by the group.
    */
-  #commit(): void {
-    const group = this.#queue.splice(0)
-    if (group.length === 0) return
+  #commit(group: readonly QueuedWork[], bytes: number): void {
     const settle: (() => void)[] = []
     try {
+      this.#mayWrite(bytes)
       this.#inOne(() => {
         for (const { work, reject } of group) {
           try {
@@ -188,10 +261,26 @@ export class Environment {
       })
     } catch (thrown) {
       const error = CatalogError.from(thrown, 'STORE_FAILED')
+      // What the guard refuses was never begun; after a commit that failed, LMDB's state in memory is not to be trusted.
+      if (error.code === 'STORE_FAILED') this.#fail(error)
       for (const { reject } of group) reject(error)
       return
     }
     for (const conclude of settle) conclude()
+  }
+
+  #mayWrite(bytes: number): void {
+    if (this.#failure) throw this.#failure
+    this.#guard(bytes)
+  }
+
+  #fail(cause: CatalogError): void {
+    if (this.#failure) return
+    this.#failure = new CatalogError('STORE_FAILED', `The database could not write: ${cause.message}`, {
+      hint: 'See that the disk has room and can be written to, then start the node again.',
+      cause,
+    })
+    this.#onFailure(this.#failure)
   }
 
   /**
@@ -208,8 +297,13 @@ export class Environment {
 
   /** Commits what is queued, then closes. */
   async close(): Promise<void> {
-    this.#commit()
+    this.#commitAll()
     await this.#effects.run(() => this.#root.close())
+  }
+
+  /** Copy the database, as it is now, into a folder of its own; writes go on meanwhile. */
+  async copyTo(folder: string): Promise<void> {
+    await this.#effects.run(() => this.#root.backup(folder, true))
   }
 }
 

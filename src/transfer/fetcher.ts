@@ -8,9 +8,9 @@ import { emit } from '../base/events.ts'
 import { CHUNK_BYTES, PROVIDERS_MAX } from '../base/limits.ts'
 import { rootOf } from '../core/digest-tree.ts'
 import type { Core } from '../core/surface.ts'
-import type { WorkerPool } from '../core/workers/pool.ts'
 import type { Artifact } from '../model/release.ts'
-import type { Blobs, Download } from '../store/blobs.ts'
+import type { Blobs } from '../store/blobs.ts'
+import type { Download } from '../store/download.ts'
 import { SegmentQueue } from './segments.ts'
 import type { BlobSource, BlobWanted } from './sources.ts'
 
@@ -40,7 +40,6 @@ export interface FetchOptions {
 interface Components {
   blobs: Blobs
   core: Core
-  workers: WorkerPool
   source: BlobSource
 }
 
@@ -75,7 +74,7 @@ export class Fetcher {
       })
     }
     if (blobs.get(artifact.root)) {
-      if (!blobs.isUnder(artifact.root, release)) await blobs.linkAgain(artifact.root, release)
+      await blobs.fetchedAgain(artifact.root, release)
       return { bytes: artifact.size, sources: [], failures: [] }
     }
     const transfer = new Transfer(this.#components, { artifact, release, providers, options })
@@ -213,10 +212,9 @@ class Transfer {
 
   /** The release's own aliases are claims too: hash the whole before anything becomes visible. */
   async #finish(download: Download): Promise<void> {
-    const { sha256, sha512, size } = this.#task.artifact
+    const { sha256, sha512 } = this.#task.artifact
     await download.commit()
-    const task = { path: download.path, offset: 0, length: size, sha512: sha512 !== undefined }
-    const digest = await this.#components.workers.digest(task, this.#signal)
+    const digest = await download.digest(sha512 !== undefined, this.#signal)
     if (!equalBytes(digest.root, this.#blob.root)) {
       download.forget()
       throw new CatalogError('BLOB_CORRUPT', 'The file being fetched has changed on this disk since it was verified.', {

@@ -34,28 +34,25 @@ export class BlobProvider {
     const { root, want, first, count } = request
     this.#authorise(request)
     const { blobs } = this.#components
-    const outline = blobs.outline(root)
-    const file = await blobs.open(root)
-    if (!file || !outline) throw absent()
-    try {
-      const size = blobs.get(root)?.size ?? 0
-      const [whole, each] = want === 'outline' ? [outline.length, 32] : [size, CHUNK_BYTES]
-      const end = Math.min(whole, (first + count) * each)
-      let at = first * each
-      // One for all pieces: collecting a fresh one each took as long as sending it.
-      const buffer = new Uint8Array(want === 'outline' ? 0 : Math.min(BLOB_FRAME_BYTES, Math.max(0, end - at)))
-      while (at < end) {
-        const length = Math.min(BLOB_FRAME_BYTES, end - at)
-        const data = want === 'outline' ? outline.subarray(at, at + length) : buffer.subarray(0, length)
-        if (want === 'data' && (await file.read(data, at)) < length) {
-          throw new CatalogError('FILE_UNREADABLE', 'The file of a blob is shorter than it should be.')
-        }
-        yield { data }
-        emit('catalog:transfer', { peer, bytes: length, direction: 'sent' })
-        at += length
+    const blob = blobs.get(root)
+    // Held until the last byte is out: what is evicted meanwhile stays readable for who has begun.
+    using lease = blobs.lease(root)
+    if (!blob || !lease) throw absent()
+    const outline = want === 'outline' ? await blobs.outline(root) : undefined
+    const [whole, each] = outline ? [outline.length, 32] : [blob.size, CHUNK_BYTES]
+    const end = Math.min(whole, (first + count) * each)
+    let at = first * each
+    // One for all pieces: collecting a fresh one each took as long as sending it.
+    const buffer = new Uint8Array(outline ? 0 : Math.min(BLOB_FRAME_BYTES, Math.max(0, end - at)))
+    while (at < end) {
+      const length = Math.min(BLOB_FRAME_BYTES, end - at)
+      const data = outline ? outline.subarray(at, at + length) : buffer.subarray(0, length)
+      if (!outline && (await blobs.readFrom(lease, at, data)) < length) {
+        throw new CatalogError('FILE_UNREADABLE', 'The pack of a blob is shorter than it should be.')
       }
-    } finally {
-      await file.close()
+      yield { data }
+      emit('catalog:transfer', { peer, bytes: length, direction: 'sent' })
+      at += length
     }
   }
 

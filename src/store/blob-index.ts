@@ -1,0 +1,238 @@
+// What the database says of blobs, and every change to it. All changes run inside a transaction of the caller; the
+// caller of one that forgets something calls `Packs.collect` afterwards.
+import { toHex } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
+import { type BlobNames, blobReleaseKey, extentOf, type HashedBlob, namesOf, placeOf, rowOf } from './blob-rows.ts'
+import { type BlobOrigin, type BlobRow, type Environment, endOf } from './environment.ts'
+import type { Packs, Place } from './packs.ts'
+
+/** A blob that is written, and known to nobody until it is linked. */
+export interface StagedBlob extends HashedBlob {
+  readonly place?: Place
+  /** All of it, when it is small. */
+  readonly bytes?: Uint8Array
+}
+
+export interface BlobUsage {
+  readonly blobs: number
+  readonly bytes: number
+  /** Of blobs that this node did not publish. */
+  readonly mirroredBytes: number
+}
+const SUMS = ['blobs', 'bytes', 'mirroredBytes'] as const satisfies readonly (keyof BlobUsage)[]
+
+interface Components {
+  environment: Environment
+  packs: Packs
+  clock: Clock
+}
+
+export class BlobIndex {
+  readonly #components: Components
+  /** Blobs whose extent someone is filling now, by root in hexadecimal. */
+  protected readonly filling = new Set<string>()
+
+  constructor(components: Components) {
+    this.#components = components
+  }
+
+  get(root: Uint8Array): BlobNames | undefined {
+    const row = this.row(root)
+    return row && namesOf(root, row)
+  }
+
+  row(root: Uint8Array): BlobRow | undefined {
+    return this.#components.environment.blobs.get(root)
+  }
+
+  /** How this node came by the blob under that release, if it did. */
+  originOf(root: Uint8Array, release: Uint8Array): BlobOrigin | undefined {
+    return this.#components.environment.blobReleases.get(blobReleaseKey(root, release))
+  }
+
+  /** Whether this node published the blob, or fetched it, under that release. */
+  isUnder(root: Uint8Array, release: Uint8Array): boolean {
+    return this.originOf(root, release) !== undefined
+  }
+
+  /** Releases that a blob is kept under, by record id. */
+  releasesOf(root: Uint8Array): { release: Uint8Array; origin: BlobOrigin }[] {
+    const rows = this.#components.environment.blobReleases.getRange({ start: root, end: endOf(root) })
+    return [...rows].map(({ key, value }) => ({ release: new Uint8Array(key.subarray(32)), origin: value }))
+  }
+
+  *list(): Generator<BlobNames> {
+    for (const { key, value } of this.#components.environment.blobs.getRange({})) {
+      yield namesOf(new Uint8Array(key), value)
+    }
+  }
+
+  /** Record ids of the releases that some blob is kept under. */
+  releaseIds(): Uint8Array[] {
+    const ids = new Map<string, Uint8Array>()
+    for (const key of this.#components.environment.blobReleases.getKeys({})) {
+      const id = new Uint8Array(key.subarray(32))
+      ids.set(toHex(id), id)
+    }
+    return [...ids.values()]
+  }
+
+  /** Sums over all complete blobs. */
+  usage(): BlobUsage {
+    const sum = (name: keyof BlobUsage) => this.#components.environment.meta.get(name) ?? 0
+    return { blobs: sum('blobs'), bytes: sum('bytes'), mirroredBytes: sum('mirroredBytes') }
+  }
+
+  /** Make a sealed blob visible under a release. */
+  link(blob: StagedBlob, release: Uint8Array, origin: BlobOrigin): void {
+    const { environment, packs } = this.#components
+    const { root, place, bytes } = blob
+    this.#counted(root, () => {
+      if (!environment.blobs.doesExist(root)) {
+        // Whoever is filling an extent of this blob just now finds it done when he has finished.
+        if (!this.isDownloading(root)) this.dropDownload(root)
+        if (place) packs.commit(place)
+        else environment.inline.put(root, bytes ?? new Uint8Array(0))
+        this.#putRow(blob, place)
+      }
+      this.#putLink(root, release, origin)
+    })
+  }
+
+  /** The same for a blob that was fetched into an extent of its own. */
+  adopt(blob: HashedBlob, place: Place, release: Uint8Array): void {
+    const { environment } = this.#components
+    const { root } = blob
+    this.#counted(root, () => {
+      if (environment.blobs.doesExist(root)) this.dropDownload(root)
+      else {
+        environment.downloads.remove(root)
+        this.#putRow(blob, place)
+      }
+      this.#putLink(root, release, 'fetched')
+    })
+  }
+
+  #putRow(blob: HashedBlob, place: Place | undefined): void {
+    const { environment, clock } = this.#components
+    const { root } = blob
+    environment.blobs.put(root, rowOf(blob, clock.now(), place))
+    if (place) environment.extents.put([place.pack, place.offset], { root, bytes: place.bytes, sealed: true })
+  }
+
+  #putLink(root: Uint8Array, release: Uint8Array, origin: BlobOrigin): void {
+    const { blobReleases } = this.#components.environment
+    const key = blobReleaseKey(root, release)
+    if (blobReleases.get(key) !== 'published') blobReleases.put(key, origin)
+  }
+
+  /** Run a change to what is known of a blob, and keep the sums in step. */
+  #counted(root: Uint8Array, change: () => void): void {
+    const before = this.#standing(root)
+    change()
+    const after = this.#standing(root)
+    const { meta } = this.#components.environment
+    for (const sum of SUMS) {
+      const difference = after[sum] - before[sum]
+      if (difference !== 0) meta.put(sum, (meta.get(sum) ?? 0) + difference)
+    }
+  }
+
+  #standing(root: Uint8Array): BlobUsage {
+    const row = this.#components.environment.blobs.get(root)
+    if (!row) return { blobs: 0, bytes: 0, mirroredBytes: 0 }
+    return { blobs: 1, bytes: row.size, mirroredBytes: this.isOwn(root) ? 0 : row.size }
+  }
+
+  /** Whether this node published the blob under some release. */
+  isOwn(root: Uint8Array): boolean {
+    return this.releasesOf(root).some(({ origin }) => origin === 'published')
+  }
+
+  /** Forget a blob and its bytes. */
+  remove(root: Uint8Array): void {
+    const { environment, packs } = this.#components
+    const row = environment.blobs.get(root)
+    this.#counted(root, () => this.#forget(root))
+    const place = row && placeOf(row)
+    if (place) {
+      environment.extents.remove([place.pack, place.offset])
+      packs.free(place)
+    } else if (row) environment.inline.remove(root)
+  }
+
+  /** Forget that a blob came under a release, and the blob with the last of them. */
+  unlink(root: Uint8Array, release: Uint8Array): void {
+    const { blobReleases } = this.#components.environment
+    if (this.releasesOf(root).length <= 1) this.remove(root)
+    else this.#counted(root, () => blobReleases.remove(blobReleaseKey(root, release)))
+  }
+
+  /** Forget where a blob lies and that it is here, when its pack's own rows are being made anew. */
+  forgetPlaced(root: Uint8Array): void {
+    this.#counted(root, () => this.#forget(root))
+  }
+
+  #forget(root: Uint8Array): void {
+    const { environment } = this.#components
+    for (const { release } of this.releasesOf(root)) environment.blobReleases.remove(blobReleaseKey(root, release))
+    environment.blobs.remove(root)
+    environment.uses.remove(root)
+  }
+
+  /** The same with one more release for a blob that is here already; nothing when it is not. */
+  linkAgain(root: Uint8Array, release: Uint8Array): void {
+    if (this.row(root)) this.#counted(root, () => this.#putLink(root, release, 'fetched'))
+  }
+
+  /**
+   * Put a blob whose bytes have changed out of sight. What still is as it was counts as fetched already, so that only
+   * the damaged chunks have to come from somewhere else.
+   *
+   * @param good - one bit a chunk, least significant first: the chunk is what its id says
+   */
+  setAside(root: Uint8Array, good: Uint8Array): void {
+    const { environment, clock } = this.#components
+    const row = this.row(root)
+    const place = row && placeOf(row)
+    const [link] = this.releasesOf(root)
+    if (!place || !link) {
+      this.remove(root)
+      return
+    }
+    this.#counted(root, () => this.#forget(root))
+    const { pack, offset, bytes } = place
+    environment.extents.put([pack, offset], { root, bytes, sealed: false })
+    const { release } = link
+    environment.downloads.put(root, { size: row.size, release, bitmap: good, at: clock.now(), pack, offset })
+  }
+
+  /** Say where a blob's extent lies now. @returns whether it lay at `from` */
+  move(root: Uint8Array, from: Place, to: Place): boolean {
+    const { environment, packs } = this.#components
+    const row = environment.blobs.get(root)
+    if (row?.pack !== from.pack || row.offset !== from.offset) return false
+    environment.extents.remove([from.pack, from.offset])
+    environment.extents.put([to.pack, to.offset], { root, bytes: to.bytes, sealed: true })
+    environment.blobs.put(root, { ...row, pack: to.pack, offset: to.offset })
+    packs.commit(to)
+    packs.free(from)
+    return true
+  }
+
+  /** Forget what was fetched of a blob so far. */
+  dropDownload(root: Uint8Array): void {
+    const { environment, packs } = this.#components
+    const row = environment.downloads.get(root)
+    if (!row) return
+    const place = extentOf(row)
+    environment.downloads.remove(root)
+    environment.extents.remove([place.pack, place.offset])
+    packs.free(place)
+  }
+
+  /** Whether someone is filling this blob's extent now. */
+  isDownloading(root: Uint8Array): boolean {
+    return this.filling.has(toHex(root))
+  }
+}

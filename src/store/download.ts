@@ -1,0 +1,207 @@
+// A blob on its way in. Its extent is reserved and known from the start; verified chunks are written in place, and
+// the bitmap that says which is committed after each fdatasync. Small blobs wait in memory: to fetch them again costs
+// less than to write them twice.
+import { hash } from 'node:crypto'
+import { bitmapFor, hasBit, setBit } from '../base/bitmap.ts'
+import { equalBytes, sha256 } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
+import { BLOB_INLINE_BYTES_MAX, CHUNK_BYTES, FETCH_COMMIT_BYTES, FETCH_COMMIT_MS } from '../base/limits.ts'
+import type { FileDigest } from '../core/workers/tasks.ts'
+import type { WorkerPool } from '../core/workers/pool.ts'
+import { extentOf, type HashedBlob, writeEnds } from './blob-rows.ts'
+import type { Blobs } from './blobs.ts'
+import type { DownloadRow, Environment } from './environment.ts'
+import { encodeHeader, extentBytes, HEADER_BYTES } from './extent.ts'
+import type { Packs, Place } from './packs.ts'
+import type { Space } from './space.ts'
+
+interface DownloadTarget {
+  readonly root: Uint8Array
+  readonly size: number
+  readonly release: Uint8Array
+  readonly outline: Uint8Array
+}
+
+interface Components {
+  blobs: Blobs
+  environment: Environment
+  packs: Packs
+  space: Space
+  workers: WorkerPool
+  clock: Clock
+}
+
+export class Download {
+  readonly #components: Components
+  readonly #target: DownloadTarget
+  readonly #ended: () => void
+  #place: Place | undefined
+  /** All of it, when it is small. */
+  #bytes: Uint8Array | undefined
+  #bitmap: Uint8Array
+  #uncommitted = 0
+  #committedAt: number
+
+  /** Made by `Blobs.download`. */
+  constructor(components: Components, target: DownloadTarget, ended: () => void) {
+    this.#components = components
+    this.#target = target
+    this.#ended = ended
+    this.#bitmap = bitmapFor(this.chunks)
+    this.#committedAt = components.clock.now()
+  }
+
+  /** Take up what was fetched earlier, or reserve the extent. */
+  async open(): Promise<void> {
+    const { size, root } = this.#target
+    if (size <= BLOB_INLINE_BYTES_MAX) {
+      this.#bytes = new Uint8Array(size)
+      return
+    }
+    const row = this.#components.environment.downloads.get(root)
+    if (row?.size === size && row.bitmap.length === this.#bitmap.length) await this.#resume(row)
+    else await this.#begin()
+  }
+
+  async #resume(row: DownloadRow): Promise<void> {
+    this.#place = extentOf(row)
+    this.#bitmap = new Uint8Array(row.bitmap)
+    // A pack that was damaged may end before the extent does.
+    await this.#components.packs.extend(this.#place)
+  }
+
+  async #begin(): Promise<void> {
+    const { environment, packs, space, blobs, clock } = this.#components
+    const { root, size, release } = this.#target
+    const place = space.reserve(extentBytes(size))
+    try {
+      await packs.extend(place)
+      await packs.write(place, 0, encodeHeader({ root, size }))
+      const { pack, offset, bytes } = place
+      await environment.transaction(() => {
+        blobs.dropDownload(root)
+        packs.commit(place)
+        environment.extents.put([pack, offset], { root, bytes, sealed: false })
+        environment.downloads.put(root, { size, release, bitmap: this.#bitmap, at: clock.now(), pack, offset })
+      })
+    } catch (thrown) {
+      await packs.abandon(place)
+      throw thrown
+    }
+    packs.settled(place)
+    this.#place = place
+  }
+
+  get chunks(): number {
+    return this.#target.outline.length / 32
+  }
+
+  /** One bit a chunk, least significant first: verified. Not to be changed. */
+  get bitmap(): Uint8Array {
+    return this.#bitmap
+  }
+
+  has(chunk: number): boolean {
+    return hasBit(this.#bitmap, chunk)
+  }
+
+  /** Chunks not held yet, as the runs [first, first + count) in order. */
+  missing(): { first: number; count: number }[] {
+    const runs: { first: number; count: number }[] = []
+    for (let chunk = 0; chunk < this.chunks; chunk++) {
+      if (this.has(chunk)) continue
+      const last = runs.at(-1)
+      if (last && last.first + last.count === chunk) last.count++
+      else runs.push({ first: chunk, count: 1 })
+    }
+    return runs
+  }
+
+  /** Bytes verified and written so far. */
+  heldBytes(): number {
+    let held = 0
+    for (let chunk = 0; chunk < this.chunks; chunk++) if (this.has(chunk)) held += this.#lengthOf(chunk)
+    return held
+  }
+
+  /** Write chunks that were checked against the outline, whole and in order from `first`. */
+  async write(first: number, bytes: Uint8Array): Promise<void> {
+    if (this.#place) await this.#components.packs.write(this.#place, HEADER_BYTES + first * CHUNK_BYTES, bytes)
+    else this.#bytes?.set(bytes, first * CHUNK_BYTES)
+    for (let chunk = first; chunk < first + Math.ceil(bytes.length / CHUNK_BYTES); chunk++) setBit(this.#bitmap, chunk)
+    this.#uncommitted += bytes.length
+    const due = this.#components.clock.now() - this.#committedAt >= FETCH_COMMIT_MS
+    if (this.#uncommitted >= FETCH_COMMIT_BYTES || due) await this.commit()
+  }
+
+  /** Make what was written so far survive a crash. */
+  async commit(): Promise<void> {
+    if (!this.#place) return
+    const { root, size, release } = this.#target
+    const { environment, clock, packs } = this.#components
+    const { pack, offset } = this.#place
+    const bitmap = this.#bitmap.slice()
+    await packs.sync(pack)
+    const at = clock.now()
+    await environment.transaction(() => environment.downloads.put(root, { size, release, bitmap, at, pack, offset }))
+    this.#uncommitted = 0
+    this.#committedAt = at
+  }
+
+  /** Root and hashes of the whole as it lies there, in one pass. */
+  async digest(sha512: boolean, signal?: AbortSignal): Promise<Omit<FileDigest, 'outline'>> {
+    const { size } = this.#target
+    if (this.#place) {
+      const path = this.#components.packs.path(this.#place.pack)
+      const offset = this.#place.offset + HEADER_BYTES
+      return this.#components.workers.digest({ path, offset, length: size, sha512 }, signal)
+    }
+    const bytes = this.#bytes ?? new Uint8Array(0)
+    const names = { size, root: new Uint8Array(this.#target.root), sha256: new Uint8Array(sha256(bytes)) }
+    return sha512 ? { ...names, sha512: new Uint8Array(hash('sha512', bytes, 'buffer')) } : names
+  }
+
+  /** Every chunk is there: make the blob visible under its release. */
+  async finish(aliases: { sha256: Uint8Array; sha512?: Uint8Array | undefined }): Promise<void> {
+    const { environment, packs, blobs } = this.#components
+    const { release, root, size, outline } = this.#target
+    const blob: HashedBlob = { root, size, outline, ...aliases }
+    if (this.#place) {
+      await writeEnds(packs, this.#place, blob, release)
+      await packs.sync(this.#place.pack)
+    }
+    await environment.transaction(() => {
+      if (this.#place) blobs.adopt(blob, this.#place, release)
+      else blobs.link({ ...blob, bytes: this.#bytes ?? new Uint8Array(0) }, release, 'fetched')
+    })
+    await packs.collect()
+    this.#ended()
+  }
+
+  /** Stop for now, keeping what is verified for a later try. */
+  async suspend(): Promise<void> {
+    try {
+      await this.commit()
+    } finally {
+      this.#ended()
+    }
+  }
+
+  /** What lies on the disk is not what was verified: hold nothing, so that the next try begins anew. */
+  forget(): void {
+    this.#bitmap.fill(0)
+  }
+
+  /** @returns index of the first chunk of `bytes` that is not what the outline says, or -1 */
+  firstLie(first: number, bytes: Uint8Array): number {
+    for (let at = 0, chunk = first; at < bytes.length; at += CHUNK_BYTES, chunk++) {
+      const id = sha256(bytes.subarray(at, at + CHUNK_BYTES))
+      if (!equalBytes(id, this.#target.outline.subarray(chunk * 32, chunk * 32 + 32))) return chunk
+    }
+    return -1
+  }
+
+  #lengthOf(chunk: number): number {
+    return Math.min(CHUNK_BYTES, this.#target.size - chunk * CHUNK_BYTES)
+  }
+}

@@ -1,0 +1,316 @@
+// Packs: append-only files that hold the extents of blobs. Space is reserved at the end of a pack, filled in place by
+// whoever has reserved it, and counts from the transaction that names it. What lies behind the last counted byte when
+// the store is opened belongs to nobody and is cut off. Space that is given back is never written again: its pack is
+// rewritten (repack.ts) or, once nothing in it is live, removed.
+import { join } from 'node:path'
+import { LRUCache } from 'lru-cache'
+import type { Disk, DiskFile } from '../base/disk.ts'
+import { CatalogError } from '../base/errors.ts'
+import { PACK_ALONE_BYTES, PACK_BYTES } from '../base/limits.ts'
+import type { Environment, PackRow } from './environment.ts'
+
+const SUFFIX = '.pack'
+/** Files kept open; each is a descriptor. */
+const OPEN_FILES = 64
+
+/** Where an extent lies. */
+export interface Place {
+  readonly pack: number
+  /** Of its header, in the pack. */
+  readonly offset: number
+  /** Of the whole extent. */
+  readonly bytes: number
+}
+
+/** A hold on a pack: as long as one is out, the file stays. */
+export interface PackHold extends Disposable {
+  readonly path: string
+}
+
+export interface PackRecovery {
+  /** Bytes cut off behind the last counted byte of each pack. */
+  readonly cut: readonly { pack: number; bytes: number }[]
+  /** Packs no row knows: removed. */
+  readonly removed: readonly number[]
+  /** Packs that are shorter than what was acknowledged in them, or gone: blobs in them are damaged. */
+  readonly short: readonly { pack: number; missing: number }[]
+}
+
+interface OpenFile {
+  readonly file: Promise<DiskFile>
+  users: number
+  /** No longer kept: closed by its last user. */
+  evicted: boolean
+  closed: boolean
+}
+
+interface Components {
+  environment: Environment
+  disk: Disk
+}
+
+export class Packs {
+  readonly #components: Components
+  readonly folder: string
+  /** The pack that small extents go to, and its next free byte. */
+  #current: { pack: number; tail: number } | undefined
+  #last = 0
+  /** Reservations and holds by pack: its file must stay. */
+  readonly #busy = new Map<number, number>()
+  #kept = 0
+  readonly #syncs = new Map<number, { running?: Promise<void>; next?: Promise<void> }>()
+  /** Packs in which perhaps nothing counts any more. */
+  readonly #emptied = new Set<number>()
+  readonly #files = new LRUCache<number, OpenFile>({
+    max: OPEN_FILES,
+    dispose: (open) => {
+      open.evicted = true
+      void closeIdle(open)
+    },
+  })
+
+  constructor(components: Components, { folder }: { folder: string }) {
+    this.#components = components
+    this.folder = folder
+  }
+
+  /** Bring the files in line with the rows, and find where to go on writing. */
+  async recover(): Promise<PackRecovery> {
+    const { environment, disk } = this.#components
+    await disk.makeFolder(this.folder)
+    const rows = new Map<number, PackRow>()
+    for (const { key, value } of environment.packs.getRange({})) rows.set(key, value)
+    const removed: number[] = []
+    for (const pack of await this.#listed()) {
+      this.#last = Math.max(this.#last, pack)
+      if (rows.has(pack)) continue
+      await disk.remove(this.path(pack))
+      removed.push(pack)
+    }
+    const [cut, short] = [[] as { pack: number; bytes: number }[], [] as { pack: number; missing: number }[]]
+    for (const [pack, { end, alone }] of rows) {
+      this.#last = Math.max(this.#last, pack)
+      const difference = await this.#trim(pack, end)
+      if (difference > 0) cut.push({ pack, bytes: difference })
+      if (difference < 0) short.push({ pack, missing: -difference })
+      if (!alone && difference >= 0 && end < PACK_BYTES) this.#current = { pack, tail: end }
+    }
+    if (removed.length > 0) await disk.syncFolder(this.folder)
+    return { cut, removed, short }
+  }
+
+  path(pack: number): string {
+    return join(this.folder, String(pack).padStart(8, '0') + SUFFIX)
+  }
+
+  /** Take space at the end of a pack. It counts once `commit` has run; until then, `abandon` gives it back. */
+  reserve(bytes: number): Place {
+    const place = bytes > PACK_ALONE_BYTES ? { pack: ++this.#last, offset: 0, bytes } : this.#append(bytes)
+    this.#hold(place.pack)
+    return place
+  }
+
+  #append(bytes: number): Place {
+    if (this.#current === undefined || this.#current.tail + bytes > PACK_BYTES) {
+      if (this.#current) this.#emptied.add(this.#current.pack)
+      this.#current = { pack: ++this.#last, tail: 0 }
+    }
+    const { pack, tail } = this.#current
+    this.#current.tail += bytes
+    return { pack, offset: tail, bytes }
+  }
+
+  /** Give back space that was never committed. */
+  async abandon({ pack, offset, bytes }: Place): Promise<void> {
+    if (this.#current?.pack === pack && this.#current.tail === offset + bytes) this.#current.tail = offset
+    this.#emptied.add(pack)
+    this.#release(pack)
+    await this.collect()
+  }
+
+  /** Count an extent, in the transaction that makes it known. */
+  commit({ pack, offset, bytes }: Place): void {
+    const { packs } = this.#components.environment
+    const row = packs.get(pack) ?? { end: 0, live: 0, alone: bytes > PACK_ALONE_BYTES }
+    packs.put(pack, { ...row, end: Math.max(row.end, offset + bytes), live: row.live + bytes })
+  }
+
+  /** After that transaction: the extent is held by its row now, and no longer by who reserved it. */
+  settled({ pack }: Place): void {
+    this.#release(pack)
+  }
+
+  /** No longer count an extent, in the transaction that forgets it. `collect` then removes what is left of its pack. */
+  free({ pack, bytes }: Place): void {
+    const { packs } = this.#components.environment
+    const row = packs.get(pack)
+    if (!row) throw new CatalogError('INTERNAL', `Pack ${pack} is not known.`)
+    const live = row.live - bytes
+    if (live > 0 || this.isCurrent(pack)) packs.put(pack, { ...row, live })
+    else packs.remove(pack)
+    this.#emptied.add(pack)
+  }
+
+  /** Whether extents are still being added to this pack. */
+  isCurrent(pack: number): boolean {
+    return this.#current?.pack === pack
+  }
+
+  /** Stop adding to a pack, so that it can be rewritten. */
+  retire(pack: number): void {
+    if (this.isCurrent(pack)) this.#current = undefined
+  }
+
+  /** Remove no pack until this is disposed of. */
+  keepAll(): Disposable {
+    this.#kept++
+    return {
+      [Symbol.dispose]: () => {
+        this.#kept--
+      },
+    }
+  }
+
+  /** The files there are, and how long they are. */
+  async files(): Promise<{ pack: number; size: number }[]> {
+    const files: { pack: number; size: number }[] = []
+    for (const pack of await this.#listed()) {
+      files.push({ pack, size: await this.#use(pack, (file) => file.size()) })
+    }
+    return files
+  }
+
+  /** Have `collect` look at a pack again. */
+  emptied(pack: number): void {
+    this.#emptied.add(pack)
+  }
+
+  /** Remove the files of packs in which nothing counts any more and which nobody holds. */
+  async collect(): Promise<void> {
+    if (this.#kept > 0) return
+    for (const pack of [...this.#emptied]) {
+      if (this.#busy.has(pack)) continue
+      this.#emptied.delete(pack)
+      if (this.isCurrent(pack) || this.#isCounted(pack)) continue
+      this.#files.delete(pack)
+      await this.#components.disk.remove(this.path(pack))
+    }
+  }
+
+  hold(pack: number): PackHold {
+    this.#hold(pack)
+    let held = true
+    const release = () => {
+      if (!held) return
+      held = false
+      this.#release(pack)
+      // What cannot be removed now is removed at the next start.
+      if (this.#emptied.has(pack)) void this.collect().catch(() => undefined)
+    }
+    return { path: this.path(pack), [Symbol.dispose]: release }
+  }
+
+  async write({ pack, offset }: Place, at: number, bytes: Uint8Array): Promise<void> {
+    await this.#use(pack, (file) => file.write(bytes, offset + at))
+  }
+
+  /** @returns bytes read, fewer only where the file ends */
+  read({ pack, offset }: Place, at: number, buffer: Uint8Array): Promise<number> {
+    return this.#use(pack, (file) => file.read(buffer, offset + at))
+  }
+
+  /** Make the file as long as a reservation needs, so that whoever fills it by path finds it. */
+  extend({ pack, offset, bytes }: Place): Promise<void> {
+    return this.#use(pack, async (file) => {
+      if ((await file.size()) < offset + bytes) await file.truncate(offset + bytes)
+    })
+  }
+
+  /** What has been written to a pack survives a power cut. Calls at one time share one fdatasync. */
+  sync(pack: number): Promise<void> {
+    const state = this.#syncs.get(pack) ?? {}
+    this.#syncs.set(pack, state)
+    // The one that runs may have begun before the caller's last write; the next one has not.
+    state.next ??= (state.running ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(() => {
+        state.running = this.#use(pack, (file) => file.sync()).finally(() => {
+          if (state.next === undefined) this.#syncs.delete(pack)
+        })
+        delete state.next
+        return state.running
+      })
+    return state.next
+  }
+
+  async close(): Promise<void> {
+    const open = [...this.#files.values()]
+    this.#files.clear()
+    await Promise.all(open.map(closeIdle))
+  }
+
+  #isCounted(pack: number): boolean {
+    return this.#components.environment.packs.doesExist(pack)
+  }
+
+  #hold(pack: number): void {
+    this.#busy.set(pack, (this.#busy.get(pack) ?? 0) + 1)
+  }
+
+  #release(pack: number): void {
+    const count = (this.#busy.get(pack) ?? 0) - 1
+    if (count > 0) this.#busy.set(pack, count)
+    else this.#busy.delete(pack)
+  }
+
+  async #listed(): Promise<number[]> {
+    const names = await this.#components.disk.list(this.folder)
+    return names.filter((name) => /^\d{8,}\.pack$/.test(name)).map((name) => Number(name.slice(0, -SUFFIX.length)))
+  }
+
+  /** @returns by how much the file was longer than `end`; negative when it is shorter */
+  async #trim(pack: number, end: number): Promise<number> {
+    const { disk } = this.#components
+    if (!(await disk.exists(this.path(pack)))) return -end
+    return this.#use(pack, async (file) => {
+      const size = await file.size()
+      if (size > end) await file.truncate(end)
+      return size - end
+    })
+  }
+
+  async #use<T>(pack: number, work: (file: DiskFile) => Promise<T>): Promise<T> {
+    let open = this.#files.get(pack)
+    if (!open) {
+      open = { file: this.#open(pack), users: 0, evicted: false, closed: false }
+      this.#files.set(pack, open)
+    }
+    open.users++
+    try {
+      return await work(await open.file)
+    } catch (thrown) {
+      // A file that could not be opened is not kept: the next use tries again.
+      if (this.#files.peek(pack) === open) await open.file.catch(() => this.#files.delete(pack))
+      throw thrown
+    } finally {
+      open.users--
+      await closeIdle(open)
+    }
+  }
+
+  async #open(pack: number): Promise<DiskFile> {
+    const { disk } = this.#components
+    const path = this.path(pack)
+    const fresh = !(await disk.exists(path))
+    const file = await disk.open(path, 'update')
+    if (fresh) await disk.syncFolder(this.folder)
+    return file
+  }
+}
+
+async function closeIdle(open: OpenFile): Promise<void> {
+  if (!open.evicted || open.users > 0 || open.closed) return
+  open.closed = true
+  const file = await open.file.catch(() => undefined) // it never opened: whoever asked was told
+  await file?.close()
+}

@@ -1,0 +1,144 @@
+// Scrubbing: every blob hashed again, at a rate that leaves the disk to others. What is damaged goes out of sight, with
+// what is still good of it counting as fetched; whoever can fetch the rest listens.
+import { bitmapFor, setBit } from '../base/bitmap.ts'
+import { equalBytes, sha256, toHex } from '../base/bytes.ts'
+import { type Clock, sleep } from '../base/clock.ts'
+import { CatalogError, hasCode } from '../base/errors.ts'
+import { emit } from '../base/events.ts'
+import { CHUNK_BYTES } from '../base/limits.ts'
+import { MiB, SECOND_MS } from '../base/units.ts'
+import { rootOf } from '../core/digest-tree.ts'
+import type { Core } from '../core/surface.ts'
+import type { WorkerPool } from '../core/workers/pool.ts'
+import type { Blobs, Lease } from './blobs.ts'
+
+/** Hashed between two looks at rate and signal. */
+const PIECE_BYTES = 16 * MiB
+
+export interface Scrubbed {
+  readonly root: Uint8Array
+  readonly bytes: number
+  /** Chunks that are not what was written; 0 for a sound blob. */
+  readonly damaged: number
+  readonly chunks: number
+  /** What was found, for people; only of a damaged one. */
+  readonly reason?: string
+}
+
+export interface ScrubOptions {
+  /** Bytes a second, at most. */
+  readonly rate?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A damaged blob, and the release it can be fetched under again. */
+export interface Damage {
+  readonly root: Uint8Array
+  readonly releases: readonly Uint8Array[]
+}
+
+interface Components {
+  blobs: Blobs
+  workers: WorkerPool
+  core: Core
+  clock: Clock
+}
+
+export class Scrubber {
+  readonly #components: Components
+  readonly #listeners = new Set<(damage: Damage) => void>()
+
+  constructor(components: Components) {
+    this.#components = components
+  }
+
+  /** Called once a damaged blob has been set aside. */
+  onDamage(listener: (damage: Damage) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /**
+   * Hash blobs again, in turn.
+   *
+   * @param roots - all by default
+   * @throws CatalogError `ABORTED`; what was told of is settled
+   */
+  async *run(roots: Iterable<Uint8Array> | undefined, options: ScrubOptions = {}): AsyncGenerator<Scrubbed> {
+    const { blobs } = this.#components
+    for (const root of roots ?? [...blobs.list()].map((blob) => blob.root)) {
+      const scrubbed = await this.#check(root, options)
+      if (scrubbed) yield scrubbed
+    }
+  }
+
+  /** @returns nothing for a blob that is gone */
+  async #check(root: Uint8Array, options: ScrubOptions): Promise<Scrubbed | undefined> {
+    const { blobs } = this.#components
+    using lease = blobs.lease(root, { quietly: true })
+    if (!lease) return undefined
+    const chunks = Math.ceil(lease.length / CHUNK_BYTES)
+    const { good, reason } = await this.#goodChunks(root, lease, options)
+    const damaged = good ? chunks - good.count : 0
+    if (!good || reason === undefined) return { root, bytes: lease.length, damaged: 0, chunks }
+    const releases = blobs.releasesOf(root).map(({ release }) => release)
+    await blobs.quarantine(root, good.bitmap)
+    emit('catalog:damaged', { root: toHex(root), bytes: lease.length, chunks: damaged })
+    for (const listener of this.#listeners) listener({ root, releases })
+    return { root, bytes: lease.length, damaged, chunks, reason }
+  }
+
+  async #goodChunks(root: Uint8Array, lease: Lease, options: ScrubOptions): Promise<Finding> {
+    const { blobs, core } = this.#components
+    const chunks = Math.ceil(lease.length / CHUNK_BYTES)
+    if (lease.path === undefined) {
+      const bytes = lease.bytes ?? new Uint8Array(0)
+      const outline = chunks === 0 ? new Uint8Array(0) : sha256(bytes)
+      const sound = bytes.length === lease.length && equalBytes(rootOf(core, outline, lease.length), root)
+      return sound ? {} : { good: none(chunks), reason: 'Its bytes in the database are not what was written.' }
+    }
+    try {
+      const outline = await blobs.outline(root)
+      if (!outline || !equalBytes(rootOf(core, outline, lease.length), root)) {
+        return { good: none(chunks), reason: 'Its list of chunks is not what was written.' }
+      }
+      return await this.#compare(lease.path, lease, outline, options)
+    } catch (thrown) {
+      if (hasCode(thrown, 'BLOB_CORRUPT', 'FILE_UNREADABLE')) return { good: none(chunks), reason: thrown.message }
+      throw thrown
+    }
+  }
+
+  /** Piece by piece against the outline. */
+  async #compare(path: string, lease: Lease, outline: Uint8Array, { rate, signal }: ScrubOptions): Promise<Finding> {
+    const { workers, clock } = this.#components
+    const good = none(outline.length / 32)
+    for (let at = 0; at < lease.length; at += PIECE_BYTES) {
+      if (signal?.aborted) throw new CatalogError('ABORTED', 'Cancelled.', { cause: signal.reason })
+      const began = clock.now()
+      const size = Math.min(PIECE_BYTES, lease.length - at)
+      const first = at / CHUNK_BYTES
+      const ids = outline.slice(first * 32, (first + Math.ceil(size / CHUNK_BYTES)) * 32)
+      const { bad } = await workers.verify({ path, offset: lease.offset + at, size, outline: ids }, signal)
+      const wrong = new Set(bad)
+      for (let chunk = 0; chunk < ids.length / 32; chunk++) {
+        if (wrong.has(chunk)) continue
+        setBit(good.bitmap, first + chunk)
+        good.count++
+      }
+      if (rate !== undefined) await sleep(clock, Math.max(0, (size / rate) * SECOND_MS - (clock.now() - began)), signal)
+    }
+    const damaged = outline.length / 32 - good.count
+    return damaged === 0 ? {} : { good, reason: `${damaged} of its chunks are not what was written.` }
+  }
+}
+
+/** Nothing when all is well. */
+interface Finding {
+  good?: { bitmap: Uint8Array; count: number }
+  reason?: string
+}
+
+function none(chunks: number): { bitmap: Uint8Array; count: number } {
+  return { bitmap: bitmapFor(chunks), count: 0 }
+}
