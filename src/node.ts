@@ -1,9 +1,8 @@
 // The composition root: every part is made here and given what it needs; no room looks another up.
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parse as parseToml } from 'smol-toml'
+import { equalBytes } from './base/bytes.ts'
 import { type Clock, systemClock } from './base/clock.ts'
-import { fileError, systemDisk } from './base/disk.ts'
+import { systemDisk } from './base/disk.ts'
 import { directEffects, type Effects } from './base/effects.ts'
 import { CatalogError } from './base/errors.ts'
 import { emit } from './base/events.ts'
@@ -30,16 +29,24 @@ import { PACKAGE_TYPES } from './package-types/all.ts'
 import { Installing } from './publishing/install.ts'
 import { Packages } from './publishing/packages.ts'
 import { Publishing } from './publishing/publish.ts'
+import { readSettingsFile } from './settings-file.ts'
 import { SharingManager } from './sharing-manager.ts'
+import { StorageManager } from './storage-manager.ts'
 import { Blobs } from './store/blobs.ts'
 import { claimDirectory, type DataPaths, type DirectoryLock, dataPaths } from './store/data-directory.ts'
 import { Environment } from './store/environment.ts'
+import { GarbageCollector } from './store/gc.ts'
+import { Kept } from './store/kept.ts'
+import { Maintenance } from './store/maintenance.ts'
 import { Packs } from './store/packs.ts'
 import { Peers } from './store/peers.ts'
 import { Pins } from './store/pins.ts'
+import { Quota } from './store/quota.ts'
 import { Records } from './store/records.ts'
-import { recover } from './store/recovery.ts'
+import { type Recovery, recover } from './store/recovery.ts'
+import { Repacker } from './store/repack.ts'
 import { Scratch } from './store/scratch.ts'
+import { type Damage, Scrubber } from './store/scrub.ts'
 import { databaseGuard, Space } from './store/space.ts'
 import { Fetcher } from './transfer/fetcher.ts'
 import { BlobProvider } from './transfer/provider.ts'
@@ -82,6 +89,11 @@ interface Parts {
   readonly network: Network
   readonly records: Records
   readonly blobs: Blobs
+  readonly packs: Packs
+  readonly scrubber: Scrubber
+  readonly maintenance: Maintenance
+  readonly storage: StorageManager
+  readonly recovery: Recovery
   readonly shares: Shares
   readonly packages: Packages
   readonly exchange: RecordExchange
@@ -140,6 +152,16 @@ export class CatalogNode implements AsyncDisposable {
     return new CatalogNode(settings, parts, sharing)
   }
 
+  /** All that can be done with what it keeps. */
+  get storage(): StorageManager {
+    return this.#parts.storage
+  }
+
+  /** What opening did about how the last run ended. */
+  get recovery(): Recovery {
+    return this.#parts.recovery
+  }
+
   get peerId(): string {
     return this.#parts.network.peerId
   }
@@ -172,7 +194,7 @@ export class CatalogNode implements AsyncDisposable {
    * @throws CatalogError `LISTEN_FAILED`
    */
   async start(): Promise<void> {
-    const { hello, exchange, provider, search, announcements, network, indexer } = this.#parts
+    const { hello, exchange, provider, search, announcements, network, indexer, scrubber, maintenance } = this.#parts
     const peers = this.settings.peers.map(peerAddress)
     await indexer.start()
     await hello.start()
@@ -182,6 +204,8 @@ export class CatalogNode implements AsyncDisposable {
     await announcements.start((announcement) => this.#hear(announcement))
     await network.start()
     this.#online = true
+    scrubber.onDamage((damage) => void this.#mend(damage))
+    maintenance.start()
     const stop = hello.onHello(() => {
       stop()
       void this.#provideOwn()
@@ -214,7 +238,8 @@ export class CatalogNode implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { hello, bootstrap, providers, network, indexer, index, workers, environment, lock } = this.#parts
+    const { hello, bootstrap, providers, network, indexer, index, lock } = this.#parts
+    const { maintenance, workers, packs, environment } = this.#parts
     await this.#gateway?.close()
     hello.stop()
     bootstrap.stop()
@@ -223,9 +248,30 @@ export class CatalogNode implements AsyncDisposable {
     this.#online = false
     await indexer.stop()
     await index.close()
+    await maintenance.stop()
     await workers.close()
+    await packs.close()
     await environment.close()
     lock.release()
+  }
+
+  /** A damaged blob: fetch what is damaged of it from whoever has it. */
+  async #mend({ root, releases }: Damage): Promise<void> {
+    const { records, packages } = this.#parts
+    for (const id of releases) {
+      const record = records.get(id)
+      const release = record && readRelease(record)
+      const artifact = release?.body.artifacts.find((each) => equalBytes(each.root, root))
+      if (!release || !artifact) continue
+      try {
+        const fetched = await packages.fetch(release, artifact)
+        fetched.lease[Symbol.dispose]()
+        return
+      } catch (thrown) {
+        const { code, message } = CatalogError.from(thrown)
+        emit('catalog:failure', { task: `mend ${release.purl}`, code, message })
+      }
+    }
   }
 
   async #keep(address: string): Promise<void> {
@@ -298,9 +344,14 @@ async function assemble(
   const providers = new Providers({ network })
   const publisher = new LocalPublisher({ disk, clock, random, effects }, { keys: paths.keys })
   const shares = new Shares({ records })
+  const kept = new Kept({ environment, clock })
+  const quota = new Quota({ environment, blobs, packs, kept }, { max: settings.maxMirrorStorage })
+  const collector = new GarbageCollector({ environment, blobs, packs, records, kept, clock })
+  const repacker = new Repacker({ environment, blobs, packs, space, clock })
+  const scrubber = new Scrubber({ blobs, workers, core, clock })
   const exchange = new RecordExchange({ rpc, records, shares })
   const provider = new BlobProvider({ rpc, records, shares, blobs })
-  const fetcher = new Fetcher({ blobs, core, source: new StreamSource({ rpc }) })
+  const fetcher = new Fetcher({ blobs, quota, core, source: new StreamSource({ rpc }) })
   const packages = new Packages({ records, shares, blobs, pins, exchange, hello, providers, fetcher, random })
   const index = await openNativeIndex({ effects }, paths.search)
   undo.push(() => index.close())
@@ -309,7 +360,13 @@ async function assemble(
   const federation = new Federation({ rpc, hello, clock, random })
   const found = { index, records, shares, blobs, pins, exchange, federation, rpc, clock, packageType }
   const search = new Search(found)
+  const maintenance = new Maintenance({ blobs, collector, repacker, clock })
+  const storage = new StorageManager({
+    ...{ blobs, collector, environment, kept, packages, packs, records, repacker, scrubber },
+    ...{ clock, disk, effects, paths },
+  })
   const parts: Parts = {
+    ...{ packs, scrubber, maintenance, storage, recovery },
     ...{ paths, lock, outside, environment, workers, index, indexer, network, records, blobs, shares, packages },
     ...{ exchange, search, provider, hello, bootstrap, peers, announcements, providers },
   }
@@ -320,36 +377,11 @@ async function assemble(
     const installing = new Installing({ packages, pins, disk, effects, random })
     const about = () => ({ version: VERSION, online: node.online, http: node.http, ...placeOf(node) })
     const rooms = { network, hello, bootstrap, publishing, packages, installing, search, records, shares, blobs }
-    return new SharingManager({ ...rooms, pins, publisher, workers, core, clock, effects, random, about })
+    return new SharingManager({ ...rooms, pins, publisher, core, clock, effects, random, about })
   }
   return CatalogNode.create(settings, parts, sharing)
 }
 
 function placeOf(node: CatalogNode): { dataDir: string; startedAt: number } {
   return { dataDir: node.dataDir, startedAt: node.startedAt }
-}
-
-function readSettingsFile(path: string): Record<string, unknown> {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (thrown) {
-    const { code = '' } = thrown as NodeJS.ErrnoException
-    // Of a path that is no folder, whoever claims the directory tells more.
-    if (code === 'ENOENT' || code === 'ENOTDIR') return {}
-    if (code === 'EACCES' || code === 'EPERM') {
-      const { message } = fileError(path, thrown)
-      throw new CatalogError('DATA_DIR', `The data directory cannot be used. ${message}`, {
-        hint: 'Choose a folder of your own with --data-dir DIR.',
-        cause: thrown,
-      })
-    }
-    throw new CatalogError('CONFIG_INVALID', `The settings in ${path} cannot be read.`, { cause: thrown })
-  }
-  try {
-    return parseToml(text)
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
-    throw new CatalogError('CONFIG_INVALID', `The settings in ${path} are not TOML: ${reason}`, { cause })
-  }
 }

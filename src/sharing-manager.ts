@@ -1,16 +1,15 @@
 // The façade: what a user can do with a node, in the architecture's own words. The HTTP API, the command line and
 // programs that import the library all come in here.
-import { equalBytes, toHex } from './base/bytes.ts'
+import { toHex } from './base/bytes.ts'
 import type { Clock } from './base/clock.ts'
 import type { Effects } from './base/effects.ts'
 import { CatalogError } from './base/errors.ts'
 import type { Random } from './base/random.ts'
 import type { Core } from './core/surface.ts'
-import type { WorkerPool } from './core/workers/pool.ts'
 import type { Search, SearchAnswer, SearchOptions } from './discovery/search.ts'
 import { parsePermission } from './model/permission.ts'
-import { formatPurl, type Purl, parsePurl, parseVersionedPurl } from './model/purl.ts'
-import { type Artifact, type Release, readRelease } from './model/release.ts'
+import { formatPurl, parsePurl } from './model/purl.ts'
+import type { Artifact, Release } from './model/release.ts'
 import { peerAddress } from './network/addresses.ts'
 import type { Bootstrap } from './network/bootstrap.ts'
 import type { HelloService } from './network/hello.ts'
@@ -86,15 +85,6 @@ export interface InstalledPackage extends Installed {
   readonly ms: number
 }
 
-export interface VerifiedArtifact {
-  readonly purl: string
-  readonly path: string
-  readonly bytes: number
-  readonly ok: boolean
-  /** What was found and done, when it is not ok. */
-  readonly reason?: string
-}
-
 export interface ConnectedPeer {
   readonly peer: string
   readonly agent: string
@@ -131,7 +121,6 @@ export interface SharingComponents {
   blobs: Blobs
   pins: Pins
   publisher: LocalPublisher
-  workers: WorkerPool
   core: Core
   clock: Clock
   effects: Effects
@@ -247,19 +236,6 @@ export class SharingManager {
     return results
   }
 
-  /** Hash again what is kept, all or one package's; what is damaged is set aside, so that it can be fetched anew. */
-  async *verifyPackages(
-    text?: string,
-    options: { signal?: AbortSignal | undefined } = {},
-  ): AsyncGenerator<VerifiedArtifact> {
-    const kept = text === undefined ? this.#keptReleases() : [this.#keptRelease(parsePurl(text))]
-    for (const release of kept) {
-      for (const artifact of release.body.artifacts) {
-        if (this.#components.blobs.get(artifact.root)) yield this.#verify(release, artifact, options.signal)
-      }
-    }
-  }
-
   /**
    * Decide who owns a name.
    *
@@ -324,52 +300,6 @@ export class SharingManager {
       record: toHex(release.record.id),
       permission: this.#components.shares.permissionOf(release),
       artifacts: release.body.artifacts.map(({ path, size, sha256 }) => ({ path, size, sha256: toHex(sha256) })),
-    }
-  }
-
-  #keptReleases(): Release[] {
-    const { records, blobs } = this.#components
-    return blobs.releaseIds().flatMap((id) => {
-      const record = records.get(id)
-      return record ? [readRelease(record)] : []
-    })
-  }
-
-  #keptRelease(purl: Purl): Release {
-    const { version } = parseVersionedPurl(formatPurl(purl))
-    const { records, blobs } = this.#components
-    const release = records
-      .releases(purl, version)
-      .find(({ body }) => body.artifacts.some(({ root }) => blobs.get(root) !== undefined))
-    if (!release) throw new CatalogError('NOT_FOUND', `${formatPurl(purl)} is not kept on this node.`)
-    return release
-  }
-
-  async #verify(release: Release, artifact: Artifact, signal?: AbortSignal): Promise<VerifiedArtifact> {
-    const { blobs } = this.#components
-    const result = { purl: release.purl, path: artifact.path, bytes: artifact.size }
-    const reason = await this.#damage(artifact, signal)
-    if (reason === undefined) return { ...result, ok: true }
-    const aside = await blobs.quarantine(artifact.root)
-    return {
-      ...result,
-      ok: false,
-      reason: `${reason} Set aside as ${aside}; fetch the package again to have it whole.`,
-    }
-  }
-
-  /** What is wrong with the bytes kept, if something is. */
-  async #damage(artifact: Artifact, signal?: AbortSignal): Promise<string | undefined> {
-    const { blobs, workers } = this.#components
-    const lease = blobs.lease(artifact.root)
-    if (!lease) return undefined
-    try {
-      const digest = await workers.digest({ path: lease.path, offset: 0, length: lease.length }, signal)
-      return equalBytes(digest.root, artifact.root) ? undefined : 'The bytes kept are not the bytes published.'
-    } catch (thrown) {
-      const error = CatalogError.from(thrown)
-      if (error.code !== 'FILE_UNREADABLE') throw error
-      return error.message
     }
   }
 }

@@ -18,6 +18,8 @@ export const PACK_ALONE_BYTES = 64 * MiB
 export const PACK_LIVE_SHARE_MIN = 0.6
 /** Fetches nobody resumed for so long are dropped. */
 export const DOWNLOAD_STALE_MS = 7 * 24 * 60 * 60 * SECOND_MS
+/** Between two rounds of clearing up. */
+export const MAINTENANCE_INTERVAL_MS = 60 * 60 * SECOND_MS
 /** What is kept free of the disk: this much, or this share of a small one. */
 export const DISK_RESERVE_BYTES_MAX = 256 * MiB
 export const DISK_RESERVE_SHARE = 0.05

@@ -19,3 +19,11 @@ export function formatBytes(bytes: number): string {
   }
   return `${suffix === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${SUFFIXES[suffix]}`
 }
+
+/** `"1.5 KiB"`, `"1.5k"` or `1536` → 1536; nothing for what is no size. Units are powers of 1,024. */
+export function parseBytes(text: string | number): number | undefined {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])?i?b?)\s*$/i.exec(String(text))
+  if (!match) return undefined
+  const bytes = Number(match[1]) * 1024 ** (' kmgt'.indexOf(match[2]?.toLowerCase() ?? ' '))
+  return Number.isSafeInteger(Math.round(bytes)) ? Math.round(bytes) : undefined
+}

@@ -4,9 +4,17 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { CatalogError } from '../base/errors.ts'
 import { ADDRESS_LENGTH_MAX } from '../base/limits.ts'
+import { GiB, parseBytes } from '../base/units.ts'
 
 const port = z.coerce.number().int().min(0).max(65_535)
 const flag = z.union([z.boolean(), z.enum(['true', 'false', '1', '0']).transform((word) => /^(true|1)$/.test(word))])
+
+/** A number of bytes, or "10 GiB". */
+const bytes = z.union([z.number(), z.string()]).transform((value, context) => {
+  const parsed = parseBytes(value)
+  if (parsed === undefined) context.addIssue({ code: 'custom', message: 'must be a size such as 500 MiB or 10 GiB' })
+  return parsed ?? 0
+})
 
 const settingsSchema = z.strictObject({
   /** IP address the libp2p listeners bind to; 127.0.0.1 keeps the node to this machine. */
@@ -33,6 +41,8 @@ const settingsSchema = z.strictObject({
   dht: flag.default(true),
   /** Compute core: native, wasm, or the better one that loads. */
   core: z.enum(['auto', 'native', 'wasm']).default('auto'),
+  /** Most bytes kept of what others published and nobody here pinned; own publications are apart. */
+  maxMirrorStorage: bytes.default(10 * GiB),
   /** Worker threads for hashing. */
   workers: z.coerce.number().int().min(1).max(64).default(2),
 })

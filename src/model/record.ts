@@ -70,6 +70,9 @@ export interface CatalogRecord {
   readonly signed: Uint8Array
 }
 
+/** Verified once per record object, and never what was signed right here. */
+const verified = new WeakMap<CatalogRecord, ReadonlySet<string>>()
+
 /**
  * Make a record signed by each of `keys`. Nothing is signed that `decodeRecord` would refuse afterwards.
  *
@@ -88,7 +91,9 @@ export function signRecord(statement: Statement, keys: readonly SigningKey[]): C
   if (envelope.length > RECORD_BYTES_MAX) {
     throw new CatalogError('LIMIT_EXCEEDED', `This ${statement.kind} record would be over ${RECORD_BYTES_MAX} bytes.`)
   }
-  return assemble(statement, statementBytes, signatures, envelope)
+  const record = assemble(statement, statementBytes, signatures, envelope)
+  verified.set(record, new Set(keys.map(({ publicKey }) => toHex(publicKey))))
+  return record
 }
 
 /**
@@ -109,9 +114,6 @@ export function decodeRecord(envelope: Uint8Array): CatalogRecord {
   const signatures = entries.map(([, key, value]) => ({ key, value }))
   return assemble(inner.data, statementBytes, signatures, envelope)
 }
-
-/** Verified once per record object: admission looks first outside the write transaction, then again inside. */
-const verified = new WeakMap<CatalogRecord, ReadonlySet<string>>()
 
 /** The distinct keys, in hexadecimal, whose signature over this record is good. */
 export function signingKeys(record: CatalogRecord): ReadonlySet<string> {

@@ -14,8 +14,7 @@ const TABLES = {
   records: 'records/1',
   slots: 'slots/1',
   shelves: 'shelves/1',
-  shelfIds: 'shelf-ids/1',
-  trie: 'trie/1',
+  trie: 'trie/2',
   feed: 'feed/1',
   names: 'names/1',
   blobs: 'blobs/2',
@@ -148,7 +147,6 @@ export class Environment {
   readonly records: Table<Uint8Array, Uint8Array>
   readonly slots: Table<SlotEntry[], string[]>
   readonly shelves: Table<ShelfRow, string[]>
-  readonly shelfIds: Table<Uint8Array, Uint8Array>
   readonly trie: Table<Uint8Array, Uint8Array>
   readonly feed: Table<FeedRow, number>
   readonly names: Table<Uint8Array, string[]>
@@ -183,7 +181,6 @@ export class Environment {
     this.records = binary(TABLES.records)
     this.slots = table(TABLES.slots)
     this.shelves = table(TABLES.shelves)
-    this.shelfIds = binary(TABLES.shelfIds)
     this.trie = binary(TABLES.trie)
     this.feed = table(TABLES.feed)
     this.names = this.#root.openDB({ name: TABLES.names, encoding: 'binary' })

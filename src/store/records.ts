@@ -1,9 +1,11 @@
 // Records as they stand on shelves: admission, look-ups by id, slot and package, and the change feed. A record, its
 // shelf's trie and the feed change in one transaction.
-import { concatBytes, toHex } from '../base/bytes.ts'
+import { LRUCache } from 'lru-cache'
+import { toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import { PEN_RECORDS_MAX, SHELF_RECORDS_MAX, UNPINNED_SHELVES_MAX, VERSIONS_MAX } from '../base/limits.ts'
+import { KiB } from '../base/units.ts'
 import { admit, type ShelfState } from '../model/admission.ts'
 import type { Audience } from '../model/permission.ts'
 import { type PublisherDocument, readPublisherDocument } from '../model/publisher.ts'
@@ -11,7 +13,12 @@ import type { PackageName } from '../model/purl.ts'
 import { type CatalogRecord, decodeRecord } from '../model/record.ts'
 import { type Release, readRelease } from '../model/release.ts'
 import { type Environment, type FeedRow, LAST_PART } from './environment.ts'
-import { Shelves } from './shelves.ts'
+import { type ShelfBatch, Shelves } from './shelves.ts'
+
+/** Publishers whose documents are kept at hand. */
+const DOCUMENT_CHAINS = 1_000
+/** About what the database writes for a record beside its own bytes: a page in each of eight trees. */
+const RECORD_WRITE_BYTES = 32 * KiB
 
 export interface Submission {
   readonly record: CatalogRecord
@@ -31,11 +38,21 @@ export interface Change extends FeedRow {
   readonly sequence: number
 }
 
+/** One transaction's work on shelves and feed. */
+interface Admitting {
+  readonly shelves: ShelfBatch
+  /** Of the last change noted. */
+  sequence: number
+  readonly changes: Change[]
+}
+
 export class Records {
   readonly #environment: Environment
   readonly shelves: Shelves
   /** Valid records ahead of their signer's documents, oldest first. Lost on restart: their sender has them. */
   readonly #pen = new Map<string, Submission>()
+  /** Documents by shelf: every record of a publisher is held against them. */
+  readonly #documents = new LRUCache<string, readonly PublisherDocument[]>({ max: DOCUMENT_CHAINS })
   readonly #listeners = new Set<(changes: readonly Change[]) => void>()
 
   constructor({ environment }: { environment: Environment }) {
@@ -77,17 +94,30 @@ export class Records {
   ): Promise<AdmissionReport[]> {
     const order = batch.map((submission, index) => ({ submission, index })).sort((a, b) => rank(a) - rank(b))
     const reports: AdmissionReport[] = Array.from({ length: batch.length })
-    const changes: Change[] = []
-    await this.#environment.transaction(() => {
-      for (const { submission, index } of order) reports[index] = this.#admitOne(submission, changes)
-      if (batch.some(({ record }) => record.statement.kind === 'publisher')) this.#emptyPen(changes)
-      conclude(reports)
-    })
+    let admitting = this.#begin()
+    const bytes = batch.reduce((sum, { record }) => sum + record.envelope.length + RECORD_WRITE_BYTES, 0)
+    try {
+      await this.#environment.transaction(() => {
+        admitting = this.#begin()
+        for (const { submission, index } of order) reports[index] = this.#admitOne(submission, admitting)
+        if (batch.some(({ record }) => record.statement.kind === 'publisher')) this.#emptyPen(admitting)
+        admitting.shelves.apply()
+        conclude(reports)
+      }, bytes)
+    } catch (thrown) {
+      this.#documents.clear() // some may be of records that are not there after all
+      throw thrown
+    }
+    const { changes } = admitting
     if (changes.length > 0) for (const listener of this.#listeners) listener(changes)
     for (const { op, kind, signer, subject } of changes) {
       if (op === 'add') emit('catalog:record', { purl: subject, signer, kind, state: 'admitted' })
     }
     return reports
+  }
+
+  #begin(): Admitting {
+    return { shelves: this.shelves.batch(), sequence: this.lastSequence(), changes: [] }
   }
 
   /** Called after each commit that changed a shelf. */
@@ -107,7 +137,16 @@ export class Records {
   }
 
   /** All versions of a publisher's documents on a shelf, oldest first. */
-  documents(audience: Audience, signer: string): PublisherDocument[] {
+  documents(audience: Audience, signer: string): readonly PublisherDocument[] {
+    const key = `${audience}\n${signer}`
+    const known = this.#documents.get(key)
+    if (known) return known
+    const documents = this.#readDocuments(audience, signer)
+    this.#documents.set(key, documents)
+    return documents
+  }
+
+  #readDocuments(audience: Audience, signer: string): PublisherDocument[] {
     const documents: PublisherDocument[] = []
     const range = { start: [audience, signer, 'publisher'], end: [audience, signer, 'publisher', LAST_PART] }
     for (const { value } of this.#environment.slots.getRange(range)) {
@@ -161,14 +200,14 @@ export class Records {
     return this.#environment.names.getCount()
   }
 
-  #admitOne(submission: Submission, changes: Change[]): AdmissionReport {
+  #admitOne(submission: Submission, admitting: Admitting): AdmissionReport {
     const { record, audience } = submission
     try {
       const decision = admit(record, this.#shelfState(audience))
       if (decision.outcome === 'known' || decision.outcome === 'superseded') return decision
       if (decision.outcome === 'unknown-signer') return this.#wait(submission)
-      this.#checkQuota(record, audience)
-      this.#write(submission, decision.removed, changes)
+      this.#checkQuota(record, audience, admitting)
+      this.#write(submission, decision.removed, admitting)
       return { outcome: 'admitted' }
     } catch (thrown) {
       const error = CatalogError.from(thrown)
@@ -185,11 +224,11 @@ export class Records {
     return { outcome: 'waiting' }
   }
 
-  #emptyPen(changes: Change[]): void {
+  #emptyPen(admitting: Admitting): void {
     // Documents first here too: one that waited for its predecessor may let in what came before it.
     const waiting = [...this.#pen.values()].map((submission) => ({ submission })).sort((a, b) => rank(a) - rank(b))
     this.#pen.clear()
-    for (const { submission } of waiting) this.#admitOne(submission, changes)
+    for (const { submission } of waiting) this.#admitOne(submission, admitting)
   }
 
   #shelfState(audience: Audience): ShelfState {
@@ -203,36 +242,38 @@ export class Records {
     }
   }
 
-  #checkQuota(record: CatalogRecord, audience: Audience): void {
-    const { count } = this.shelves.get(audience, record.signer)
+  #checkQuota(record: CatalogRecord, audience: Audience, { shelves }: Admitting): void {
+    const count = shelves.count(audience, record.signer)
     if (count >= SHELF_RECORDS_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'This shelf is full.')
     if (count === 0 && this.shelves.count() >= UNPINNED_SHELVES_MAX) {
       throw new CatalogError('LIMIT_EXCEEDED', 'There are as many shelves here as this node keeps.')
     }
   }
 
-  #write({ record, audience }: Submission, removed: readonly Uint8Array[], changes: Change[]): void {
+  #write({ record, audience }: Submission, removed: readonly Uint8Array[], admitting: Admitting): void {
     const { slots, records } = this.#environment
     const { kind, subject, seq } = record.statement
     const key = [audience, record.signer, kind, subject]
     const gone = new Set(removed.map(toHex))
     const kept = (slots.get(key) ?? []).filter(({ id }) => !gone.has(toHex(id)))
-    for (const id of removed) this.#removeFrom(audience, id, changes)
+    for (const id of removed) this.#removeFrom(audience, id, admitting)
     slots.put(key, [...kept, seq === undefined ? { id: record.id } : { id: record.id, seq }])
     records.put(record.id, record.envelope)
     if (kind === 'release') this.#environment.names.put(this.#nameKey(record, audience), record.id)
-    this.shelves.change('add', audience, record.signer, record.id, record.envelope.length)
-    this.#note('add', audience, record, changes)
+    admitting.shelves.change('add', audience, record.signer, record.id, record.envelope.length)
+    if (kind === 'publisher') this.#documents.delete(`${audience}\n${record.signer}`)
+    this.#note('add', audience, record, admitting)
   }
 
-  #removeFrom(audience: Audience, id: Uint8Array, changes: Change[]): void {
+  #removeFrom(audience: Audience, id: Uint8Array, admitting: Admitting): void {
     const record = this.get(id)
     if (!record) return
-    this.shelves.change('remove', audience, record.signer, id, record.envelope.length)
+    admitting.shelves.change('remove', audience, record.signer, id, record.envelope.length)
     if (record.statement.kind === 'release') this.#environment.names.remove(this.#nameKey(record, audience))
     const elsewhere = audience === 'public' ? 'private' : 'public'
-    if (!this.isOn(elsewhere, record)) this.#environment.records.remove(id)
-    this.#note('remove', audience, record, changes)
+    if (!admitting.shelves.has(elsewhere, record.signer, id)) this.#environment.records.remove(id)
+    if (record.statement.kind === 'publisher') this.#documents.delete(`${audience}\n${record.signer}`)
+    this.#note('remove', audience, record, admitting)
   }
 
   #nameKey(record: CatalogRecord, audience: Audience): string[] {
@@ -240,12 +281,12 @@ export class Records {
     return [type, name, version, audience, toHex(record.id)]
   }
 
-  #note(op: 'add' | 'remove', audience: Audience, record: CatalogRecord, changes: Change[]): void {
+  #note(op: 'add' | 'remove', audience: Audience, record: CatalogRecord, admitting: Admitting): void {
     const { kind, subject } = record.statement
     const row: FeedRow = { op, id: record.id, audience, signer: record.signer, kind, subject }
-    const sequence = this.lastSequence() + 1
+    const sequence = ++admitting.sequence
     this.#environment.feed.put(sequence, row)
-    changes.push({ sequence, ...row })
+    admitting.changes.push({ sequence, ...row })
   }
 }
 
@@ -254,9 +295,4 @@ function rank({ submission }: { submission: Submission }): number {
   const { kind, signerVersion, signer } = submission.record.statement
   if (kind !== 'publisher') return Number.MAX_SAFE_INTEGER
   return signer === 'publisher:' ? 0 : signerVersion
-}
-
-/** Key of a row about a blob under a release. */
-export function blobReleaseKey(root: Uint8Array, release: Uint8Array): Uint8Array {
-  return concatBytes(root, release)
 }

@@ -11,6 +11,7 @@ import type { Core } from '../core/surface.ts'
 import type { Artifact } from '../model/release.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Download } from '../store/download.ts'
+import type { Quota } from '../store/quota.ts'
 import { SegmentQueue } from './segments.ts'
 import type { BlobSource, BlobWanted } from './sources.ts'
 
@@ -39,6 +40,7 @@ export interface FetchOptions {
 
 interface Components {
   blobs: Blobs
+  quota: Quota
   core: Core
   source: BlobSource
 }
@@ -121,6 +123,7 @@ class Transfer {
     try {
       const outlined = await this.#outline(providers)
       const { root, size, release } = this.#blob
+      await this.#components.quota.makeRoom(size)
       const download = await this.#components.blobs.download(root, size, release, outlined.outline)
       let done = false
       try {

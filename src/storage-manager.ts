@@ -1,0 +1,199 @@
+// The façade of what a node keeps: checking it, clearing it, keeping releases for good, copying all of it. Beside
+// SharingManager for the HTTP API, the command line and programs that import the library.
+import { toHex } from './base/bytes.ts'
+import type { Clock } from './base/clock.ts'
+import type { Effects } from './base/effects.ts'
+import { CatalogError } from './base/errors.ts'
+import { formatPurl, parsePurl, parseVersionedPurl } from './model/purl.ts'
+import { type Release, readRelease } from './model/release.ts'
+import type { Packages } from './publishing/packages.ts'
+import type { Disk } from './base/disk.ts'
+import { type BackupProgress, backUp } from './store/backup.ts'
+import type { Blobs } from './store/blobs.ts'
+import { checkStore, type Finding } from './store/check.ts'
+import type { DataPaths } from './store/data-directory.ts'
+import type { Environment } from './store/environment.ts'
+import type { Garbage, GarbageCollector } from './store/gc.ts'
+import type { Kept } from './store/kept.ts'
+import type { Packs } from './store/packs.ts'
+import type { Records } from './store/records.ts'
+import type { Repacked, Repacker } from './store/repack.ts'
+import type { Scrubber } from './store/scrub.ts'
+
+export interface VerifiedArtifact {
+  /** Of one release it is kept under; nothing when no record of one is here. */
+  readonly purl?: string | undefined
+  /** Its path in that release. */
+  readonly path?: string | undefined
+  /** Hexadecimal. */
+  readonly root: string
+  readonly bytes: number
+  readonly ok: boolean
+  /** What was found, when it is not ok. */
+  readonly reason?: string | undefined
+}
+
+export interface PinnedRelease {
+  readonly purl: string
+  /** Record id, hexadecimal. */
+  readonly record: string
+  /** ISO 8601. */
+  readonly pinnedAt: string
+  /** Whether all its bytes are here. */
+  readonly local: boolean
+}
+
+export interface CollectOptions {
+  /** Tell, and change nothing. */
+  readonly dryRun?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What a collection found or did, as it goes. */
+export type Collected = { readonly garbage: Garbage } | { readonly repacked: Repacked }
+
+export interface StorageComponents {
+  blobs: Blobs
+  collector: GarbageCollector
+  environment: Environment
+  kept: Kept
+  packages: Packages
+  packs: Packs
+  records: Records
+  repacker: Repacker
+  scrubber: Scrubber
+  clock: Clock
+  disk: Disk
+  effects: Effects
+  paths: DataPaths
+}
+
+export class StorageManager {
+  readonly #components: StorageComponents
+
+  constructor(components: StorageComponents) {
+    this.#components = components
+  }
+
+  /**
+   * Hash again what is kept. What is damaged goes out of sight; a running node fetches the damaged chunks again.
+   *
+   * @param text - one package; everything by default
+   * @param options - `rate` in bytes a second
+   * @throws CatalogError `NOT_FOUND` when nothing of that package is kept, `ABORTED`
+   */
+  async *verify(
+    text?: string,
+    options: { rate?: number | undefined; signal?: AbortSignal | undefined } = {},
+  ): AsyncGenerator<VerifiedArtifact> {
+    const roots = text === undefined ? undefined : this.#rootsOf(text)
+    const named = new Map<string, { purl: string; path: string }>()
+    for (const release of this.#keptReleases()) {
+      for (const { root, path } of release.body.artifacts) named.set(toHex(root), { purl: release.purl, path })
+    }
+    for await (const { root, bytes, reason } of this.#components.scrubber.run(roots, options)) {
+      yield { ...named.get(toHex(root)), root: toHex(root), bytes, ok: reason === undefined, reason }
+    }
+  }
+
+  /**
+   * Forget what nobody wants, then rewrite packs of which little is left.
+   *
+   * @throws CatalogError `ABORTED`, `DISK_FULL`; what was told of is done
+   */
+  async *collect({ dryRun = false, signal }: CollectOptions = {}): AsyncGenerator<Collected> {
+    const { collector, repacker } = this.#components
+    if (dryRun) {
+      for (const garbage of collector.mark()) yield { garbage }
+      for (const { pack, live, end } of repacker.candidates()) {
+        yield { repacked: { pack, movedBytes: live, freedBytes: end - live } }
+      }
+      return
+    }
+    for await (const garbage of collector.sweep(signal)) yield { garbage }
+    for await (const repacked of repacker.run({ signal })) yield { repacked }
+  }
+
+  /** Hold the rewriting of packs, or let it go on. */
+  setPaused(paused: boolean): void {
+    if (paused) this.#components.repacker.pause()
+    else this.#components.repacker.resume()
+  }
+
+  /** Have a release here and keep it, whatever becomes of its records and however full the disk. */
+  async pin(text: string, options: { signal?: AbortSignal | undefined } = {}): Promise<PinnedRelease> {
+    const { packages, kept } = this.#components
+    const { release } = await packages.resolve(parsePurl(text), options.signal)
+    await kept.add(release.record.id)
+    for (const artifact of release.body.artifacts) {
+      const fetched = await packages.fetch(release, artifact, options)
+      fetched.lease[Symbol.dispose]()
+    }
+    return this.#pinned(release, this.#components.clock.now())
+  }
+
+  /** @returns whether it was pinned */
+  async unpin(text: string): Promise<boolean> {
+    const { kept, records } = this.#components
+    const { version } = parseVersionedPurl(text)
+    let changed = false
+    for (const { record } of records.releases(parsePurl(text), version)) {
+      if (await kept.remove(record.id)) changed = true
+    }
+    return changed
+  }
+
+  pins(): PinnedRelease[] {
+    return this.#components.kept.list().flatMap(({ release: id, at }) => {
+      const record = this.#components.records.get(id)
+      return record ? [this.#pinned(readRelease(record), at)] : []
+    })
+  }
+
+  /**
+   * Copy everything to a new folder, consistently, while the node goes on.
+   *
+   * @throws CatalogError `TARGET_EXISTS`, `DISK_FULL`, `FILE_UNREADABLE`, `ABORTED`
+   */
+  backUp(
+    target: string,
+    options: { signal?: AbortSignal | undefined; onProgress?: (progress: BackupProgress) => void } = {},
+  ): Promise<BackupProgress> {
+    return backUp(this.#components, this.#components.paths, target, options)
+  }
+
+  /** Every rule of the store's format, held against what is there; nothing for a sound one. */
+  check(): AsyncGenerator<Finding> {
+    return checkStore(this.#components)
+  }
+
+  #pinned(release: Release, at: number): PinnedRelease {
+    const { blobs } = this.#components
+    return {
+      purl: release.purl,
+      record: toHex(release.record.id),
+      pinnedAt: new Date(at).toISOString(),
+      local: release.body.artifacts.every(({ root }) => blobs.get(root) !== undefined),
+    }
+  }
+
+  #keptReleases(): Release[] {
+    const { records, blobs } = this.#components
+    return blobs.releaseIds().flatMap((id) => {
+      const record = records.get(id)
+      return record ? [readRelease(record)] : []
+    })
+  }
+
+  #rootsOf(text: string): Uint8Array[] {
+    const { records, blobs } = this.#components
+    const purl = parsePurl(text)
+    const { version } = parseVersionedPurl(formatPurl(purl))
+    const roots = records
+      .releases(purl, version)
+      .flatMap(({ body }) => body.artifacts.map(({ root }) => root))
+      .filter((root) => blobs.get(root) !== undefined)
+    if (roots.length === 0) throw new CatalogError('NOT_FOUND', `${formatPurl(purl)} is not kept on this node.`)
+    return roots
+  }
+}
