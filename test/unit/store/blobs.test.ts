@@ -1,100 +1,106 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { closeSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs'
 import { test } from 'tap'
-import { concatBytes, sha256, toHex } from '../../../src/base/bytes.ts'
-import { CHUNK_BYTES, FETCH_COMMIT_MS } from '../../../src/base/limits.ts'
-import { seededRandom } from '../../../src/base/random.ts'
-import { rootOf } from '../../../src/core/digest-tree.ts'
-import { loadCore } from '../../../src/core/load.ts'
-import type { Download, HashedBlob } from '../../../src/store/blobs.ts'
-import { type Opened, openStore } from './opened.ts'
+import { toHex } from '../../../src/base/bytes.ts'
+import { BLOB_INLINE_BYTES_MAX, CHUNK_BYTES, FETCH_COMMIT_MS } from '../../../src/base/limits.ts'
+import type { Lease } from '../../../src/store/blobs.ts'
+import type { Download } from '../../../src/store/download.ts'
+import { blobOf, bytesOf, fetched, type Made, type Opened, openStore, put } from './opened.ts'
 
-interface Made extends HashedBlob {
-  readonly bytes: Uint8Array
-}
-
-const core = await loadCore('wasm')
 const release = new Uint8Array(32).fill(1)
 const otherRelease = new Uint8Array(32).fill(2)
-
-function blobOf(size: number, seed = size): Made {
-  const bytes = seededRandom(seed).bytes(size)
-  const ids: Uint8Array[] = []
-  for (let at = 0; at < size; at += CHUNK_BYTES) ids.push(sha256(bytes.subarray(at, at + CHUNK_BYTES)))
-  const outline = concatBytes(...ids)
-  return { bytes, outline, root: rootOf(core, outline, size), size, sha256: sha256(bytes) }
-}
 
 const chunkOf = ({ bytes }: Made, chunk: number, count = 1) =>
   bytes.subarray(chunk * CHUNK_BYTES, (chunk + count) * CHUNK_BYTES)
 
-async function stored({ blobs, environment }: Opened, blob: Made): Promise<void> {
-  const staged = blobs.stagingPath()
-  writeFileSync(staged, blob.bytes)
-  await blobs.place(blob.root, staged)
-  await environment.transaction(() => blobs.link(blob, release))
-}
-
-async function begun({ blobs }: Opened, blob: Made): Promise<Download> {
+function begun({ blobs }: Opened, blob: Made): Promise<Download> {
   return blobs.download(blob.root, blob.size, release, blob.outline)
 }
 
+/** The bytes a lease names, read past the store. */
+function leased(lease: Lease | undefined): Buffer {
+  if (lease?.path === undefined) return Buffer.from(lease?.bytes ?? [])
+  const bytes = Buffer.alloc(lease.length)
+  const file = openSync(lease.path, 'r')
+  readSync(file, bytes, 0, lease.length, lease.offset)
+  closeSync(file)
+  return bytes
+}
+
 test('a blob is visible once it is linked, under its release only', async (t) => {
-  const { blobs, environment } = await openStore(t)
-  const blob = blobOf(CHUNK_BYTES + 5)
-  const staged = blobs.stagingPath()
-  writeFileSync(staged, blob.bytes)
-  await blobs.place(blob.root, staged)
-  t.notOk(existsSync(staged))
-  t.equal(blobs.get(blob.root), undefined)
-  t.equal(blobs.lease(blob.root), undefined)
-  t.equal(await blobs.open(blob.root), undefined)
-  await environment.transaction(() => blobs.link(blob, release))
-  t.match(blobs.get(blob.root), { size: blob.size, sha256: Buffer.from(blob.sha256) })
-  t.same(blobs.outline(blob.root), blob.outline)
-  t.ok(blobs.isUnder(blob.root, release))
-  t.notOk(blobs.isUnder(blob.root, otherRelease))
-  await blobs.linkAgain(blob.root, otherRelease)
-  t.ok(blobs.isUnder(blob.root, otherRelease))
+  const store = await openStore(t)
+  const { blobs, environment } = store
+  for (const blob of [blobOf(0), blobOf(BLOB_INLINE_BYTES_MAX), blobOf(BLOB_INLINE_BYTES_MAX + 1), blobOf(200_000)]) {
+    await put(store, blob, release)
+    t.match(blobs.get(blob.root), { size: blob.size, sha256: blob.sha256 })
+    t.same(await blobs.outline(blob.root), blob.outline)
+    t.same(await bytesOf(store, blob.root), blob.bytes)
+    using lease = blobs.lease(blob.root)
+    t.ok(leased(lease).equals(blob.bytes), 'a lease names the very bytes')
+    t.ok(blobs.isUnder(blob.root, release))
+    t.notOk(blobs.isUnder(blob.root, otherRelease))
+    await blobs.fetchedAgain(blob.root, otherRelease)
+    t.ok(blobs.isUnder(blob.root, otherRelease))
+  }
   t.same(blobs.releaseIds().map(toHex).sort(), [toHex(release), toHex(otherRelease)])
+  t.equal(environment.inline.getCount(), 2, 'small ones lie in the database')
+  t.same(await store.check(), [])
 })
 
-test('a lease names a file with the very bytes', async (t) => {
+test('what is staged and not linked gives its space back', async (t) => {
   const store = await openStore(t)
-  const blob = blobOf(70_000)
-  await stored(store, blob)
-  const lease = store.blobs.lease(blob.root)
-  t.match(lease, { offset: 0, length: 70_000 })
-  t.ok(readFileSync(lease?.path ?? '').equals(blob.bytes))
-  const file = await store.blobs.open(blob.root)
-  const part = new Uint8Array(10)
-  t.equal(await file?.read(part, 69_995), 5)
-  t.same(part.subarray(0, 5), blob.bytes.subarray(69_995))
-  await file?.close()
+  const blob = blobOf(300_000)
+  const folder = await store.scratch.folder()
+  await store.disk.open(`${folder}/file`, 'create').then(async (file) => {
+    await file.write(blob.bytes, 0)
+    await file.close()
+  })
+  const staged = await store.blobs.stage({ path: `${folder}/file` })
+  t.equal(store.blobs.get(blob.root), undefined)
+  await store.blobs.discard([staged])
+  await put(store, blob, release)
+  t.match(store.environment.blobs.get(blob.root), { offset: 0 }, 'the same space is used again')
+  t.same(await store.check(), [])
 })
 
-test('a blob of no bytes is one too', async (t) => {
+test('a part of a file can be stored, and a file that is too short is refused', async (t) => {
   const store = await openStore(t)
-  const [kept, fetched] = [blobOf(0), { ...blobOf(0), root: new Uint8Array(32).fill(3) }]
-  await stored(store, kept)
-  const download = await begun(store, fetched)
-  t.same(download.missing(), [])
-  await download.finish(fetched)
-  for (const { root } of [kept, fetched]) t.match(store.blobs.get(root), { size: 0 })
-  t.same(store.blobs.outline(kept.root), new Uint8Array(0))
-  t.same(store.blobs.usage(), { blobs: 2, bytes: 0 })
+  const blob = blobOf(100_000)
+  const folder = await store.scratch.folder()
+  const file = await store.disk.open(`${folder}/file`, 'create')
+  await file.write(blob.bytes, 777)
+  await file.close()
+  const staged = await store.blobs.stage({ path: `${folder}/file`, offset: 777, length: blob.size })
+  t.same(staged.root, blob.root)
+  await store.blobs.discard([staged])
+  for (const length of [10, 50_000]) {
+    const offset = 100_777 - length + 1
+    await t.rejects(store.blobs.stage({ path: `${folder}/file`, offset, length }), { code: 'FILE_UNREADABLE' })
+  }
 })
 
 test('a restart keeps blobs and counts them', async (t) => {
   const store = await openStore(t)
-  const made = [blobOf(10), blobOf(CHUNK_BYTES)]
-  for (const blob of made) await stored(store, blob)
-  const { blobs } = await store.reopen()
-  t.same(
-    blobs.list().map(({ root }) => toHex(root)),
-    made.map(({ root }) => toHex(root)).sort(),
-  )
-  t.same(blobs.usage(), { blobs: 2, bytes: 10 + CHUNK_BYTES })
+  await put(store, blobOf(10), release)
+  await put(store, blobOf(CHUNK_BYTES), release)
+  await fetched(store, blobOf(CHUNK_BYTES + 1), release)
+  const after = await store.reopen()
+  t.same(after.blobs.usage(), { blobs: 3, bytes: 11 + 2 * CHUNK_BYTES, mirroredBytes: CHUNK_BYTES + 1 })
+  for (const blob of [blobOf(10), blobOf(CHUNK_BYTES), blobOf(CHUNK_BYTES + 1)]) {
+    t.same(await bytesOf(after, blob.root), blob.bytes)
+  }
+  t.same(after.recovery, { cut: [], removed: [], short: [], scratch: 0, fetches: 0 })
+})
+
+test('a blob published after it was fetched is the own one', async (t) => {
+  const store = await openStore(t)
+  const blob = blobOf(90_000)
+  await fetched(store, blob, release)
+  t.equal(store.blobs.usage().mirroredBytes, blob.size)
+  await put(store, blob, otherRelease)
+  t.equal(store.blobs.usage().mirroredBytes, 0)
+  await store.blobs.fetchedAgain(blob.root, otherRelease)
+  t.equal(store.blobs.originOf(blob.root, otherRelease), 'published')
+  t.same(await store.check(), [])
 })
 
 test('a download goes from nothing to a blob, chunk by chunk', async (t) => {
@@ -108,17 +114,38 @@ test('a download goes from nothing to a blob, chunk by chunk', async (t) => {
   t.ok(download.has(4))
   t.notOk(download.has(5))
   t.equal(download.heldBytes(), 2 * CHUNK_BYTES + 100)
-  t.same(download.missing(), [
+  const runs = [
     { first: 0, count: 3 },
     { first: 5, count: 4 },
-  ])
-  for (const { first, count } of download.missing()) await download.write(first, chunkOf(blob, first, count))
+  ]
+  t.same(download.missing(), runs)
+  const partial = store.blobs.partial(blob.root)
+  t.match(partial, { size: blob.size, bitmap: Uint8Array.of(0b11000, 0b10) })
+  t.ok(leased(partial?.lease).subarray(3 * CHUNK_BYTES, 5 * CHUNK_BYTES).equals(chunkOf(blob, 3, 2)))
+  partial?.lease[Symbol.dispose]()
+  for (const { first, count } of runs) await download.write(first, chunkOf(blob, first, count))
   t.equal(store.blobs.get(blob.root), undefined, 'not before it is finished')
+  t.same((await download.digest(false)).root, blob.root)
   await download.finish(blob)
-  t.ok(readFileSync(store.blobs.lease(blob.root)?.path ?? '').equals(blob.bytes))
-  t.ok(store.blobs.isUnder(blob.root, release))
+  t.same(await bytesOf(store, blob.root), blob.bytes)
+  t.same(await store.blobs.outline(blob.root), blob.outline)
+  t.equal(store.blobs.originOf(blob.root, release), 'fetched')
   t.equal(store.environment.downloads.getCount(), 0)
-  t.same(readdirSync(join(store.folder, 'incoming')), [])
+  t.same(await store.check(), [])
+})
+
+test('small blobs, and one of no bytes, are fetched too', async (t) => {
+  const store = await openStore(t)
+  for (const blob of [blobOf(0), blobOf(5), blobOf(BLOB_INLINE_BYTES_MAX)]) {
+    const download = await begun(store, blob)
+    if (blob.size > 0) await download.write(0, blob.bytes)
+    t.same(download.missing(), [])
+    t.same((await download.digest(true)).sha256, blob.sha256)
+    await download.finish(blob)
+    t.same(await bytesOf(store, blob.root), blob.bytes)
+  }
+  t.equal(store.environment.packs.getCount(), 0)
+  t.same(await store.check(), [])
 })
 
 test('chunks are held against the outline', async (t) => {
@@ -134,7 +161,7 @@ test('chunks are held against the outline', async (t) => {
   t.equal(download.firstLie(3, new Uint8Array(2)), 3, 'too long at the end')
   t.equal(download.firstLie(3, chunkOf(blob, 3).subarray(1)), -1, 'no bytes, no lie')
   t.equal(download.firstLie(4, new Uint8Array(1)), 4, 'beyond the end')
-  await download.drop()
+  await download.suspend()
 })
 
 test('a restart resumes at the first chunk that was not committed', async (t) => {
@@ -145,11 +172,12 @@ test('a restart resumes at the first chunk that was not committed', async (t) =>
   await download.commit()
   await download.write(2, chunkOf(blob, 2))
   const after = await store.reopen()
+  t.equal(after.recovery.fetches, 1)
   const resumed = await begun(after, blob)
   t.same(resumed.missing(), [{ first: 2, count: 3 }])
   await resumed.write(2, chunkOf(blob, 2, 3))
   await resumed.finish(blob)
-  t.ok(readFileSync(after.blobs.lease(blob.root)?.path ?? '').equals(blob.bytes))
+  t.same(await bytesOf(after, blob.root), blob.bytes)
 })
 
 test('what was written is committed when the time is due', async (t) => {
@@ -157,50 +185,33 @@ test('what was written is committed when the time is due', async (t) => {
   const blob = blobOf(3 * CHUNK_BYTES)
   const download = await begun(store, blob)
   await download.write(0, chunkOf(blob, 0))
-  t.equal(store.environment.downloads.getCount(), 0)
+  t.same(store.environment.downloads.get(blob.root)?.bitmap, Buffer.of(0))
   await store.clock.advance(FETCH_COMMIT_MS)
   await download.write(1, chunkOf(blob, 1))
   t.same(store.environment.downloads.get(blob.root)?.bitmap, Buffer.of(0b011))
-  await download.drop()
+  await download.suspend()
 })
 
-test('a suspended download is resumed, a dropped one forgotten', async (t) => {
+test('a root is fetched once at a time, and a suspended one goes on', async (t) => {
   const store = await openStore(t)
   const blob = blobOf(2 * CHUNK_BYTES)
-  const first = await begun(store, blob)
-  await first.write(1, chunkOf(blob, 1))
-  await first.suspend()
-  const second = await begun(store, blob)
-  t.same(second.missing(), [{ first: 0, count: 1 }])
-  await second.drop()
-  const third = await begun(store, blob)
-  t.same(third.missing(), [{ first: 0, count: 2 }])
-  await third.drop()
-  t.same(readdirSync(join(store.folder, 'incoming')), [])
-})
-
-test('a root is fetched once at a time', async (t) => {
-  const store = await openStore(t)
-  const blob = blobOf(1)
   const both = await Promise.allSettled([begun(store, blob), begun(store, blob)])
   t.match(both, [{ status: 'fulfilled' }, { status: 'rejected', reason: { code: 'PEER_BUSY' } }])
-  for (const one of both) if (one.status === 'fulfilled') await one.value.suspend()
-  await (await begun(store, blob)).drop()
+  for (const one of both) {
+    if (one.status !== 'fulfilled') continue
+    await one.value.write(1, chunkOf(blob, 1))
+    await one.value.suspend()
+  }
+  const again = await begun(store, blob)
+  t.same(again.missing(), [{ first: 0, count: 1 }])
+  again.forget()
+  await again.suspend()
+  const anew = await begun(store, blob)
+  t.equal(anew.heldBytes(), 0)
+  await anew.suspend()
 })
 
-test('a bitmap whose bytes are gone counts for nothing', async (t) => {
-  const store = await openStore(t)
-  const blob = blobOf(2 * CHUNK_BYTES + 7)
-  const download = await begun(store, blob)
-  await download.write(0, blob.bytes)
-  await download.suspend()
-  rmSync(download.path) // as when the process ends between the move and the transaction of `finish`
-  const again = await begun(await store.reopen(), blob)
-  t.same(again.missing(), [{ first: 0, count: 3 }])
-  await again.drop()
-})
-
-test('a bitmap of another size counts for nothing', async (t) => {
+test('a fetch of another size takes the place of the one before', async (t) => {
   const store = await openStore(t)
   const blob = blobOf(2 * CHUNK_BYTES)
   const download = await begun(store, blob)
@@ -208,60 +219,66 @@ test('a bitmap of another size counts for nothing', async (t) => {
   await download.suspend()
   const other = await store.blobs.download(blob.root, blob.size - 1, release, blob.outline)
   t.same(other.missing(), [{ first: 0, count: 2 }])
-  await other.drop()
+  await other.suspend()
+  t.same(await store.check(), [])
 })
 
-test('a forgotten download begins anew', async (t) => {
+test('a blob that is published while it is being fetched is there once', async (t) => {
   const store = await openStore(t)
-  const blob = blobOf(2 * CHUNK_BYTES)
+  const blob = blobOf(3 * CHUNK_BYTES)
   const download = await begun(store, blob)
   await download.write(0, blob.bytes)
-  download.forget()
-  await download.suspend()
-  const again = await begun(store, blob)
-  t.equal(again.heldBytes(), 0)
-  await again.drop()
+  await put(store, blob, otherRelease)
+  await download.finish(blob)
+  t.same(store.blobs.usage(), { blobs: 1, bytes: blob.size, mirroredBytes: 0 })
+  t.same(await bytesOf(store, blob.root), blob.bytes)
+  t.equal(store.blobs.releasesOf(blob.root).length, 2)
+  t.same(await store.check(), [])
 })
 
-test('recovery removes what was being made and incoming files nobody knows, and nothing else', async (t) => {
+test('a damaged blob is out of sight, and only what is damaged has to come again', async (t) => {
   const store = await openStore(t)
-  const [kept, wanted] = [blobOf(10), blobOf(2 * CHUNK_BYTES)]
-  await stored(store, kept)
-  const download = await begun(store, wanted)
-  await download.write(0, chunkOf(wanted, 0))
-  await download.suspend()
-  writeFileSync(store.blobs.stagingPath(), 'half')
-  writeFileSync(join(store.folder, 'incoming', toHex(kept.root)), 'begun, never committed')
-  writeFileSync(join(store.folder, 'incoming', 'notes.txt'), 'stray')
-  const { blobs } = await store.reopen()
-  t.same(readdirSync(join(store.folder, 'staging')), [])
-  t.same(readdirSync(join(store.folder, 'incoming')), [toHex(wanted.root)])
-  t.ok(readFileSync(blobs.lease(kept.root)?.path ?? '').equals(kept.bytes))
+  const blob = blobOf(4 * CHUNK_BYTES)
+  await put(store, blob, release)
+  await store.blobs.quarantine(blob.root, Uint8Array.of(0b1011))
+  t.equal(store.blobs.get(blob.root), undefined)
+  t.equal(await store.blobs.outline(blob.root), undefined)
+  t.notOk(store.blobs.isUnder(blob.root, release))
+  t.same(await store.check(), [])
+  const download = await begun(store, blob)
+  t.same(download.missing(), [{ first: 2, count: 1 }])
+  await download.write(2, chunkOf(blob, 2))
+  await download.finish(blob)
+  t.same(await bytesOf(store, blob.root), blob.bytes)
 })
 
-test('a quarantined blob is out of sight, its file aside, and it can be fetched again', async (t) => {
+test('a removed blob is gone, and whoever has leased it reads on', async (t) => {
   const store = await openStore(t)
-  const [bad, good] = [blobOf(20), blobOf(30)]
-  await stored(store, bad)
-  await stored(store, good)
-  await store.blobs.linkAgain(bad.root, otherRelease)
-  const path = store.blobs.lease(bad.root)?.path ?? ''
-  const aside = await store.blobs.quarantine(bad.root)
-  t.equal(store.blobs.get(bad.root), undefined)
-  t.equal(store.blobs.outline(bad.root), undefined)
-  t.notOk(store.blobs.isUnder(bad.root, release))
-  t.notOk(store.blobs.isUnder(bad.root, otherRelease))
-  t.notOk(existsSync(path))
-  t.ok(readFileSync(aside).equals(bad.bytes))
-  t.ok(store.blobs.isUnder(good.root, release))
-  t.equal(await store.blobs.quarantine(bad.root), aside, 'twice does no harm')
-  await stored(store, bad)
-  t.ok(readFileSync(path).equals(bad.bytes))
+  const [small, large] = [blobOf(10), blobOf(65 * 1024 * 1024)]
+  await put(store, small, release)
+  await put(store, large, release)
+  const lease = store.blobs.lease(large.root)
+  await store.environment.transaction(() => {
+    for (const { root } of [small, large]) store.blobs.remove(root)
+  })
+  await store.packs.collect()
+  t.same(store.blobs.usage(), { blobs: 0, bytes: 0, mirroredBytes: 0 })
+  t.ok(leased(lease).equals(large.bytes), 'it had a pack of its own, which stays for the lease')
+  lease?.[Symbol.dispose]()
+  await store.packs.collect()
+  t.throws(() => statSync(lease?.path ?? ''), { code: 'ENOENT' })
+  t.same(await store.check(), [])
 })
 
-test('staging paths differ', async (t) => {
-  const { blobs, folder } = await openStore(t)
-  const paths = Array.from({ length: 50 }, () => blobs.stagingPath())
-  t.equal(new Set(paths).size, 50)
-  t.ok(paths.every((path) => dirname(path) === join(folder, 'staging')))
+test('a footer that was changed is told', async (t) => {
+  const store = await openStore(t)
+  const blob = blobOf(100_000)
+  await put(store, blob, release)
+  const lease = store.blobs.lease(blob.root)
+  const file = openSync(lease?.path ?? '', 'r+')
+  const at = (lease?.offset ?? 0) + blob.size + 150
+  const [byte] = readFileSync(lease?.path ?? '').subarray(at, at + 1)
+  writeSync(file, Uint8Array.of((byte ?? 0) ^ 1), 0, 1, at)
+  closeSync(file)
+  await t.rejects(store.blobs.outline(blob.root), { code: 'BLOB_CORRUPT' })
 })
