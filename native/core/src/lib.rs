@@ -7,11 +7,13 @@
 
 mod error;
 mod features;
+mod gear;
 mod merkle;
 mod sha256;
 
 pub use error::CoreError;
 pub use features::Features;
+pub use gear::{PROFILE_CONTENT_16K, PROFILE_CONTENT_64K, chunk};
 pub use merkle::{MAX_CHUNK_BYTES, merkle_root};
 pub use sha256::{DIGEST_BYTES, Sha256, Variant, sha256_many};
 
