@@ -7,7 +7,7 @@ import { emit } from '../base/events.ts'
 import { NativeCore, type NativeCoreModule } from './native.ts'
 import { artifact } from './paths.ts'
 import { type Backend, CORE_ABI, type Core, DIGEST_BYTES } from './surface.ts'
-import { WasmCore } from './wasm.ts'
+import { WasmCore, type WasmCoreOptions } from './wasm.ts'
 
 /** `auto` prefers the native core and falls back; the others force one. */
 export type CoreChoice = Backend | 'auto'
@@ -18,18 +18,22 @@ const loaded = new Map<Backend, Promise<Core>>()
  * The core of this thread; loaded and tested once per backend.
  *
  * @param wanted - `auto`, `native` or `wasm`; by default the environment's `CATALOG_CORE`, else `auto`
+ * @param inside - where a WebAssembly core shall work instead of in a memory of its own; each call then makes one
  * @throws CatalogError `CORE_UNAVAILABLE` when the one that is forced, or every one, cannot be used;
  *   `CONFIG_INVALID` for any other word
  */
-export async function loadCore(wanted: string = process.env['CATALOG_CORE'] ?? 'auto'): Promise<Core> {
+export async function loadCore(
+  wanted: string = process.env['CATALOG_CORE'] ?? 'auto',
+  inside?: WasmCoreOptions,
+): Promise<Core> {
   if (wanted !== 'auto') {
     if (wanted !== 'native' && wanted !== 'wasm') throw unknownCore(wanted)
-    return announced(await load(wanted))
+    return announced(await load(wanted, inside))
   }
   try {
     return announced(await load('native'))
   } catch (error) {
-    return announced(await load('wasm'), CatalogError.from(error).message)
+    return announced(await load('wasm', inside), CatalogError.from(error).message)
   }
 }
 
@@ -38,7 +42,8 @@ function announced(core: Core, reason?: string): Core {
   return core
 }
 
-function load(backend: Backend): Promise<Core> {
+function load(backend: Backend, inside?: WasmCoreOptions): Promise<Core> {
+  if (backend === 'wasm' && inside) return open(backend, inside)
   let core = loaded.get(backend)
   if (core === undefined) {
     core = open(backend)
@@ -49,9 +54,9 @@ function load(backend: Backend): Promise<Core> {
   return core
 }
 
-async function open(backend: Backend): Promise<Core> {
+async function open(backend: Backend, inside?: WasmCoreOptions): Promise<Core> {
   try {
-    const core = backend === 'native' ? await openNative() : await openWasm()
+    const core = backend === 'native' ? await openNative() : await openWasm(inside)
     selfTest(core)
     return core
   } catch (cause) {
@@ -71,8 +76,8 @@ async function openNative(): Promise<Core> {
   return new NativeCore(addon)
 }
 
-async function openWasm(): Promise<Core> {
-  return WasmCore.create(await WebAssembly.compile(await readFile(artifact('wasm/core.release.wasm'))))
+async function openWasm(inside?: WasmCoreOptions): Promise<Core> {
+  return WasmCore.create(await WebAssembly.compile(await readFile(artifact('wasm/core.release.wasm'))), inside)
 }
 
 /** One digest that everybody knows (FIPS 180-4, "abc"): a core built wrongly must not name anything. */
