@@ -1,9 +1,10 @@
 // Reed-Solomon code over GF(2⁸) with x⁸ + x⁴ + x³ + x² + 1: any k of k + m shards give back the others.
 //
-// The parity of `rsEncode` (a Cauchy matrix) is a polynomial of degree below k in disguise: shard s is f(s) / v(s) with
-// v(s) = Π (s − l) over the data shards l ≠ s. Lagrange interpolation through any k shards S thus gives every other
-// shard t, data or parity, without inverting a matrix: the sum over s in S of shard s × v(s) / v(t) × Π (t − r) / (s − r)
-// over r ≠ s in S. Encoding is the case that S is the data.
+// The parity of `rsEncode`, made by a Cauchy matrix, is a polynomial f of degree below k in disguise (Roth, Seroussi,
+// On generator matrices of MDS codes, IEEE Trans. Inf. Theory 1985): shard s is f(s) / v(s), with v(s) = Π (s − l) over
+// the data shards l ≠ s. So Lagrange interpolation through any k shards S gives every other shard t, data or parity,
+// without inverting a matrix: t is the sum over s in S of s × v(s) / v(t) × Π (t − r) / (s − r) over r ≠ s in S.
+// Encoding is the case that S is the data.
 
 import { OUT_OF_RANGE } from './sha256'
 
@@ -22,7 +23,7 @@ const BLOCK: usize = 1024
 
 /** Addresses this far apart compete for the few places that a first-level cache has for them. */
 const CACHE_WAY: u32 = 4096
-/** A block of a source that has been moved: a block, what the last step reaches back, and apart from the next one. */
+/** Room for one block of a staged source: the block, what its last step reaches back, and the rest keeps rows apart. */
 const STAGED_BYTES: usize = BLOCK + 64
 
 /** In memory, since V8 builds a constant anew at each use. */
