@@ -4,6 +4,8 @@
 
 import { merkleScratch } from './merkle'
 
+export { erasureScratch, rsEncode, rsReconstruct } from './erasure'
+export { chunk, chunkScratch } from './gear'
 export { merkleRoot } from './merkle'
 export { sha256Many } from './sha256'
 
