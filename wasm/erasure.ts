@@ -1,9 +1,10 @@
 // Reed-Solomon code over GF(2⁸) with x⁸ + x⁴ + x³ + x² + 1: any k of k + m shards give back the others.
 //
-// The parity of `rsEncode` (a Cauchy matrix) is a polynomial of degree below k in disguise: shard s is f(s) / v(s) with
-// v(s) = Π (s − l) over the data shards l ≠ s. Lagrange interpolation through any k shards S thus gives every other
-// shard t, data or parity, without inverting a matrix: the sum over s in S of shard s × v(s) / v(t) × Π (t − r) / (s − r)
-// over r ≠ s in S. Encoding is the case that S is the data.
+// The parity of `rsEncode`, made by a Cauchy matrix, is a polynomial f of degree below k in disguise (Roth, Seroussi,
+// On generator matrices of MDS codes, IEEE Trans. Inf. Theory 1985): shard s is f(s) / v(s), with v(s) = Π (s − l) over
+// the data shards l ≠ s. So Lagrange interpolation through any k shards S gives every other shard t, data or parity,
+// without inverting a matrix: t is the sum over s in S of s × v(s) / v(t) × Π (t − r) / (s − r) over r ≠ s in S.
+// Encoding is the case that S is the data.
 
 import { OUT_OF_RANGE } from './sha256'
 
@@ -20,19 +21,29 @@ const STEP: usize = 32
 /** Columns after which the next shards have their turn, while the sources are still in the cache. */
 const BLOCK: usize = 1024
 
-// Scratch: logarithms (of 0: 0) and their inverse (twice, for sums of two), what is read and what is written (u32 number
-// of the shard, u32 address), the scale of each shard, the tables.
+/** Addresses this far apart compete for the few places that a first-level cache has for them. */
+const CACHE_WAY: u32 = 4096
+/** Room for one block of a staged source: the block, what its last step reaches back, and the rest keeps rows apart. */
+const STAGED_BYTES: usize = BLOCK + 64
+
+/** In memory, since V8 builds a constant anew at each use. */
+const NIBBLES: usize = memory.data<u8>([15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15])
+
+// Scratch: logarithms (of 0: 0) and their inverse (twice, for sums of two), the shards read, the same where they are
+// staged, the shards written (each u32 number, u32 address), the scale of each shard, the tables, the staged blocks.
 const LOG: usize = 0
 const EXP: usize = LOG + 256
 const SOURCES: usize = EXP + 512
-const TARGETS: usize = SOURCES + 256 * 8
+const STAGED: usize = SOURCES + 256 * 8
+const TARGETS: usize = STAGED + 256 * 8
 const SCALES: usize = TARGETS + 256 * 8
 const TABLES: usize = SCALES + 256
+const ENTRY_BYTES: usize = 8
 const ADDRESS: usize = 4
 
 /** Bytes of scratch that `rsEncode` and `rsReconstruct` need. */
 export function erasureScratch(k: u32, m: u32): u32 {
-  return <u32>TABLES + k * m * <u32>TABLE_BYTES
+  return <u32>TABLES + k * ((m + 1) * <u32>TABLE_BYTES + <u32>STAGED_BYTES)
 }
 
 /**
@@ -98,45 +109,85 @@ export function rsReconstruct(
 }
 
 function enlist(list: usize, place: u32, shard: u32, address: usize): void {
-  const entry = list + ((<usize>place) << 3)
+  const entry = list + <usize>place * ENTRY_BYTES
   store<u32>(entry, shard)
   store<u32>(entry, <u32>address, ADDRESS)
 }
 
-function listed(list: usize, place: u32): u32 {
-  return load<u32>(list + ((<usize>place) << 3))
+function shardOf(list: usize, place: u32): u32 {
+  return load<u32>(list + <usize>place * ENTRY_BYTES)
+}
+
+function addressOf(list: usize, place: u32): usize {
+  return <usize>load<u32>(list + <usize>place * ENTRY_BYTES, ADDRESS)
 }
 
 /** Computes the listed targets from the k listed sources. */
 function combine(k: u32, targets: u32, shardBytes: u32, scratch: usize): void {
-  fillLogarithms(scratch)
-  for (let i: u32 = 0; i < k; i++) scale(listed(scratch + SOURCES, i), k, scratch)
-  for (let j: u32 = 0; j < targets; j++) scale(listed(scratch + TARGETS, j), k, scratch)
-  let tables = scratch + TABLES
-  for (let j: u32 = 0; j < targets; j += rowsFrom(j, targets)) {
-    const rows = rowsFrom(j, targets)
-    for (let i: u32 = 0; i < k; i++) {
-      for (let row: u32 = 0; row < rows; row++, tables += TABLE_BYTES) fillTable(tables, i, j + row, scratch)
-    }
+  const list = scratch + TARGETS
+  if (targets % ROWS === ROWS - 1) {
+    // Three are computed as four, one of them twice: faster than one by one.
+    enlist(list, targets, shardOf(list, targets - 1), addressOf(list, targets - 1))
+    targets++
   }
+  fillTables(k, targets, scratch)
   const bytes = <usize>shardBytes
+  const sources = scratch + SOURCES
+  const crowded = k > 1 && ((<u32>addressOf(sources, 1) - <u32>addressOf(sources, 0)) & (CACHE_WAY - 1)) === 0
+  const room = scratch + TABLES + <usize>(k * targets) * TABLE_BYTES
   for (let from: usize = 0; from < bytes; from += BLOCK) {
     const to = min(from + BLOCK, bytes)
-    let at = scratch + TABLES
-    for (let j: u32 = 0; j < targets; j += rowsFrom(j, targets)) {
-      const rows = rowsFrom(j, targets)
-      const target = scratch + TARGETS + ((<usize>j) << 3)
-      if (bytes < STEP) narrow(scratch + SOURCES, k, target, rows, at, bytes)
-      else if (rows === ROWS) four(scratch + SOURCES, k, target, at, from, to, bytes - STEP)
-      else one(scratch + SOURCES, k, target, at, from, to, bytes - STEP)
-      at += <usize>(rows * k) * TABLE_BYTES
+    if (bytes < STEP) narrow(k, targets, bytes, scratch)
+    else if (crowded) wide(stage(k, from, to, bytes - STEP, room, scratch), k, targets, from, to, bytes - STEP, scratch)
+    else wide(sources, k, targets, from, to, bytes - STEP, scratch)
+  }
+}
+
+/** One block of all targets. */
+function wide(sources: usize, k: u32, targets: u32, from: usize, to: usize, last: usize, scratch: usize): void {
+  for (let j: u32 = 0; j < targets; ) {
+    const target = scratch + TARGETS + <usize>j * ENTRY_BYTES
+    const tables = tableAt(j, 0, k, targets, scratch)
+    if (j + ROWS <= targets) {
+      four(sources, k, target, tables, from, to, last)
+      j += ROWS
+    } else {
+      one(sources, k, target, tables, from, to, last)
+      j++
     }
   }
 }
 
-/** How many targets are computed together, from number `target` on. */
-function rowsFrom(target: u32, targets: u32): u32 {
-  return targets - target >= ROWS ? ROWS : 1
+/** Tables lie in the order in which they are used: by target, but those of four targets in turns, by source. */
+function tableAt(target: u32, source: u32, k: u32, targets: u32, scratch: usize): usize {
+  const row = target % ROWS
+  const first = target - row
+  const place = first + ROWS <= targets ? first * k + source * ROWS + row : target * k + source
+  return scratch + TABLES + <usize>place * TABLE_BYTES
+}
+
+/** Moves one block of the sources to `room`. Returns a list of addresses to which the same columns can be added. */
+function stage(k: u32, from: usize, to: usize, last: usize, room: usize, scratch: usize): usize {
+  const start = min(from, last)
+  for (let i: u32 = 0; i < k; i++, room += STAGED_BYTES) {
+    const address = addressOf(scratch + SOURCES, i)
+    const moved = room - start
+    for (let column = start; column < to; column += STEP) {
+      const at = min(column, last)
+      put(moved + at, v128.load(address + at), v128.load(address + at, 16))
+    }
+    enlist(scratch + STAGED, i, i, moved)
+  }
+  return scratch + STAGED
+}
+
+function fillTables(k: u32, targets: u32, scratch: usize): void {
+  fillLogarithms(scratch)
+  for (let i: u32 = 0; i < k; i++) scale(shardOf(scratch + SOURCES, i), k, scratch)
+  for (let j: u32 = 0; j < targets; j++) scale(shardOf(scratch + TARGETS, j), k, scratch)
+  for (let j: u32 = 0; j < targets; j++) {
+    for (let i: u32 = 0; i < k; i++) fillTable(tableAt(j, i, k, targets, scratch), i, j, scratch)
+  }
 }
 
 function fillLogarithms(scratch: usize): void {
@@ -159,14 +210,14 @@ function log(element: u32, scratch: usize): u32 {
 function scale(shard: u32, k: u32, scratch: usize): void {
   let sum: u32 = 0
   for (let i: u32 = 0; i < k; i++) {
-    sum += log(shard ^ listed(scratch + SOURCES, i), scratch) + ORDER - log(shard ^ i, scratch)
+    sum += log(shard ^ shardOf(scratch + SOURCES, i), scratch) + ORDER - log(shard ^ i, scratch)
   }
   store<u8>(scratch + SCALES + <usize>shard, <u8>(sum % ORDER))
 }
 
 function fillTable(table: usize, source: u32, target: u32, scratch: usize): void {
-  const s = listed(scratch + SOURCES, source)
-  const t = listed(scratch + TARGETS, target)
+  const s = shardOf(scratch + SOURCES, source)
+  const t = shardOf(scratch + TARGETS, target)
   const sum = <u32>load<u8>(scratch + SCALES + <usize>t) + 2 * ORDER - load<u8>(scratch + SCALES + <usize>s)
   const exponent = (sum - log(s ^ t, scratch)) % ORDER
   v128.store(table, multiples(scratch + EXP + <usize>exponent))
@@ -186,17 +237,16 @@ function multiples(powers: usize): v128 {
 }
 
 /** Shards of less than a step, byte by byte. */
-function narrow(sources: usize, k: u32, targets: usize, rows: u32, tables: usize, bytes: usize): void {
-  for (let row: usize = 0; row < <usize>rows; row++) {
-    const target = <usize>load<u32>(targets + (row << 3), ADDRESS)
+function narrow(k: u32, targets: u32, bytes: usize, scratch: usize): void {
+  for (let j: u32 = 0; j < targets; j++) {
     for (let column: usize = 0; column < bytes; column++) {
       let sum: u8 = 0
-      for (let i: usize = 0; i < <usize>k; i++) {
-        const x = load<u8>(<usize>load<u32>(sources + (i << 3), ADDRESS) + column)
-        const table = tables + (i * <usize>rows + row) * TABLE_BYTES
+      for (let i: u32 = 0; i < k; i++) {
+        const x = load<u8>(addressOf(scratch + SOURCES, i) + column)
+        const table = tableAt(j, i, k, targets, scratch)
         sum ^= load<u8>(table + <usize>(x & 15)) ^ load<u8>(table + <usize>(x >> 4), 16)
       }
-      store<u8>(target + column, sum)
+      store<u8>(addressOf(scratch + TARGETS, j) + column, sum)
     }
   }
 }
@@ -207,15 +257,10 @@ function lookUp(table: v128, indices: v128): v128 {
   return v128.swizzle(table, indices)
 }
 
-function add(sum: v128, table: usize, low: v128, high: v128): v128 {
-  const products = lookUp(v128.load(table), low)
-  return v128.xor(sum, v128.xor(products, lookUp(v128.load(table, 16), high)))
-}
-
-/** Four targets, columns `from` to `to`; the last step reaches back to `last` rather than beyond the end. */
+/** Four targets, columns `from` to `to`; the last step reaches back rather than beyond the end. */
 function four(sources: usize, k: u32, targets: usize, tables: usize, from: usize, to: usize, last: usize): void {
-  const nibble = i8x16.splat(15)
-  const end = sources + ((<usize>k) << 3)
+  const nibble = v128.load(NIBBLES)
+  const end = sources + <usize>k * ENTRY_BYTES
   for (let column = from; column < to; column += STEP) {
     const at = min(column, last)
     let a0 = i8x16.splat(0)
@@ -227,53 +272,73 @@ function four(sources: usize, k: u32, targets: usize, tables: usize, from: usize
     let d0 = a0
     let d1 = a0
     let table = tables
-    for (let source = sources; source < end; source += 8) {
+    for (let source = sources; source < end; source += ENTRY_BYTES) {
       const address = <usize>load<u32>(source, ADDRESS) + at
       const x0 = v128.load(address)
       const x1 = v128.load(address, 16)
       const low0 = v128.and(x0, nibble)
       const low1 = v128.and(x1, nibble)
-      const high0 = i8x16.shr_u(x0, 4)
-      const high1 = i8x16.shr_u(x1, 4)
-      a0 = add(a0, table, low0, high0)
-      a1 = add(a1, table, low1, high1)
-      b0 = add(b0, table + 32, low0, high0)
-      b1 = add(b1, table + 32, low1, high1)
-      c0 = add(c0, table + 64, low0, high0)
-      c1 = add(c1, table + 64, low1, high1)
-      d0 = add(d0, table + 96, low0, high0)
-      d1 = add(d1, table + 96, low1, high1)
+      const high0 = v128.and(i16x8.shr_u(x0, 4), nibble)
+      const high1 = v128.and(i16x8.shr_u(x1, 4), nibble)
+      let products = v128.load(table)
+      a0 = v128.xor(a0, lookUp(products, low0))
+      a1 = v128.xor(a1, lookUp(products, low1))
+      products = v128.load(table, 16)
+      a0 = v128.xor(a0, lookUp(products, high0))
+      a1 = v128.xor(a1, lookUp(products, high1))
+      products = v128.load(table, 32)
+      b0 = v128.xor(b0, lookUp(products, low0))
+      b1 = v128.xor(b1, lookUp(products, low1))
+      products = v128.load(table, 48)
+      b0 = v128.xor(b0, lookUp(products, high0))
+      b1 = v128.xor(b1, lookUp(products, high1))
+      products = v128.load(table, 64)
+      c0 = v128.xor(c0, lookUp(products, low0))
+      c1 = v128.xor(c1, lookUp(products, low1))
+      products = v128.load(table, 80)
+      c0 = v128.xor(c0, lookUp(products, high0))
+      c1 = v128.xor(c1, lookUp(products, high1))
+      products = v128.load(table, 96)
+      d0 = v128.xor(d0, lookUp(products, low0))
+      d1 = v128.xor(d1, lookUp(products, low1))
+      products = v128.load(table, 112)
+      d0 = v128.xor(d0, lookUp(products, high0))
+      d1 = v128.xor(d1, lookUp(products, high1))
       table += 4 * TABLE_BYTES
     }
-    put(targets, at, a0, a1)
-    put(targets + 8, at, b0, b1)
-    put(targets + 16, at, c0, c1)
-    put(targets + 24, at, d0, d1)
+    put(addressOf(targets, 0) + at, a0, a1)
+    put(addressOf(targets, 1) + at, b0, b1)
+    put(addressOf(targets, 2) + at, c0, c1)
+    put(addressOf(targets, 3) + at, d0, d1)
   }
 }
 
+/** One target, in the same way. */
 function one(sources: usize, k: u32, target: usize, tables: usize, from: usize, to: usize, last: usize): void {
-  const nibble = i8x16.splat(15)
-  const end = sources + ((<usize>k) << 3)
+  const nibble = v128.load(NIBBLES)
+  const end = sources + <usize>k * ENTRY_BYTES
   for (let column = from; column < to; column += STEP) {
     const at = min(column, last)
     let a0 = i8x16.splat(0)
     let a1 = a0
     let table = tables
-    for (let source = sources; source < end; source += 8) {
+    for (let source = sources; source < end; source += ENTRY_BYTES) {
       const address = <usize>load<u32>(source, ADDRESS) + at
       const x0 = v128.load(address)
       const x1 = v128.load(address, 16)
-      a0 = add(a0, table, v128.and(x0, nibble), i8x16.shr_u(x0, 4))
-      a1 = add(a1, table, v128.and(x1, nibble), i8x16.shr_u(x1, 4))
+      let products = v128.load(table)
+      a0 = v128.xor(a0, lookUp(products, v128.and(x0, nibble)))
+      a1 = v128.xor(a1, lookUp(products, v128.and(x1, nibble)))
+      products = v128.load(table, 16)
+      a0 = v128.xor(a0, lookUp(products, v128.and(i16x8.shr_u(x0, 4), nibble)))
+      a1 = v128.xor(a1, lookUp(products, v128.and(i16x8.shr_u(x1, 4), nibble)))
       table += TABLE_BYTES
     }
-    put(target, at, a0, a1)
+    put(addressOf(target, 0) + at, a0, a1)
   }
 }
 
-function put(target: usize, column: usize, x0: v128, x1: v128): void {
-  const address = <usize>load<u32>(target, ADDRESS) + column
+function put(address: usize, x0: v128, x1: v128): void {
   v128.store(address, x0)
   v128.store(address, x1, 16)
 }

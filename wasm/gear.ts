@@ -61,7 +61,7 @@ function scan(start: usize, from: u32, to: u32, zeros: u32, table: usize): u32 {
   let at = start + <usize>from - WINDOW
   for (const first = start + <usize>from - 1; at < first; at++) hash = (hash << 1) + gear(table, at, 0)
   const end = start + <usize>to
-  for (; at + 4 <= end; at += 4) {
+  for (; at + 8 <= end; at += 8) {
     hash = (hash << 1) + gear(table, at, 0)
     if (hash < bound) return <u32>(at - start) + 1
     hash = (hash << 1) + gear(table, at, 1)
@@ -70,6 +70,14 @@ function scan(start: usize, from: u32, to: u32, zeros: u32, table: usize): u32 {
     if (hash < bound) return <u32>(at - start) + 3
     hash = (hash << 1) + gear(table, at, 3)
     if (hash < bound) return <u32>(at - start) + 4
+    hash = (hash << 1) + gear(table, at, 4)
+    if (hash < bound) return <u32>(at - start) + 5
+    hash = (hash << 1) + gear(table, at, 5)
+    if (hash < bound) return <u32>(at - start) + 6
+    hash = (hash << 1) + gear(table, at, 6)
+    if (hash < bound) return <u32>(at - start) + 7
+    hash = (hash << 1) + gear(table, at, 7)
+    if (hash < bound) return <u32>(at - start) + 8
   }
   for (; at < end; at++) {
     hash = (hash << 1) + gear(table, at, 0)
