@@ -6,11 +6,16 @@ import { KiB, MiB } from '../base/units.ts'
 import { type Core, DIGEST_BYTES, MERKLE_NODE_BYTES, NEED_MORE, PROFILE_CONTENT_16K } from './surface.ts'
 import * as check from './wasm/checks.ts'
 import { type Exports, OUT_OF_RANGE } from './wasm/exports.ts'
-import { type Frame, LinearMemory, type WasmMemoryOptions, WORD_BYTES } from './wasm/memory.ts'
+import { alike, type Frame, LinearMemory, type WasmMemoryOptions, WORD_BYTES } from './wasm/memory.ts'
 import { portionColumns, Shards } from './wasm/shards.ts'
 
 /** A buffer elsewhere is copied in portions of about this size. More than the largest chunk, so that each cuts one. */
 const PORTION_BYTES = MiB
+/** Bytes of the chunks of either profile; only the last of all may be shorter. */
+const CHUNK_SIZES = [
+  { least: 4 * KiB, most: 64 * KiB },
+  { least: 16 * KiB, most: 256 * KiB },
+] as const
 /** Ids of a sketch: half of the cache for them, half for the sketch. */
 const PORTION_IDS = 32 * KiB
 /** Steps of the longest proof: the count of a root has 32 bits. */
@@ -105,8 +110,10 @@ export class WasmCore implements Core {
     check.checkCuts(length, profile, cuts)
     const frame = this.#memory.frame()
     const scratch = frame.room(this.#exports.chunkScratch())
-    const source = this.#source(frame, buffer, offset, length)
-    const capacity = Math.min(cuts.length, mostCuts(source.portion, profile))
+    const { least, most } = CHUNK_SIZES[profile === PROFILE_CONTENT_16K ? 0 : 1]
+    // So many bytes hold as many cuts as there is room for.
+    const source = this.#source(frame, buffer, offset, Math.min(length, cuts.length * most))
+    const capacity = Math.min(cuts.length, Math.floor(source.portion / least) + 1)
     const cutsAt = frame.room(4 * capacity)
     let count = 0
     for (let start = 0, isLast = false; !isLast && count < cuts.length; start = cuts[count - 1] ?? 0) {
@@ -244,19 +251,21 @@ export class WasmCore implements Core {
   /** The bytes of some ranges side by side, and the ranges moved to match, again and again. */
   #hashCopies(buffer: Uint8Array, ranges: Uint32Array, frame: Frame, out: number, scratch: number): void {
     const portions = portionsOf(ranges)
-    const at = frame.room(portions.reduce((most, { bytes }) => Math.max(most, bytes), 0))
+    const at = frame.room(portions.reduce((most, { room }) => Math.max(most, room), 0))
     const rangesAt = frame.room(ranges.byteLength)
-    for (const { start, end, bytes } of portions) {
+    for (const { start, end, room } of portions) {
       const moved = this.#memory.words(rangesAt, 2 * (end - start))
-      const copies = this.#memory.bytes(at, bytes)
-      for (let i = 2 * start, total = 0; i < 2 * end; i += 2) {
+      const copies = this.#memory.bytes(at, room)
+      for (let i = 2 * start, copied = 0; i < 2 * end; i += 2) {
         const from = ranges[i] ?? 0
         const length = ranges[i + 1] ?? 0
-        copies.set(buffer.subarray(from, from + length), total)
-        moved.set([total, length], i - 2 * start)
-        total += length
+        const piece = buffer.subarray(from, from + length)
+        const to = alike(copied, piece.byteOffset)
+        copies.set(piece, to)
+        moved.set([to, length], i - 2 * start)
+        copied = to + length
       }
-      this.#exports.sha256Many(at, bytes, rangesAt, end - start, out + start * DIGEST_BYTES, scratch)
+      this.#exports.sha256Many(at, room, rangesAt, end - start, out + start * DIGEST_BYTES, scratch)
     }
   }
 
@@ -269,7 +278,7 @@ export class WasmCore implements Core {
     const room = frame.room(portion + WORD_BYTES)
     const fetch = (from: number, bytes: number) => {
       const piece = buffer.subarray(offset + from, offset + from + bytes)
-      const at = room + (piece.byteOffset % WORD_BYTES)
+      const at = alike(room, piece.byteOffset)
       frame.put(piece, at)
       return at
     }
@@ -284,8 +293,8 @@ interface Source {
   fetch: (from: number, bytes: number) => number
 }
 
-/** Ranges that together make about one portion; each has at least one. */
-function portionsOf(ranges: Uint32Array): { start: number; end: number; bytes: number }[] {
+/** Ranges that together make about one portion; each has at least one. Before each of them less than a word is lost. */
+function portionsOf(ranges: Uint32Array): { start: number; end: number; room: number }[] {
   const portions = []
   for (let start = 0, end = 0; 2 * start < ranges.length; start = end) {
     let bytes = 0
@@ -293,14 +302,9 @@ function portionsOf(ranges: Uint32Array): { start: number; end: number; bytes: n
       bytes += ranges[2 * end + 1] ?? 0
       end++
     }
-    portions.push({ start, end, bytes })
+    portions.push({ start, end, room: bytes + WORD_BYTES * (end - start) })
   }
   return portions
-}
-
-/** All chunks but the last are of the least length or longer. */
-function mostCuts(bytes: number, profile: number): number {
-  return Math.floor(bytes / (profile === PROFILE_CONTENT_16K ? 4 * KiB : 16 * KiB)) + 1
 }
 
 /** As many bytes, 1 at some places and 0 elsewhere. */

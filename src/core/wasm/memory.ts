@@ -10,6 +10,11 @@ const ALIGNMENT = 64
 /** Engines copy to and from shared memory by words where both sides are equally far from one, else byte by byte. */
 export const WORD_BYTES = 8
 
+/** The first address from `at` on that is as far from a word as `offset`. */
+export function alike(at: number, offset: number): number {
+  return at + ((offset - at) & (WORD_BYTES - 1))
+}
+
 export interface WasmMemoryOptions {
   /** A shared memory to work in, of at most 65,536 pages. Left out, the core makes its own. */
   memory?: WebAssembly.Memory
@@ -98,7 +103,7 @@ export class Frame {
    * @returns its address, a multiple of 64 without an offset
    */
   room(bytes: number, offset = 0): number {
-    const at = this.#top + (offset % WORD_BYTES)
+    const at = alike(this.#top, offset)
     this.#memory.reach(at + bytes)
     this.#top = aligned(at + bytes)
     return at

@@ -101,7 +101,7 @@ each('a memory that may not grow further is an error, and nothing is written', a
     () => core.sha256Many(large, Uint32Array.of(0, large.length), small.subarray(0, 32)),
     () => core.sha256Many(large, Uint32Array.of(0, 9, 0, large.length), small.subarray(0, 64)),
     () => core.sha256Update(small, large, 0, large.length, true),
-    () => core.chunk(large, 0, large.length, PROFILE_CONTENT_16K, true, new Uint32Array(1)),
+    () => core.chunk(large, 0, large.length, PROFILE_CONTENT_16K, true, new Uint32Array(9)),
     () => core.merkleRoot(large, new Uint32Array(large.length / 32).fill(1), 0, small.subarray(0, 32)),
     () => core.rsEncode(1, 1, 3 * PAGE, large.subarray(0, 3 * PAGE), large.subarray(PAGE)),
     () => core.sketchUpdate(sketch, symbols, BigUint64Array.of(1n), 1),
@@ -194,6 +194,12 @@ each('portions: the cuts of a large buffer are those of the same bytes inside', 
     t.same([...cuts.subarray(0, found)], expected.slice(0, found), 'what may go on')
     t.ok(expected.length - found <= 1)
   }
+})
+
+each('portions: no more is copied than the cuts that there is room for can need', async (t, create) => {
+  const core = await create({ memory: sharedMemory(3) })
+  const bytes = new Uint8Array(3 * MiB)
+  t.same(cutsOf(core, bytes, PROFILE_CONTENT_16K, 1), [64 * KiB])
 })
 
 each('portions: a large stripe elsewhere is coded by columns', async (t, create) => {
