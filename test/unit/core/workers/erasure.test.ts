@@ -58,6 +58,7 @@ function inBlob(path: string, { k }: Shape, shard: number): ShardPlace {
 async function expected({ size, k, m }: Shape, backend: Backend): Promise<ShardDigest & { parity: Buffer[] }> {
   const core = await loadCore(backend)
   const stripes = Math.ceil(size / (k * CHUNK_BYTES))
+  const blob = content(size)
   const parity = Array.from({ length: m }, () => Buffer.alloc(stripes * CHUNK_BYTES))
   const ids: Buffer[] = []
   const lengths: number[] = []
@@ -66,7 +67,7 @@ async function expected({ size, k, m }: Shape, backend: Backend): Promise<ShardD
     lengths.push(piece.length)
   }
   for (let stripe = 0; stripe < stripes; stripe++) {
-    const bytes = content(size).subarray(stripe * k * CHUNK_BYTES, (stripe + 1) * k * CHUNK_BYTES)
+    const bytes = blob.subarray(stripe * k * CHUNK_BYTES, (stripe + 1) * k * CHUNK_BYTES)
     for (let at = 0; at < bytes.length; at += CHUNK_BYTES) name(bytes.subarray(at, at + CHUNK_BYTES))
     const data = new Uint8Array(k * CHUNK_BYTES)
     data.set(bytes)

@@ -104,10 +104,8 @@ for (const backend of backends) {
     const pack = readFileSync(target.path)
     t.equal(pack.length, 3 * MiB)
     t.ok(pack.subarray(1_000, 1_000 + MiB).equals(content(MiB + 5).subarray(5)))
-    t.ok(
-      [...pack.subarray(0, 1_000), ...pack.subarray(1_000 + MiB)].every((byte) => byte === 0x78),
-      'and nothing else',
-    )
+    const around = Buffer.concat([pack.subarray(0, 1_000), pack.subarray(1_000 + MiB)])
+    t.ok(around.equals(Buffer.alloc(around.length, 'x')), 'and nothing else')
     await t.rejects(pool.ingest({ path: join(dir, 'missing'), target }), { code: 'FILE_UNREADABLE' })
     t.ok(readFileSync(target.path).equals(pack), 'a file it has not made stays')
     await t.rejects(pool.ingest({ path, target: { path: join(dir, 'none') } }), { code: 'STORE_FAILED' })
@@ -209,7 +207,9 @@ test('closing ends what is under way and what is waiting', async (t) => {
   const start = process.hrtime.bigint()
   const [ends] = await Promise.all([Promise.allSettled(tasks), pool.close(), pool.close()])
   for (const end of ends) t.match(end, { status: 'rejected', reason: { name: 'CatalogError', code: 'CLOSED' } })
-  t.comment(`closed in ${(process.hrtime.bigint() - start) / 1_000_000n} ms`)
+  const ms = Number(process.hrtime.bigint() - start) / 1e6
+  t.comment(`closed in ${ms.toFixed()} ms`)
+  t.ok(ms < 1_000, 'at once: about 60 ms on an idle machine')
   t.same(readdirSync(dir).sort(), ['endless', 'small'])
 })
 
