@@ -31,7 +31,7 @@ export interface Figures {
   /** 95 % bootstrap interval of that median. */
   low: number
   high: number
-  /** CPU seconds, user and system, of the candidate's turns: this process's threads, unless the contest counts others. */
+  /** CPU seconds, user and system, of the candidate's turns: this process's threads, unless the contest counts more. */
   cpu: number
   /** Wall seconds of the same turns. */
   wall: number
