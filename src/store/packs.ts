@@ -217,7 +217,8 @@ export class Packs {
     return { path: this.path(pack), [Symbol.dispose]: release }
   }
 
-  async write({ pack, offset }: Place, at: number, bytes: Uint8Array): Promise<void> {
+  /** Write at `at` in an extent, or on from there where the extents behind it are the caller's too. */
+  async write({ pack, offset }: Place, at: number, bytes: Uint8Array | readonly Uint8Array[]): Promise<void> {
     await this.#use(pack, (file) => file.write(bytes, offset + at))
   }
 

@@ -64,7 +64,7 @@ export async function openStore(t: Test, folder = t.testdir({}), disk: Disk = di
   }
   t.teardown(close)
   const space = new Space({ disk, packs }, { folder })
-  const blobs = new Blobs({ environment, packs, space, disk, workers, core, clock })
+  const blobs = new Blobs({ environment, packs, space, disk, workers, clock })
   const scratch = new Scratch({ disk, random: seededRandom(1) }, { folder: join(folder, 'scratch') })
   const recovery = await recover({ environment, packs, scratch })
   const records = new Records({ environment })
@@ -103,8 +103,8 @@ export function blobOf(size: number, seed = size): Made {
 
 /** Publish a blob under a release, the way publishing does. */
 export async function put(store: Opened, blob: Made, release: Uint8Array): Promise<void> {
-  const folder = await store.scratch.folder()
-  const path = join(folder, 'file')
+  await using folders = store.scratch.open()
+  const path = join(await folders.folder(), 'file')
   writeFileSync(path, blob.bytes)
   const staged = await store.blobs.stage({ path })
   try {
@@ -112,7 +112,6 @@ export async function put(store: Opened, blob: Made, release: Uint8Array): Promi
     await store.environment.transaction(() => store.blobs.link(staged, release, 'published'))
   } finally {
     await store.blobs.discard([staged])
-    await store.disk.remove(folder)
   }
 }
 

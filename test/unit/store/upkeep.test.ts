@@ -78,7 +78,7 @@ test('a withdrawn release is garbage; a blob another release names stays', async
 
 test('a fetch that nobody resumes for a week is dropped', async (t) => {
   const store = await openStore(t)
-  const blob = blobOf(3 * CHUNK_BYTES)
+  const blob = blobOf(17 * CHUNK_BYTES)
   const release = await released(store, '1.0.0')
   const download = await store.blobs.download(blob.root, blob.size, release, blob.outline)
   await store.clock.advance(DOWNLOAD_STALE_MS + 1)
