@@ -197,7 +197,8 @@ export class Environment {
     this.peers = table(TABLES.peers)
     const version = this.meta.get('version')
     if (version !== undefined && version !== STORE_VERSION) {
-      const which = version > STORE_VERSION ? 'a later version of Catalog' : 'a version of Catalog before its first release'
+      const which =
+        version > STORE_VERSION ? 'a later version of Catalog' : 'a version of Catalog before its first release'
       throw new CatalogError('STORE_FORMAT', `The store in ${path} was written by ${which}.`, {
         hint: 'Run that version, or choose another --data-dir.',
       })

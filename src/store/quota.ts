@@ -1,8 +1,8 @@
 // The quota of mirrored data: blobs that others published and the user did not pin. When a fetch would exceed it, what
 // has not been read for longest goes first.
+import { toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
-import { toHex } from '../base/bytes.ts'
 import { formatBytes } from '../base/units.ts'
 import type { Blobs } from './blobs.ts'
 import type { Environment } from './environment.ts'

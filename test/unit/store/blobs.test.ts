@@ -1,7 +1,12 @@
 import { closeSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs'
 import { test } from 'tap'
 import { toHex } from '../../../src/base/bytes.ts'
-import { BLOB_AT_HAND_BYTES_MAX, BLOB_INLINE_BYTES_MAX, CHUNK_BYTES, FETCH_COMMIT_MS } from '../../../src/base/limits.ts'
+import {
+  BLOB_AT_HAND_BYTES_MAX,
+  BLOB_INLINE_BYTES_MAX,
+  CHUNK_BYTES,
+  FETCH_COMMIT_MS,
+} from '../../../src/base/limits.ts'
 import type { Lease } from '../../../src/store/blobs.ts'
 import type { Download } from '../../../src/store/download.ts'
 import { blobOf, bytesOf, fetched, type Made, type Opened, openStore, put } from './opened.ts'
@@ -123,7 +128,11 @@ test('a download goes from nothing to a blob, chunk by chunk', async (t) => {
   t.same(download.missing(), runs)
   const partial = store.blobs.partial(blob.root)
   t.match(partial, { size: blob.size, bitmap: Uint8Array.of(0b11000, 0, 0b1000) })
-  t.ok(leased(partial?.lease).subarray(3 * CHUNK_BYTES, 5 * CHUNK_BYTES).equals(chunkOf(blob, 3, 2)))
+  t.ok(
+    leased(partial?.lease)
+      .subarray(3 * CHUNK_BYTES, 5 * CHUNK_BYTES)
+      .equals(chunkOf(blob, 3, 2)),
+  )
   partial?.lease[Symbol.dispose]()
   for (const { first, count } of runs) await download.write(first, chunkOf(blob, first, count))
   t.equal(store.blobs.get(blob.root), undefined, 'not before it is finished')
