@@ -2,10 +2,11 @@
 // whoever has reserved it, and counts from the transaction that names it. What lies behind the last counted byte when
 // the store is opened belongs to nobody and is cut off. Space that is given back is never written again: its pack is
 // rewritten (repack.ts) or, once nothing in it is live, removed.
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import type { Disk, DiskFile } from '../base/disk.ts'
 import { CatalogError } from '../base/errors.ts'
+import { emit } from '../base/events.ts'
 import { PACK_ALONE_BYTES, PACK_BYTES } from '../base/limits.ts'
 import type { Environment, PackRow } from './environment.ts'
 
@@ -41,7 +42,7 @@ interface OpenFile {
   users: number
   /** No longer kept: closed by its last user. */
   evicted: boolean
-  closed: boolean
+  closing?: Promise<void>
 }
 
 interface Components {
@@ -61,6 +62,8 @@ export class Packs {
   /** One at a time, so that who waits for it knows that the files are gone. */
   #collecting: Promise<void> = Promise.resolve()
   readonly #syncs = new Map<number, { running?: Promise<void>; next?: Promise<void> }>()
+  /** Packs whose fdatasync has failed. */
+  readonly #faulty = new Set<number>()
   /** Packs in which perhaps nothing counts any more. */
   readonly #emptied = new Set<number>()
   readonly #files = new LRUCache<number, OpenFile>({
@@ -79,7 +82,9 @@ export class Packs {
   /** Bring the files in line with the rows, and find where to go on writing. */
   async recover(): Promise<PackRecovery> {
     const { environment, disk } = this.#components
+    const fresh = !(await disk.exists(this.folder))
     await disk.makeFolder(this.folder)
+    if (fresh) await disk.syncFolder(dirname(this.folder))
     const rows = new Map<number, PackRow>()
     for (const { key, value } of environment.packs.getRange({})) rows.set(key, value)
     const removed: number[] = []
@@ -122,9 +127,15 @@ export class Packs {
     return { pack, offset: tail, bytes }
   }
 
-  /** Give back space that was never committed. */
+  /**
+   * Give back reserved space. What was counted meanwhile, and is counted no more, is not written again all the same:
+   * somebody may be reading it.
+   */
   async abandon({ pack, offset, bytes }: Place): Promise<void> {
-    if (this.#current?.pack === pack && this.#current.tail === offset + bytes) this.#current.tail = offset
+    const counted = this.#components.environment.packs.get(pack)?.end ?? 0
+    if (this.#current?.pack === pack && this.#current.tail === offset + bytes) {
+      this.#current.tail = Math.max(offset, counted)
+    }
     this.#emptied.add(pack)
     this.#release(pack)
     await this.collect()
@@ -187,20 +198,23 @@ export class Packs {
     this.#emptied.add(pack)
   }
 
-  /** Remove the files of packs in which nothing counts any more and which nobody holds. */
+  /**
+   * Remove the files of packs in which nothing counts any more and which nobody holds. Never rejects: what cannot be
+   * removed now is removed at the next start, and who has forgotten something has forgotten it.
+   */
   collect(): Promise<void> {
-    this.#collecting = this.#collecting.catch(() => undefined).then(() => this.#collect())
+    this.#collecting = this.#collecting.then(() => this.#collect())
     return this.#collecting
   }
 
   async #collect(): Promise<void> {
-    if (this.#kept > 0) return
     for (const pack of [...this.#emptied]) {
-      if (this.#busy.has(pack)) continue
+      // Looked at each time: a backup may have begun while the last file was being removed.
+      if (this.#kept > 0 || this.#busy.has(pack)) continue
       this.#emptied.delete(pack)
       if (this.isCurrent(pack) || this.#isCounted(pack)) continue
       this.#files.delete(pack)
-      await this.#components.disk.remove(this.path(pack))
+      await this.#components.disk.remove(this.path(pack)).catch((thrown) => report(`remove pack ${pack}`, thrown))
     }
   }
 
@@ -211,8 +225,7 @@ export class Packs {
       if (!held) return
       held = false
       this.#release(pack)
-      // What cannot be removed now is removed at the next start.
-      if (this.#emptied.has(pack)) void this.collect().catch(() => undefined)
+      if (this.#emptied.has(pack)) void this.collect()
     }
     return { path: this.path(pack), [Symbol.dispose]: release }
   }
@@ -234,7 +247,12 @@ export class Packs {
     })
   }
 
-  /** What has been written to a pack survives a power cut. Calls at one time share one fdatasync. */
+  /**
+   * What has been written to a pack survives a power cut. Calls at one time share one fdatasync.
+   *
+   * @throws CatalogError `STORE_FAILED` once an fdatasync of this pack has failed: the system may have dropped what was
+   *   written, and would say of the next one that all is well
+   */
   sync(pack: number): Promise<void> {
     const state = this.#syncs.get(pack) ?? {}
     this.#syncs.set(pack, state)
@@ -242,13 +260,30 @@ export class Packs {
     state.next ??= (state.running ?? Promise.resolve())
       .catch(() => undefined)
       .then(() => {
-        state.running = this.#use(pack, (file) => file.sync()).finally(() => {
+        state.running = this.#syncNow(pack).finally(() => {
           if (state.next === undefined) this.#syncs.delete(pack)
         })
         delete state.next
         return state.running
       })
     return state.next
+  }
+
+  async #syncNow(pack: number): Promise<void> {
+    if (this.#faulty.has(pack)) {
+      throw new CatalogError('STORE_FAILED', `Pack ${pack} could not be written to the disk before.`, {
+        hint: 'See that the disk is sound, then start the node again.',
+      })
+    }
+    await this.#use(pack, async (file) => {
+      try {
+        await file.sync()
+      } catch (thrown) {
+        this.#faulty.add(pack)
+        this.retire(pack)
+        throw thrown
+      }
+    })
   }
 
   async close(): Promise<void> {
@@ -290,7 +325,7 @@ export class Packs {
   async #use<T>(pack: number, work: (file: DiskFile) => Promise<T>): Promise<T> {
     let open = this.#files.get(pack)
     if (!open) {
-      open = { file: this.#open(pack), users: 0, evicted: false, closed: false }
+      open = { file: this.#open(pack), users: 0, evicted: false }
       this.#files.set(pack, open)
     }
     open.users++
@@ -311,14 +346,31 @@ export class Packs {
     const path = this.path(pack)
     const fresh = !(await disk.exists(path))
     const file = await disk.open(path, 'update')
-    if (fresh) await disk.syncFolder(this.folder)
+    try {
+      if (fresh) await disk.syncFolder(this.folder)
+    } catch (thrown) {
+      // Removed again, so that the next one who opens it makes sure that it is known to last.
+      await file.close()
+      await disk.remove(path)
+      throw thrown
+    }
     return file
   }
 }
 
 async function closeIdle(open: OpenFile): Promise<void> {
-  if (!open.evicted || open.users > 0 || open.closed) return
-  open.closed = true
-  const file = await open.file.catch(() => undefined) // it never opened: whoever asked was told
-  await file?.close()
+  if (!open.evicted || open.users > 0) return
+  open.closing ??= closeFile(open)
+  await open.closing
+}
+
+async function closeFile({ file }: OpenFile): Promise<void> {
+  const opened = await file.catch(() => undefined) // it never opened: whoever asked was told
+  // What matters was synced, and the descriptor is gone whatever close says.
+  await opened?.close().catch((thrown) => report('close a pack', thrown))
+}
+
+function report(task: string, thrown: unknown): void {
+  const { code, message } = CatalogError.from(thrown)
+  emit('catalog:failure', { task, code, message })
 }
