@@ -1,4 +1,5 @@
-import { closeSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'tap'
 import { toHex } from '../../../src/base/bytes.ts'
 import {
@@ -7,9 +8,11 @@ import {
   CHUNK_BYTES,
   FETCH_COMMIT_MS,
 } from '../../../src/base/limits.ts'
+import type { StagedBlob } from '../../../src/store/blob-index.ts'
 import type { Lease } from '../../../src/store/blobs.ts'
 import type { Download } from '../../../src/store/download.ts'
 import { blobOf, bytesOf, fetched, type Made, type Opened, openStore, put } from './opened.ts'
+import { watchedDisk } from './watched-disk.ts'
 
 const release = new Uint8Array(32).fill(1)
 const otherRelease = new Uint8Array(32).fill(2)
@@ -19,6 +22,13 @@ const chunkOf = ({ bytes }: Made, chunk: number, count = 1) =>
 
 function begun({ blobs }: Opened, blob: Made): Promise<Download> {
   return blobs.download(blob.root, blob.size, release, blob.outline)
+}
+
+async function stagedOf({ blobs, scratch }: Opened, { bytes }: Made): Promise<StagedBlob> {
+  await using folders = scratch.open()
+  const path = join(await folders.folder(), 'file')
+  writeFileSync(path, bytes)
+  return await blobs.stage({ path })
 }
 
 /** The bytes a lease names, read past the store. */
@@ -292,4 +302,68 @@ test('a footer that was changed is told', async (t) => {
   writeSync(file, Uint8Array.of((byte ?? 0) ^ 1), 0, 1, at)
   closeSync(file)
   await t.rejects(store.blobs.outline(blob.root), { code: 'BLOB_CORRUPT' })
+})
+
+test('a blob that goes while another copy of it is being published is whole all the same', async (t) => {
+  const store = await openStore(t)
+  const { blobs, environment } = store
+  for (const blob of [blobOf(300_000), blobOf(BLOB_AT_HAND_BYTES_MAX + 1)]) {
+    await put(store, blob, release)
+    const staged = await stagedOf(store, blob)
+    await blobs.seal([staged], otherRelease)
+    await environment.transaction(() => blobs.remove(blob.root))
+    await environment.transaction(() => blobs.link(staged, otherRelease, 'published'))
+    await blobs.discard([staged])
+    t.same(await blobs.outline(blob.root), blob.outline)
+    t.ok((await bytesOf(store, blob.root))?.equals(blob.bytes))
+  }
+  t.same(await store.check(), [])
+})
+
+test('a blob found damaged before its publisher is done keeps its space', async (t) => {
+  const store = await openStore(t)
+  const { blobs, environment } = store
+  const [blob, next] = [blobOf(BLOB_AT_HAND_BYTES_MAX + 1), blobOf(100_000)]
+  const staged = await stagedOf(store, blob)
+  await blobs.seal([staged], release)
+  await environment.transaction(() => blobs.link(staged, release, 'published'))
+  await blobs.quarantine(blob.root, new Uint8Array(3).fill(0xff))
+  await blobs.discard([staged])
+  await put(store, next, release)
+  t.same(await store.check(), [])
+  const download = await begun(store, blob)
+  t.same(download.missing(), [])
+  t.same((await download.digest(false)).root, blob.root, 'nothing was written over it')
+  await download.finish(blob)
+  t.same(await store.check(), [])
+})
+
+test('what cannot be written leaves no space taken, and no rejection unheard', async (t) => {
+  const disk = watchedDisk()
+  const store = await openStore(t, t.testdir({}), disk)
+  const staged = [await stagedOf(store, blobOf(BLOB_AT_HAND_BYTES_MAX + 1)), await stagedOf(store, blobOf(100_000))]
+  disk.watch.before = (operation) => {
+    if (operation === 'write') throw new Error('input/output error')
+  }
+  await t.rejects(store.blobs.seal(staged, release), /input/)
+  disk.watch.before = undefined
+  await store.blobs.discard(staged)
+  await put(store, blobOf(200_000), release)
+  t.match(store.environment.blobs.get(blobOf(200_000).root), { pack: 1, offset: 0 })
+  t.same(await store.check(), [])
+})
+
+test('when a blob was read is not forgotten while it is written down', async (t) => {
+  const store = await openStore(t)
+  const blob = blobOf(10)
+  await put(store, blob, release)
+  const read = () => store.blobs.lease(blob.root)?.[Symbol.dispose]()
+  read()
+  const saving = store.blobs.saveUses()
+  await store.clock.advance(1000)
+  read()
+  await saving
+  t.equal(store.blobs.usedAt(blob.root), store.clock.now())
+  await store.blobs.saveUses()
+  t.equal(store.environment.uses.get(blob.root), store.clock.now())
 })
