@@ -1,5 +1,5 @@
 // The store's parts over a folder of a test, opened as a node opens them and closed when the test ends.
-import { writeFileSync } from 'node:fs'
+import { closeSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { concatBytes, sha256 } from '../../../src/base/bytes.ts'
@@ -10,9 +10,11 @@ import { seededRandom } from '../../../src/base/random.ts'
 import { rootOf } from '../../../src/core/digest-tree.ts'
 import { loadCore } from '../../../src/core/load.ts'
 import { WorkerPool } from '../../../src/core/workers/pool.ts'
+import type { StagedBlob } from '../../../src/store/blob-index.ts'
 import type { HashedBlob } from '../../../src/store/blob-rows.ts'
-import { Blobs } from '../../../src/store/blobs.ts'
+import { Blobs, type Lease } from '../../../src/store/blobs.ts'
 import { checkStore, type Finding } from '../../../src/store/check.ts'
+import type { Download } from '../../../src/store/download.ts'
 import { Environment } from '../../../src/store/environment.ts'
 import { GarbageCollector } from '../../../src/store/gc.ts'
 import { Kept } from '../../../src/store/kept.ts'
@@ -24,6 +26,7 @@ import { Scratch } from '../../../src/store/scratch.ts'
 import { Scrubber } from '../../../src/store/scrub.ts'
 import { Space } from '../../../src/store/space.ts'
 import { ManualClock } from '../../manual-clock.ts'
+import { publisherOf, releaseOf, shareOf } from '../model/made.ts'
 
 export interface Opened {
   readonly environment: Environment
@@ -101,12 +104,22 @@ export function blobOf(size: number, seed = size): Made {
   return { bytes, outline, root: rootOf(core, outline, size), size, sha256: sha256(bytes) }
 }
 
+/** Bytes of whole chunks of a blob, from `chunk` on. */
+export function chunkOf({ bytes }: Made, chunk: number, count = 1): Uint8Array {
+  return bytes.subarray(chunk * CHUNK_BYTES, (chunk + count) * CHUNK_BYTES)
+}
+
+/** A blob that is written, and known to nobody yet. */
+export async function stagedOf({ blobs, scratch }: Opened, { bytes }: Made): Promise<StagedBlob> {
+  await using folders = scratch.open()
+  const path = join(await folders.folder(), 'file')
+  writeFileSync(path, bytes)
+  return await blobs.stage({ path })
+}
+
 /** Publish a blob under a release, the way publishing does. */
 export async function put(store: Opened, blob: Made, release: Uint8Array): Promise<void> {
-  await using folders = store.scratch.open()
-  const path = join(await folders.folder(), 'file')
-  writeFileSync(path, blob.bytes)
-  const staged = await store.blobs.stage({ path })
+  const staged = await stagedOf(store, blob)
   try {
     await store.blobs.seal([staged], release)
     await store.environment.transaction(() => store.blobs.link(staged, release, 'published'))
@@ -115,13 +128,44 @@ export async function put(store: Opened, blob: Made, release: Uint8Array): Promi
   }
 }
 
+/** Begin or resume fetching a blob. */
+export function begun({ blobs }: Opened, blob: Made, release: Uint8Array): Promise<Download> {
+  return blobs.download(blob.root, blob.size, release, blob.outline)
+}
+
 /** Fetch a blob, the way the fetcher does. */
 export async function fetched(store: Opened, blob: Made, release: Uint8Array): Promise<void> {
-  const download = await store.blobs.download(blob.root, blob.size, release, blob.outline)
-  for (const { first, count } of download.missing()) {
-    await download.write(first, blob.bytes.subarray(first * CHUNK_BYTES, (first + count) * CHUNK_BYTES))
-  }
+  const download = await begun(store, blob, release)
+  for (const { first, count } of download.missing()) await download.write(first, chunkOf(blob, first, count))
   await download.finish(blob)
+}
+
+/** A public release on a shelf. @returns its record id */
+export async function released({ records }: Opened, version: string, publisher = publisherOf(0)): Promise<Uint8Array> {
+  const release = releaseOf(publisher, { version })
+  const share = shareOf(publisher, release.statement.subject, 1)
+  await records.admitAll(
+    [publisher.document, release, share].map((record) => ({ record, audience: 'public' as const })),
+  )
+  return release.id
+}
+
+/** The bytes a lease names, read past the store. */
+export function leased(lease: Lease | undefined): Buffer {
+  if (lease?.path === undefined) return Buffer.from(lease?.bytes ?? [])
+  const bytes = Buffer.alloc(lease.length)
+  const file = openSync(lease.path, 'r')
+  readSync(file, bytes, 0, lease.length, lease.offset)
+  closeSync(file)
+  return bytes
+}
+
+/** Change bytes of a blob on the disk. @param at - from its first byte; may lie before or behind the blob */
+export function bend({ blobs }: Opened, root: Uint8Array, at: number, bytes: Uint8Array | string = 'x'): void {
+  using lease = blobs.lease(root, { quietly: true })
+  const file = openSync(lease?.path ?? '', 'r+')
+  writeSync(file, Buffer.from(bytes), 0, bytes.length, (lease?.offset ?? 0) + at)
+  closeSync(file)
 }
 
 /** All bytes of a blob that is kept. */

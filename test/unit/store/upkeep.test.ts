@@ -1,5 +1,5 @@
 // Garbage collection, quota, repacking, scrubbing: what keeps a store small and sound.
-import { openSync, readdirSync, writeSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { toHex } from '../../../src/base/bytes.ts'
@@ -7,31 +7,16 @@ import { CHUNK_BYTES, DOWNLOAD_STALE_MS } from '../../../src/base/limits.ts'
 import { KiB, MiB } from '../../../src/base/units.ts'
 import { signRecord } from '../../../src/model/record.ts'
 import { Quota } from '../../../src/store/quota.ts'
-import { keyOf, publisherOf, releaseOf, shareOf } from '../model/made.ts'
-import { blobOf, bytesOf, fetched, type Opened, openStore, put } from './opened.ts'
+import { keyOf, publisherOf, releaseOf } from '../model/made.ts'
+import { bend, blobOf, bytesOf, fetched, type Opened, openStore, put, released } from './opened.ts'
 
 const nobody = new Uint8Array(32).fill(9)
 const publisher = publisherOf(0)
-
-async function released(store: Opened, version: string): Promise<Uint8Array> {
-  const release = releaseOf(publisher, { version })
-  const share = shareOf(publisher, release.statement.subject, 1)
-  const records = [publisher.document, release, share]
-  await store.records.admitAll(records.map((record) => ({ record, audience: 'public' as const })))
-  return release.id
-}
 
 async function swept(store: Opened) {
   const gone: { purl?: string | undefined; kind: string; reason: string; bytes: number }[] = []
   for await (const { purl, kind, reason, bytes } of store.collector.sweep()) gone.push({ purl, kind, reason, bytes })
   return gone
-}
-
-/** Change one byte of a blob on the disk. */
-function bend(store: Opened, root: Uint8Array, at: number): void {
-  using lease = store.blobs.lease(root)
-  const file = openSync(lease?.path ?? '', 'r+')
-  writeSync(file, 'x', (lease?.offset ?? 0) + at)
 }
 
 test('what no release on a shelf names is garbage, unless it is pinned', async (t) => {
