@@ -90,6 +90,9 @@ export async function openStore(t: Test, folder = t.testdir({}), disk: Disk = di
   }
 }
 
+/** Id of a release that is on no shelf. */
+export const nobody = new Uint8Array(32).fill(9)
+
 /** A blob with its bytes, as whoever published it has it. */
 export interface Made extends HashedBlob {
   readonly bytes: Buffer

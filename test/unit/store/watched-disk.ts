@@ -1,13 +1,14 @@
 // The system's disk with somebody looking on: every operation can be counted, held up or failed before it begins.
-import { type Disk, type DiskFile, type DiskSpace, systemDisk } from '../../../src/base/disk.ts'
+import { type Disk, type DiskFile, type DiskSpace, fileError, systemDisk } from '../../../src/base/disk.ts'
 import { directEffects } from '../../../src/base/effects.ts'
+import type { CatalogError } from '../../../src/base/errors.ts'
 
 export type DiskOperation = 'open' | 'read' | 'write' | 'sync' | 'truncate' | 'close' | 'remove' | 'syncFolder'
 
 /** What a test does to the disk; may be changed at any time. */
 interface Watch {
   /** Called before an operation; what it throws is what the operation fails with. */
-  before?: ((operation: DiskOperation, path: string) => Promise<void> | void) | undefined
+  before?: ((operation: DiskOperation, path: string, position?: number) => Promise<void> | void) | undefined
   space?: (() => DiskSpace) | undefined
 }
 
@@ -23,14 +24,14 @@ export function watchedDisk(watch: Watch = {}): WatchedDisk {
   const disk = systemDisk(directEffects)
   const counts = new Map<DiskOperation, number>()
   let opened = 0
-  const begin = async (operation: DiskOperation, path: string) => {
+  const begin = async (operation: DiskOperation, path: string, position?: number) => {
     counts.set(operation, (counts.get(operation) ?? 0) + 1)
-    await watch.before?.(operation, path)
+    await watch.before?.(operation, path, position)
   }
   const watched = (path: string, file: DiskFile): DiskFile => ({
     ...file,
-    read: (buffer, position) => begin('read', path).then(() => file.read(buffer, position)),
-    write: (buffer, position) => begin('write', path).then(() => file.write(buffer, position)),
+    read: (buffer, position) => begin('read', path, position).then(() => file.read(buffer, position)),
+    write: (buffer, position) => begin('write', path, position).then(() => file.write(buffer, position)),
     sync: () => begin('sync', path).then(() => file.sync()),
     truncate: (bytes) => begin('truncate', path).then(() => file.truncate(bytes)),
     close: async () => {
@@ -57,6 +58,11 @@ export function watchedDisk(watch: Watch = {}): WatchedDisk {
     syncFolder: (path) => begin('syncFolder', path).then(() => disk.syncFolder(path)),
     space: (path) => watch.space?.() ?? disk.space(path),
   }
+}
+
+/** What the system's disk fails with. */
+export function diskError(errno: string): CatalogError {
+  return fileError('/a/file', Object.assign(new Error(errno), { code: errno }))
 }
 
 /** Lets nothing through until it is opened. */
