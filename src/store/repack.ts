@@ -151,6 +151,7 @@ export class Repacker {
     try {
       await Promise.all([...new Set(batch.map(({ to }) => to.pack))].map((target) => packs.sync(target)))
       await environment.transaction(() => {
+        moved.clear() // it may run twice
         for (const move of batch) if (blobs.move(move.root, move.from, move.to)) moved.add(move)
       })
     } catch (thrown) {
