@@ -49,3 +49,9 @@ impl CoreError {
         }
     }
 }
+
+/// Refuses an argument that has another number of elements than it must have.
+pub(crate) fn check_length(what: &'static str, actual: usize, expected: usize) -> Result<(), CoreError> {
+    let (actual, expected) = (actual as u64, expected as u64);
+    if actual == expected { Ok(()) } else { Err(CoreError::Length { what, actual, expected }) }
+}

@@ -20,10 +20,6 @@ pub const ABI_VERSION: u32 = 2;
 
 /// The kernels this process uses, one `"function:variant"` entry per function with more than one,
 /// for status pages and bug reports.
-pub fn features() -> &'static [&'static str] {
-    match Sha256::best().variant() {
-        Variant::Portable => &["sha256:portable"],
-        Variant::ShaNi => &["sha256:sha-ni"],
-        Variant::ShaNiPair => &["sha256:sha-ni-x2"],
-    }
+pub fn features() -> [&'static str; 1] {
+    [Sha256::best().variant().name()]
 }
