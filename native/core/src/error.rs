@@ -38,6 +38,9 @@ pub enum CoreError {
     /// More chunks than the 32-bit count in a root can express.
     #[error("{0} chunks do not fit the 32-bit count of a root")]
     ChunkCount(usize),
+    /// A hash cannot go on from this state.
+    #[error("the state is {0}")]
+    State(&'static str),
 }
 
 impl CoreError {
@@ -45,7 +48,9 @@ impl CoreError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Length { .. } => "CORE_LENGTH",
-            Self::Range { .. } | Self::ChunkLength { .. } | Self::ChunkCount(_) => "CORE_RANGE",
+            Self::Range { .. } | Self::ChunkLength { .. } | Self::ChunkCount(_) | Self::State(_) => {
+                "CORE_RANGE"
+            }
         }
     }
 }

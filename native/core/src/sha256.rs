@@ -11,12 +11,15 @@ mod message;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
+mod update;
 
 use crate::CoreError;
 use crate::error::check_length;
 use message::Stream;
 use std::iter;
 use std::sync::OnceLock;
+
+pub use update::{SHA256_STATE_BYTES, sha256_update};
 
 /// Length of a SHA-256 digest.
 pub const DIGEST_BYTES: usize = 32;

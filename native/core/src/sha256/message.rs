@@ -15,6 +15,12 @@ pub(super) struct Tail {
 impl Tail {
     pub(super) const EMPTY: Self = Self { blocks: [[0; BLOCK_BYTES]; 2], used: 0 };
 
+    pub(super) fn new(rest: &[u8], message_bytes: u64) -> Self {
+        let mut tail = Self::EMPTY;
+        tail.fill(rest, message_bytes);
+        tail
+    }
+
     /// # Panics
     /// When `rest` is a whole block or more.
     pub(super) fn fill(&mut self, rest: &[u8], message_bytes: u64) {
