@@ -12,7 +12,7 @@ mod sha256;
 
 pub use error::CoreError;
 pub use features::Features;
-pub use merkle::{MAX_CHUNK_BYTES, merkle_root};
+pub use merkle::{MERKLE_NODE_BYTES, max_chunk_bytes, merkle_root, merkle_verify};
 pub use sha256::{DIGEST_BYTES, SHA256_STATE_BYTES, Sha256, Variant, sha256_many, sha256_update};
 
 /// Version of the surface both cores share; it rises when a function changes shape or meaning.

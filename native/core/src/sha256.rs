@@ -33,10 +33,10 @@ const WIDE_LEAST_OVER_PAIR: usize = 14;
 const WIDE_LEAST_OVER_PORTABLE: usize = 2;
 
 /// Length of the block the compression function takes.
-const BLOCK_BYTES: usize = 64;
+pub(crate) const BLOCK_BYTES: usize = 64;
 
-type Block = [u8; BLOCK_BYTES];
-type Digest = [u8; DIGEST_BYTES];
+pub(crate) type Block = [u8; BLOCK_BYTES];
+pub(crate) type Digest = [u8; DIGEST_BYTES];
 /// The eight chaining words a…h of FIPS 180-4.
 type State = [u32; 8];
 
@@ -210,6 +210,34 @@ impl Sha256 {
             _ => message::finish_each(self, streams),
         }
         Ok(ranges.len())
+    }
+
+    /// SHA-256 of messages that are padded already, `B` blocks each, into as many digests.
+    pub(crate) fn digest_padded<'a, const B: usize>(
+        self,
+        mut messages: &[[Block; B]],
+        mut out: impl Iterator<Item = &'a mut Digest>,
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        if let Backend::Avx512(wide, narrow) = self.0 {
+            let least = if narrow.is_some() { WIDE_LEAST_OVER_PAIR } else { WIDE_LEAST_OVER_PORTABLE };
+            while messages.len() >= least {
+                let (now, later) = messages.split_at(messages.len().min(avx512::LANES));
+                message::digest_padded(wide, now, out.by_ref());
+                messages = later;
+            }
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Backend::ShaNiPair(kernel) | Backend::Avx512(_, Some(kernel)) = self.0 {
+            while let Some((now, later)) = messages.split_at_checked(2) {
+                message::digest_padded::<_, 2, B>(kernel, now, out.by_ref());
+                messages = later;
+            }
+        }
+        while let Some((now, later)) = messages.split_at_checked(1) {
+            message::digest_padded::<_, 1, B>(self, now, out.by_ref());
+            messages = later;
+        }
     }
 }
 

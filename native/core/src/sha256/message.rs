@@ -1,6 +1,7 @@
 //! From messages to blocks and on to digests: the padding, a message on its way, and the simple ways to finish it.
 
 use super::{BLOCK_BYTES, Block, Digest, INITIAL_STATE, Kernel, State, States};
+use std::array;
 
 /// Bytes the padding needs at least: the 0x80 marker and the 64-bit length.
 const MIN_PADDING_BYTES: usize = 9;
@@ -94,5 +95,20 @@ pub(super) fn finish_each<'a, K: Kernel<1>>(kernel: K, streams: impl Iterator<It
             }
         }
         *stream.out = states.digest(0);
+    }
+}
+
+/// SHA-256 of 1 to `N` messages of `B` blocks, padding included.
+pub(super) fn digest_padded<'a, K: Kernel<N>, const N: usize, const B: usize>(
+    kernel: K,
+    messages: &[[Block; B]],
+    out: impl Iterator<Item = &'a mut Digest>,
+) {
+    let mut states = States::fresh();
+    // Streams without a message of their own repeat the last one, for nobody to look at.
+    let last = messages.len() - 1;
+    kernel.compress(&mut states, array::from_fn(|index| messages[index.min(last)].as_slice()));
+    for (index, digest) in out.take(messages.len()).enumerate() {
+        *digest = states.digest(index);
     }
 }
