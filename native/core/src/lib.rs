@@ -15,8 +15,8 @@ mod sketch;
 pub use error::CoreError;
 pub use features::Features;
 pub use gear::{PROFILE_CONTENT_16K, PROFILE_CONTENT_64K, chunk};
-pub use merkle::{MAX_CHUNK_BYTES, merkle_root};
-pub use sha256::{DIGEST_BYTES, Sha256, Variant, sha256_many};
+pub use merkle::{MERKLE_NODE_BYTES, max_chunk_bytes, merkle_root, merkle_verify};
+pub use sha256::{DIGEST_BYTES, SHA256_STATE_BYTES, Sha256, Variant, sha256_many, sha256_update};
 pub use sketch::{SYMBOL_BYTES, sketch_decode, sketch_update};
 
 /// Version of the surface both cores share; it rises when a function changes shape or meaning.
@@ -24,10 +24,6 @@ pub const ABI_VERSION: u32 = 2;
 
 /// The kernels this process uses, one `"function:variant"` entry per function with more than one,
 /// for status pages and bug reports.
-pub fn features() -> &'static [&'static str] {
-    match Sha256::best().variant() {
-        Variant::Portable => &["sha256:portable"],
-        Variant::ShaNi => &["sha256:sha-ni"],
-        Variant::ShaNiPair => &["sha256:sha-ni-x2"],
-    }
+pub fn features() -> [&'static str; 1] {
+    [Sha256::best().variant().name()]
 }
