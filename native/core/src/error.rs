@@ -38,6 +38,27 @@ pub enum CoreError {
     /// More chunks than the 32-bit count in a root can express.
     #[error("{0} chunks do not fit the 32-bit count of a root")]
     ChunkCount(usize),
+    /// No stripe has such shards.
+    #[error(
+        "a stripe of {data} + {parity} shards of {shard_bytes} bytes, allowed are at least 1 of each and {max} shards",
+        max = crate::SHARDS_MAX
+    )]
+    Stripe {
+        /// Its data shards.
+        data: usize,
+        /// Its parity shards.
+        parity: usize,
+        /// Length of each.
+        shard_bytes: usize,
+    },
+    /// A stripe has lost more shards than it has parity.
+    #[error("{present} shards are present, {needed} are needed to rebuild another")]
+    TooFewShards {
+        /// Shards that are there.
+        present: usize,
+        /// Shards that any other can be computed from.
+        needed: usize,
+    },
 }
 
 impl CoreError {
@@ -45,7 +66,11 @@ impl CoreError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Length { .. } => "CORE_LENGTH",
-            Self::Range { .. } | Self::ChunkLength { .. } | Self::ChunkCount(_) => "CORE_RANGE",
+            Self::Range { .. }
+            | Self::ChunkLength { .. }
+            | Self::ChunkCount(_)
+            | Self::Stripe { .. }
+            | Self::TooFewShards { .. } => "CORE_RANGE",
         }
     }
 }

@@ -5,11 +5,13 @@
 
 #![deny(unsafe_code)]
 
+mod erasure;
 mod error;
 mod features;
 mod merkle;
 mod sha256;
 
+pub use erasure::{Erasure, SHARDS_MAX, Variant as ErasureVariant, rs_encode, rs_reconstruct};
 pub use error::CoreError;
 pub use features::Features;
 pub use merkle::{MAX_CHUNK_BYTES, merkle_root};
