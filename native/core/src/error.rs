@@ -53,6 +53,27 @@ pub enum CoreError {
     /// A hash cannot go on from this state.
     #[error("the state is {0}")]
     State(&'static str),
+    /// No stripe has such shards.
+    #[error(
+        "a stripe of {data} + {parity} shards of {shard_bytes} bytes, allowed are at least 1 of each and {max} shards",
+        max = crate::SHARDS_MAX
+    )]
+    Stripe {
+        /// Its data shards.
+        data: usize,
+        /// Its parity shards.
+        parity: usize,
+        /// Length of each.
+        shard_bytes: usize,
+    },
+    /// A stripe has lost more shards than it has parity.
+    #[error("{present} shards are present, {needed} are needed to rebuild another")]
+    TooFewShards {
+        /// Shards that are there.
+        present: usize,
+        /// Shards that any other can be computed from.
+        needed: usize,
+    },
 }
 
 impl CoreError {
@@ -64,7 +85,9 @@ impl CoreError {
             | Self::ChunkLength { .. }
             | Self::ChunkCount(_)
             | Self::Bounds { .. }
-            | Self::State(_) => "CORE_RANGE",
+            | Self::State(_)
+            | Self::Stripe { .. }
+            | Self::TooFewShards { .. } => "CORE_RANGE",
         }
     }
 }
