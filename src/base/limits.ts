@@ -89,6 +89,19 @@ export const ADDRESS_LENGTH_MAX = 256
 /** Blobs a node provides in the DHT: a provide costs 0.1–0.3 s. */
 export const PROVIDED_BLOBS_MAX = 1_000
 
+/** Worker threads. What one task has in memory at a time: a slot of the arena. */
+export const SLOT_BYTES = 4 * MiB
+/** Slots that this process fills itself, from sockets for example; who finds none free waits. */
+export const UPLOAD_SLOTS = 4
+/** Tasks are a few hundred bytes each; two of the largest installs may wait side by side. */
+export const WORKER_TASKS_WAITING_MAX = 2 * INSTALL_PACKAGES_MAX
+/** Who waits for a slot to fill has its bytes elsewhere, so there are to be few of them. */
+export const UPLOADS_WAITING_MAX = 64
+/** Shards of one stripe, so that a slot holds all of them. */
+export const STRIPE_SHARDS_MAX = 64
+/** Ids of one blob's shards, 64 MiB of them: the largest blob and as much parity, whole stripes of it. */
+export const SHARD_IDS_MAX = 2 ** 21 + STRIPE_SHARDS_MAX
+
 /** HTTP. */
 export const HTTP_BODY_BYTES_MAX = MiB
 
@@ -103,4 +116,6 @@ assertLimit(BLOB_BYTES_MAX / CHUNK_BYTES <= 2 ** 20, 'an outline fits 32 MiB')
 assertLimit(MANIFEST_BYTES_MAX < RECORD_BYTES_MAX, 'a manifest fits a record')
 assertLimit(BLOB_FRAME_BYTES % CHUNK_BYTES === 0, 'a blob frame carries whole chunks')
 assertLimit(BLOB_FRAME_BYTES < FRAME_BYTES_MAX, 'a blob frame fits a frame')
+assertLimit(SLOT_BYTES >= STRIPE_SHARDS_MAX * CHUNK_BYTES, 'a slot holds a stripe')
+assertLimit(SHARD_IDS_MAX >= (2 * BLOB_BYTES_MAX) / CHUNK_BYTES + STRIPE_SHARDS_MAX, 'the largest blob can be doubled')
 assertLimit(SEARCH_PEER_RESULTS_MAX * RECORD_BYTES_MAX <= SEARCH_REPLY_BYTES_MAX, 'a search reply fits its limit')

@@ -111,7 +111,8 @@ export class Publishing {
 
   async #stage({ path, file, mediaType }: PreparedArtifact, signal?: AbortSignal): Promise<Staged> {
     const target = this.#components.blobs.stagingPath()
-    const digest = await this.#components.workers.ingest({ path: file, sha512: true, target }, signal)
+    const task = { path: file, sha512: true, target: { path: target, create: true, sync: true } }
+    const digest = await this.#components.workers.ingest(task, signal)
     const { size, root, sha256, sha512 } = digest
     const artifact = { path, mediaType, size, root, sha256, ...(sha512 ? { sha512 } : {}) }
     return { ...digest, file: target, artifact }
