@@ -1,6 +1,6 @@
 // Writes the vectors of the core that no standard publishes: what the reference answers, frozen for the real cores and
-// for other implementations. Run by itself (`node test/reference/write-vectors.ts`) after a change of a definition, which
-// is a change of a format; the conformance suite tells when a file is not what this gives. Ids and hashes are hexadecimal.
+// for other implementations. Run it by itself (`node test/reference/write-vectors.ts`) after a change of a definition,
+// hence of a format; the conformance suite tells when a file is not what this gives. Ids and hashes are hexadecimal.
 import { hash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { PROFILE_CONTENT_16K, PROFILE_CONTENT_64K } from '../../src/core/surface.ts'
