@@ -180,7 +180,10 @@ export class WorkerPool implements AsyncDisposable {
     return this.#effects.run(() => this.#run('repairStripes', { ...task, ids }, targets, signal))
   }
 
-  /** End the tasks, under way and waiting, with `CLOSED`, and the threads. Later calls are refused with `CLOSED`. */
+  /**
+   * End the tasks, under way and waiting, with `CLOSED`, and then the threads; one that waits for the disk ends when the
+   * disk has answered. Later calls are refused with `CLOSED`.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#effects.run(() => this.#close())
     return this.#closing
