@@ -1,11 +1,14 @@
 // The WebAssembly core. The host imports a memory, lays everything out from `heapBase` on and passes pointers;
-// nothing is allocated here and no state is kept, so any number of instances may share one memory as long as
-// each is given scratch of its own.
+// nothing is allocated here and no state is kept, so any number of instances of one build may share one memory as long
+// as each is given scratch of its own.
 
-import { merkleScratch } from './merkle'
+import { SHA256_SCRATCH } from './sha256'
 
-export { merkleRoot } from './merkle'
-export { sha256Many } from './sha256'
+export { erasureScratch, rsEncode, rsReconstruct } from './erasure'
+export { chunk, chunkScratch } from './gear'
+export { merkleRoot, merkleScratch, merkleVerify } from './merkle'
+export { sha256Many, sha256Update } from './sha256'
+export { sketchDecode, sketchScratch, sketchUpdate } from './sketch'
 
 /** First byte of the memory that belongs to the host; below lie the constants. */
 export function heapBase(): usize {
@@ -14,10 +17,15 @@ export function heapBase(): usize {
 
 /** Version of the surface both cores share. */
 export function abi(): u32 {
-  return 1
+  return 2
 }
 
-/** Bytes of scratch that either function needs for n ranges or chunks. */
-export function scratchBytes(n: u32): u32 {
-  return merkleScratch(n)
+/** Whether this is the build with relaxed SIMD. */
+export function isRelaxed(): bool {
+  return ASC_FEATURE_RELAXED_SIMD
+}
+
+/** Bytes of scratch that `sha256Many` and `sha256Update` need. */
+export function sha256Scratch(): u32 {
+  return <u32>SHA256_SCRATCH
 }

@@ -1,8 +1,13 @@
-//! The compute core. Views may lie on a SharedArrayBuffer, as long as nobody writes to them meanwhile.
+//! The compute core. Views may lie on a SharedArrayBuffer, as long as nobody writes to them meanwhile. What each
+//! function computes is said where the surface is defined, `src/core/surface.ts`.
 
 use crate::failure::{Coded, Failure, guarded};
-use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
+use napi::bindgen_prelude::{BigUint64ArraySlice, Int8ArraySlice, Uint8ArraySlice, Uint32ArraySlice};
 use napi_derive::napi;
+use std::ops::Deref;
+
+/// The largest integer a JavaScript number holds exactly, 2⁵³ − 1.
+const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 
 /// Version of the functions below; another one means another shape or meaning.
 #[napi(catch_unwind)]
@@ -17,13 +22,6 @@ pub fn features() -> Vec<&'static str> {
 }
 
 /// SHA-256 of each of n ranges of a buffer.
-///
-/// @param buf - the bytes
-/// @param ranges - 2n numbers: offset and length in bytes, alternating
-/// @param out - n × 32 bytes, receives the digests in the order of the ranges; must not overlap the others
-/// @returns n
-/// @throws Error `CORE_LENGTH` when the shapes disagree, `CORE_RANGE` when a range leaves the buffer or
-/// `out` overlaps an input
 #[napi(catch_unwind, ts_return_type = "number")]
 pub fn sha256_many(
     #[napi(ts_arg_type = "Uint8Array")] buf: Uint8ArraySlice,
@@ -31,40 +29,168 @@ pub fn sha256_many(
     #[napi(ts_arg_type = "Uint8Array")] mut out: Uint8ArraySlice,
 ) -> Coded<u32> {
     guarded(|| {
-        let out = writable(&mut out, &[span(&buf), span(&ranges)])?;
+        let out = writable(&mut out, "out", &[span(&buf), span(&ranges)])?;
         Ok(catalog_core::sha256_many(&buf, &ranges, out)? as u32)
     })
 }
 
-/// Merkle root over chunk ids.
-///
-/// @param ids - n × 32 bytes, in chunk order; n ≥ 0
-/// @param lengths - n chunk lengths in bytes, each 1…65,536
-/// @param profile - how the blob was cut, 0…255
-/// @param out - 32 bytes, receives the root; must not overlap the others
-/// @returns the number of digests written: 1
-/// @throws Error `CORE_LENGTH` when the shapes disagree, `CORE_RANGE` when a length or the profile is out of
-/// bounds or `out` overlaps an input
+/// SHA-256 of a message that comes in pieces.
+#[napi(catch_unwind, ts_return_type = "number")]
+pub fn sha256_update(
+    #[napi(ts_arg_type = "Uint8Array")] mut state: Uint8ArraySlice,
+    #[napi(ts_arg_type = "Uint8Array")] buf: Uint8ArraySlice,
+    offset: f64,
+    length: f64,
+    last: bool,
+) -> Coded<u32> {
+    guarded(|| {
+        let (offset, length) = (integer("offset", offset)?, integer("length", length)?);
+        let state = writable(&mut state, "state", &[span(&buf)])?;
+        Ok(catalog_core::sha256_update(state, &buf, offset, length, last)? as u32)
+    })
+}
+
+/// Cuts bytes into chunks by their content.
+#[napi(catch_unwind, ts_return_type = "number")]
+pub fn chunk(
+    #[napi(ts_arg_type = "Uint8Array")] buf: Uint8ArraySlice,
+    offset: f64,
+    length: f64,
+    profile: f64,
+    last: bool,
+    #[napi(ts_arg_type = "Uint32Array")] mut cuts: Uint32ArraySlice,
+) -> Coded<u32> {
+    guarded(|| {
+        let (offset, length) = (integer("offset", offset)?, integer("length", length)?);
+        let profile = integer("profile", profile)?;
+        let cuts = writable(&mut cuts, "cuts", &[span(&buf)])?;
+        Ok(catalog_core::chunk(&buf, offset, length, profile, last, cuts)? as u32)
+    })
+}
+
+/// Merkle root over chunk ids, and the tree below it when asked for.
 #[napi(catch_unwind, ts_return_type = "number")]
 pub fn merkle_root(
     #[napi(ts_arg_type = "Uint8Array")] ids: Uint8ArraySlice,
     #[napi(ts_arg_type = "Uint32Array")] lengths: Uint32ArraySlice,
-    profile: u32,
+    profile: f64,
     #[napi(ts_arg_type = "Uint8Array")] mut out: Uint8ArraySlice,
+    #[napi(ts_arg_type = "Uint8Array | undefined | null")] nodes: Option<Uint8ArraySlice>,
 ) -> Coded<u32> {
     guarded(|| {
-        let profile = u8::try_from(profile).map_err(|_| Failure {
-            code: "CORE_RANGE",
-            message: format!("the profile is {profile}, allowed are 0 to 255"),
-        })?;
-        let out = writable(&mut out, &[span(&ids), span(&lengths)])?;
-        let actual = out.len();
-        let root = out.try_into().map_err(|_| Failure {
-            code: "CORE_LENGTH",
-            message: format!("out holds {actual} elements, expected 32"),
-        })?;
-        Ok(catalog_core::merkle_root(&ids, &lengths, profile, root)? as u32)
+        let profile = integer("profile", profile)?;
+        let mut nodes = nodes;
+        let inputs = [span(&ids), span(&lengths), nodes.as_deref().map_or((0, 0), span)];
+        let out = writable(&mut out, "out", &inputs)?;
+        let actual = out.len() as u64;
+        let root = out.try_into().map_err(|_| wrong_length("out", actual, 32))?;
+        let nodes = match &mut nodes {
+            Some(nodes) => Some(writable(nodes, "nodes", &inputs[..2])?),
+            None => None,
+        };
+        Ok(catalog_core::merkle_root(&ids, &lengths, profile, root, nodes)? as u32)
     })
+}
+
+/// Whether a chunk is part of the blob with a given root.
+#[napi(catch_unwind, ts_return_type = "boolean")]
+#[allow(clippy::too_many_arguments)] // They are the root's and the chunk's own parts.
+pub fn merkle_verify(
+    #[napi(ts_arg_type = "Uint8Array")] root: Uint8ArraySlice,
+    profile: f64,
+    total: f64,
+    count: f64,
+    index: f64,
+    #[napi(ts_arg_type = "Uint8Array")] id: Uint8ArraySlice,
+    length: f64,
+    #[napi(ts_arg_type = "Uint8Array")] proof: Uint8ArraySlice,
+) -> Coded<bool> {
+    guarded(|| {
+        let (profile, total) = (integer("profile", profile)?, integer("total", total)?);
+        let (count, index, length) =
+            (integer("count", count)?, integer("index", index)?, integer("length", length)?);
+        let root = (&*root).try_into().map_err(|_| wrong_length("root", root.len() as u64, 32))?;
+        let id = (&*id).try_into().map_err(|_| wrong_length("id", id.len() as u64, 32))?;
+        Ok(catalog_core::merkle_verify(root, profile, total, count, index, id, length, &proof)?)
+    })
+}
+
+/// Parity of one stripe.
+#[napi(catch_unwind, ts_return_type = "number")]
+pub fn rs_encode(
+    k: f64,
+    m: f64,
+    shard_bytes: f64,
+    #[napi(ts_arg_type = "Uint8Array")] data: Uint8ArraySlice,
+    #[napi(ts_arg_type = "Uint8Array")] mut parity: Uint8ArraySlice,
+) -> Coded<u32> {
+    guarded(|| {
+        let (k, m, shard_bytes) = (integer("k", k)?, integer("m", m)?, integer("shardBytes", shard_bytes)?);
+        let parity = writable(&mut parity, "parity", &[span(&data)])?;
+        Ok(catalog_core::rs_encode(k, m, shard_bytes, &data, parity)? as u32)
+    })
+}
+
+/// Rebuilds lost shards of a stripe.
+#[napi(catch_unwind, ts_return_type = "number")]
+pub fn rs_reconstruct(
+    k: f64,
+    m: f64,
+    shard_bytes: f64,
+    #[napi(ts_arg_type = "Uint8Array")] mut shards: Uint8ArraySlice,
+    #[napi(ts_arg_type = "Uint8Array")] present: Uint8ArraySlice,
+    #[napi(ts_arg_type = "Uint8Array")] want: Uint8ArraySlice,
+) -> Coded<u32> {
+    guarded(|| {
+        let (k, m, shard_bytes) = (integer("k", k)?, integer("m", m)?, integer("shardBytes", shard_bytes)?);
+        let shards = writable(&mut shards, "shards", &[span(&present), span(&want)])?;
+        Ok(catalog_core::rs_reconstruct(k, m, shard_bytes, shards, &present, &want)? as u32)
+    })
+}
+
+/// Adds ids to a sketch, or takes them out.
+#[napi(catch_unwind, ts_return_type = "number")]
+pub fn sketch_update(
+    #[napi(ts_arg_type = "Uint8Array")] mut sketch: Uint8ArraySlice,
+    symbols: f64,
+    #[napi(ts_arg_type = "BigUint64Array")] ids: BigUint64ArraySlice,
+    sign: i32,
+) -> Coded<u32> {
+    guarded(|| {
+        let symbols = integer("symbols", symbols)?;
+        let sketch = writable(&mut sketch, "sketch", &[span(&ids)])?;
+        Ok(catalog_core::sketch_update(sketch, symbols, &ids, sign)? as u32)
+    })
+}
+
+/// The ids in a difference of two sketches; null when more symbols are needed.
+#[napi(catch_unwind, ts_return_type = "number | null")]
+pub fn sketch_decode(
+    #[napi(ts_arg_type = "Uint8Array")] mut diff: Uint8ArraySlice,
+    symbols: f64,
+    #[napi(ts_arg_type = "BigUint64Array")] mut out_ids: BigUint64ArraySlice,
+    #[napi(ts_arg_type = "Int8Array")] mut out_signs: Int8ArraySlice,
+) -> Coded<Option<u32>> {
+    guarded(|| {
+        let symbols = integer("symbols", symbols)?;
+        let (ids, signs) = (span(&out_ids), span(&out_signs));
+        let diff = writable(&mut diff, "diff", &[ids, signs])?;
+        let out_ids = writable(&mut out_ids, "outIds", &[signs])?;
+        let out_signs = writable(&mut out_signs, "outSigns", &[ids])?;
+        let found = catalog_core::sketch_decode(diff, symbols, out_ids, out_signs)?;
+        Ok(found.map(|count| count as u32))
+    })
+}
+
+/// A JavaScript number as the integer that a function of the core takes.
+fn integer<T: TryFrom<u64>>(name: &str, value: f64) -> Result<T, Failure> {
+    let whole = value.fract() == 0.0 && (0.0..=MAX_SAFE_INTEGER).contains(&value);
+    let converted = if whole { T::try_from(value as u64).ok() } else { None };
+    converted.ok_or_else(|| Failure { code: "CORE_RANGE", message: format!("{name} is {value}, which is out of bounds") })
+}
+
+fn wrong_length(name: &str, actual: u64, expected: u64) -> Failure {
+    Failure { code: "CORE_LENGTH", message: format!("{name} holds {actual} elements, expected {expected}") }
 }
 
 /// First address and one past the last.
@@ -75,14 +201,35 @@ fn span<T>(slice: &[T]) -> Span {
     (range.start as usize, range.end as usize)
 }
 
-/// The output view as a slice, unless it shares bytes with an input. JavaScript may well pass the same
+/// A view that napi lends, of any element type.
+trait View: Deref<Target = [Self::Element]> {
+    type Element;
+    /// # Safety
+    /// No other reference to these bytes may be in use.
+    unsafe fn exclusive(&mut self) -> &mut [Self::Element];
+}
+
+macro_rules! view {
+    ($($slice:ident: $element:ty),+) => {
+        $(impl View for $slice<'_> {
+            type Element = $element;
+            unsafe fn exclusive(&mut self) -> &mut [$element] {
+                // SAFETY: passed on to the caller.
+                unsafe { self.as_mut() }
+            }
+        })+
+    };
+}
+view!(Uint8ArraySlice: u8, Uint32ArraySlice: u32, BigUint64ArraySlice: u64, Int8ArraySlice: i8);
+
+/// An output view as a slice, unless it shares bytes with another argument. JavaScript may well pass the same
 /// memory twice; in Rust that must never become a `&[u8]` and a `&mut [u8]`.
-fn writable<'a>(out: &'a mut Uint8ArraySlice, inputs: &[Span]) -> Result<&'a mut [u8], Failure> {
-    let (start, end) = span(out);
-    if inputs.iter().any(|&(from, to)| start.max(from) < end.min(to)) {
-        return Err(Failure { code: "CORE_RANGE", message: "out overlaps an input".into() });
+fn writable<'a, V: View>(view: &'a mut V, name: &str, others: &[Span]) -> Result<&'a mut [V::Element], Failure> {
+    let (start, end) = span(view);
+    if others.iter().any(|&(from, to)| start.max(from) < end.min(to)) {
+        return Err(Failure { code: "CORE_RANGE", message: format!("{name} overlaps another argument") });
     }
     // SAFETY: no other slice of this call covers these bytes, as just checked, and JavaScript of this
     // thread stands still until it returns. Other threads keep off by the contract of this module.
-    Ok(unsafe { out.as_mut() })
+    Ok(unsafe { view.exclusive() })
 }

@@ -38,6 +38,16 @@ pub enum CoreError {
     /// More chunks than the 32-bit count in a root can express.
     #[error("{0} chunks do not fit the 32-bit count of a root")]
     ChunkCount(usize),
+    /// A number is none of those its argument may be.
+    #[error("{what} is {value}, allowed are {allowed}")]
+    Bounds {
+        /// The offending argument.
+        what: &'static str,
+        /// What it is.
+        value: i64,
+        /// What it may be, in words.
+        allowed: &'static str,
+    },
 }
 
 impl CoreError {
@@ -45,7 +55,9 @@ impl CoreError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Length { .. } => "CORE_LENGTH",
-            Self::Range { .. } | Self::ChunkLength { .. } | Self::ChunkCount(_) => "CORE_RANGE",
+            Self::Range { .. } | Self::ChunkLength { .. } | Self::ChunkCount(_) | Self::Bounds { .. } => {
+                "CORE_RANGE"
+            }
         }
     }
 }

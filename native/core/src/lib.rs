@@ -7,13 +7,17 @@
 
 mod error;
 mod features;
+mod gear;
 mod merkle;
 mod sha256;
+mod sketch;
 
 pub use error::CoreError;
 pub use features::Features;
+pub use gear::{PROFILE_CONTENT_16K, PROFILE_CONTENT_64K, chunk};
 pub use merkle::{MAX_CHUNK_BYTES, merkle_root};
 pub use sha256::{DIGEST_BYTES, Sha256, Variant, sha256_many};
+pub use sketch::{SYMBOL_BYTES, sketch_decode, sketch_update};
 
 /// Version of the surface both cores share; it rises when a function changes shape or meaning.
 pub const ABI_VERSION: u32 = 2;
