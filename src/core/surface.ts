@@ -99,14 +99,7 @@ export interface Core {
    *   `profile` is not one of the two
    * @see Xia et al., FastCDC, USENIX ATC 2016, for gear hash and the two masks
    */
-  chunk(
-    buffer: Uint8Array,
-    offset: number,
-    length: number,
-    profile: number,
-    final: boolean,
-    cuts: Uint32Array,
-  ): number
+  chunk(buffer: Uint8Array, offset: number, length: number, profile: number, final: boolean, cuts: Uint32Array): number
 
   /**
    * Merkle root over the ids of a blob's chunks.

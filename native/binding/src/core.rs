@@ -150,10 +150,12 @@ pub fn sketch_update(
     #[napi(ts_arg_type = "Uint8Array")] mut sketch: Uint8ArraySlice,
     symbols: f64,
     #[napi(ts_arg_type = "BigUint64Array")] ids: BigUint64ArraySlice,
-    sign: i32,
+    sign: f64,
 ) -> Coded<u32> {
     guarded(|| {
         let symbols = integer("symbols", symbols)?;
+        let size: i32 = integer("sign", sign.abs())?;
+        let sign = if sign < 0.0 { -size } else { size };
         let sketch = writable(&mut sketch, "sketch", &[span(&ids)])?;
         Ok(catalog_core::sketch_update(sketch, symbols, &ids, sign)? as u32)
     })

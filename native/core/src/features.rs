@@ -30,7 +30,7 @@ impl Features {
         static ACTIVE: OnceLock<Features> = OnceLock::new();
         *ACTIVE.get_or_init(|| {
             let detected = Self::detected();
-            std::env::var(VARIABLE).map_or(detected, |list| detected.only(&list))
+            std::env::var(VARIABLE).map_or(detected, |list| detected.narrowed(&list))
         })
     }
 
@@ -55,7 +55,7 @@ impl Features {
     }
 
     /// Those of `self` that the comma-separated `list` names.
-    pub fn only(self, list: &str) -> Self {
+    pub fn narrowed(self, list: &str) -> Self {
         let named = |name| list.split(',').any(|word| word.trim() == name);
         Self {
             sha_ni: self.sha_ni && named("sha-ni"),
