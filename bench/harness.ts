@@ -14,6 +14,8 @@ export interface Contest {
   seconds?: number
   /** Brings about what a call of the candidate needs, before each of its turns and outside their time. */
   prepare?: () => Promise<void>
+  /** The same for the baseline. */
+  prepareBaseline?: () => Promise<void>
   /** CPU seconds the candidate has used so far, where its work is done by other processes. */
   cpuSeconds?: () => number
   /** Why this machine cannot judge the result, which is then recorded only. */
@@ -91,7 +93,7 @@ async function takeTurns(contest: Contest, rounds: number): Promise<Turns> {
     const took: Record<Side, number> = { candidate: 0, baseline: 0 }
     const spent = { cpu: 0, wall: 0 }
     for (const side of order) {
-      if (side === 'candidate') await contest.prepare?.()
+      await (side === 'candidate' ? contest.prepare : contest.prepareBaseline)?.()
       if (round === 0) {
         await contest[side]()
         if (contest.seconds === 0) continue

@@ -122,8 +122,8 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   /**
-   * Name, and given a target write, the next portion of a blob. The slot is the worker's meanwhile and the caller's again
-   * when the promise settles.
+   * Name, and given a target write, the next portion of a blob. The slot is the worker's meanwhile and the caller's
+   * again when the promise settles.
    *
    * @throws CatalogError `TARGET_EXISTS`, `DISK_FULL`, `STORE_FAILED`; `INTERNAL` when the slot is not the caller's;
    *   `CORE_RANGE` for more bytes than it has
@@ -143,7 +143,8 @@ export class WorkerPool implements AsyncDisposable {
   /**
    * Check a blob against its root and, given its outline, find the chunks that are damaged.
    *
-   * @throws CatalogError `FILE_UNREADABLE`, also when the file is too short; `CORE_LENGTH` for an outline of another blob
+   * @throws CatalogError `FILE_UNREADABLE`, also when the file is too short; `CORE_LENGTH` for an outline of another
+   *   length
    */
   verify({ path, offset, size, root, outline }: VerifyTask, signal?: AbortSignal): Promise<Verification> {
     return this.#effects.run(async () => {
@@ -181,7 +182,10 @@ export class WorkerPool implements AsyncDisposable {
     return this.#effects.run(() => this.#run('repairStripes', { ...task, ids }, targets, signal))
   }
 
-  /** End the tasks, under way and waiting, with `CLOSED`, and the threads. Later calls are refused with `CLOSED`. */
+  /**
+   * End the tasks, under way and waiting, with `CLOSED`, and then the threads; one that waits for the disk ends when
+   * the disk has answered. Later calls are refused with `CLOSED`.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#effects.run(() => this.#close())
     return this.#closing
