@@ -4,15 +4,14 @@
 // rewritten (repack.ts) or, once nothing in it is live, removed.
 import { dirname, join } from 'node:path'
 import { LRUCache } from 'lru-cache'
-import type { Disk, DiskFile } from '../base/disk.ts'
+import type { Disk } from '../base/disk.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import { PACK_ALONE_BYTES, PACK_BYTES } from '../base/limits.ts'
 import type { Environment, PackRow } from './environment.ts'
+import { PackFiles } from './pack-files.ts'
 
 const SUFFIX = '.pack'
-/** Files kept open; each is a descriptor. */
-const OPEN_FILES = 64
 
 /** Where an extent lies. */
 export interface Place {
@@ -37,16 +36,6 @@ export interface PackRecovery {
   readonly short: readonly { pack: number; missing: number }[]
 }
 
-interface OpenFile {
-  readonly file: Promise<DiskFile>
-  /** The same once it is open. */
-  ready: DiskFile | undefined
-  users: number
-  /** No longer kept: closed by its last user. */
-  evicted: boolean
-  closing?: Promise<void>
-}
-
 interface Components {
   environment: Environment
   disk: Disk
@@ -69,17 +58,12 @@ export class Packs {
   readonly #faulty = new Set<number>()
   /** Packs in which perhaps nothing counts any more. */
   readonly #emptied = new Set<number>()
-  readonly #files = new LRUCache<number, OpenFile>({
-    max: OPEN_FILES,
-    dispose: (open) => {
-      open.evicted = true
-      void closeIdle(open)
-    },
-  })
+  readonly #files: PackFiles
 
   constructor(components: Components, { folder }: { folder: string }) {
     this.#components = components
     this.folder = folder
+    this.#files = new PackFiles(components, { folder, path: (pack) => this.path(pack) })
   }
 
   /** Bring the files in line with the rows, and find where to go on writing. */
@@ -196,7 +180,7 @@ export class Packs {
   async files(): Promise<{ pack: number; size: number }[]> {
     const files: { pack: number; size: number }[] = []
     for (const pack of await this.#listed()) {
-      files.push({ pack, size: await this.#use(pack, (file) => file.size()) })
+      files.push({ pack, size: await this.#files.use(pack, (file) => file.size()) })
     }
     return files
   }
@@ -221,7 +205,7 @@ export class Packs {
       if (this.#kept > 0 || this.#busy.has(pack)) continue
       this.#emptied.delete(pack)
       if (this.isCurrent(pack) || this.#isCounted(pack)) continue
-      this.#files.delete(pack)
+      this.#files.release(pack)
       await this.#components.disk.remove(this.path(pack)).catch((thrown) => report(`remove pack ${pack}`, thrown))
     }
   }
@@ -240,26 +224,17 @@ export class Packs {
 
   /** Write at `at` in an extent, or on from there where the extents behind it are the caller's too. */
   async write({ pack, offset }: Place, at: number, bytes: Uint8Array | readonly Uint8Array[]): Promise<void> {
-    await this.#use(pack, (file) => file.write(bytes, offset + at))
+    await this.#files.use(pack, (file) => file.write(bytes, offset + at))
   }
 
   /** @returns bytes read, fewer only where the file ends */
   read({ pack, offset }: Place, at: number, buffer: Uint8Array): Promise<number> {
-    const open = this.#files.get(pack)
-    // Reads are many and small: one of an open file takes as few steps as it can.
-    if (!open?.ready) return this.#use(pack, (file) => file.read(buffer, offset + at))
-    open.users++
-    return open.ready.read(buffer, offset + at).finally(() => this.#leave(open))
-  }
-
-  #leave(open: OpenFile): Promise<void> | undefined {
-    open.users--
-    return open.evicted ? closeIdle(open) : undefined
+    return this.#files.read(pack, buffer, offset + at)
   }
 
   /** Make the file as long as a reservation needs, so that whoever fills it by path finds it. */
   extend({ pack, offset, bytes }: Place): Promise<void> {
-    return this.#use(pack, async (file) => {
+    return this.#files.use(pack, async (file) => {
       if ((await file.size()) < offset + bytes) await file.truncate(offset + bytes)
     })
   }
@@ -292,7 +267,7 @@ export class Packs {
         hint: 'See that the disk is sound, then start the node again.',
       })
     }
-    await this.#use(pack, async (file) => {
+    await this.#files.use(pack, async (file) => {
       try {
         await file.sync()
       } catch (thrown) {
@@ -303,10 +278,8 @@ export class Packs {
     })
   }
 
-  async close(): Promise<void> {
-    const open = [...this.#files.values()]
-    this.#files.clear()
-    await Promise.all(open.map(closeIdle))
+  close(): Promise<void> {
+    return this.#files.close()
   }
 
   #isCounted(pack: number): boolean {
@@ -332,59 +305,12 @@ export class Packs {
   async #trim(pack: number, end: number): Promise<number> {
     const { disk } = this.#components
     if (!(await disk.exists(this.path(pack)))) return -end
-    return this.#use(pack, async (file) => {
+    return this.#files.use(pack, async (file) => {
       const size = await file.size()
       if (size > end) await file.truncate(end)
       return size - end
     })
   }
-
-  async #use<T>(pack: number, work: (file: DiskFile) => Promise<T>): Promise<T> {
-    let open = this.#files.get(pack)
-    if (!open) {
-      open = { file: this.#open(pack), ready: undefined, users: 0, evicted: false }
-      this.#files.set(pack, open)
-    }
-    open.users++
-    try {
-      open.ready = await open.file
-      return await work(open.ready)
-    } catch (thrown) {
-      // A file that could not be opened is not kept: the next use tries again.
-      if (this.#files.peek(pack) === open) await open.file.catch(() => this.#files.delete(pack))
-      throw thrown
-    } finally {
-      await this.#leave(open)
-    }
-  }
-
-  async #open(pack: number): Promise<DiskFile> {
-    const { disk } = this.#components
-    const path = this.path(pack)
-    const fresh = !(await disk.exists(path))
-    const file = await disk.open(path, 'update')
-    try {
-      if (fresh) await disk.syncFolder(this.folder)
-    } catch (thrown) {
-      // Removed again, so that the next one who opens it makes sure that it is known to last.
-      await file.close()
-      await disk.remove(path)
-      throw thrown
-    }
-    return file
-  }
-}
-
-async function closeIdle(open: OpenFile): Promise<void> {
-  if (!open.evicted || open.users > 0) return
-  open.closing ??= closeFile(open)
-  await open.closing
-}
-
-async function closeFile({ file }: OpenFile): Promise<void> {
-  const opened = await file.catch(() => undefined) // it never opened: whoever asked was told
-  // What matters was synced, and the descriptor is gone whatever close says.
-  await opened?.close().catch((thrown) => report('close a pack', thrown))
 }
 
 function report(task: string, thrown: unknown): void {
