@@ -65,10 +65,7 @@ export function systemDisk(effects: Effects): Disk {
     list: (path) => run(path, async () => (await readdir(path)).sort()),
     exists: (path) => run(path, () => stat(path).then(() => true, isAbsent)),
     syncFolder: (path) => run(path, () => syncFolder(path)),
-    space(path) {
-      const { bsize, blocks, bavail } = statfsSync(path)
-      return { total: bsize * blocks, free: bsize * bavail }
-    },
+    space: (path) => spaceOf(path),
   }
 }
 
@@ -95,6 +92,15 @@ function keepFolder(path: string) {
     const there = await stat(path).catch(() => undefined)
     if (there?.isDirectory()) return
     throw error.code === 'EEXIST' ? Object.assign(error, { code: 'ENOTDIR' }) : error
+  }
+}
+
+function spaceOf(path: string): DiskSpace {
+  try {
+    const { bsize, blocks, bavail } = statfsSync(path)
+    return { total: bsize * blocks, free: bsize * bavail }
+  } catch (thrown) {
+    throw fileError(path, thrown)
   }
 }
 

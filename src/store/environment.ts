@@ -210,6 +210,7 @@ export class Environment {
     if (version !== undefined && version !== STORE_VERSION) {
       const which =
         version > STORE_VERSION ? 'a later version of Catalog' : 'a version of Catalog before its first release'
+      void this.#root.close()
       throw new CatalogError('STORE_FORMAT', `The store in ${path} was written by ${which}.`, {
         hint: 'Run that version, or choose another --data-dir.',
       })
