@@ -197,7 +197,8 @@ export class Environment {
     this.peers = table(TABLES.peers)
     const version = this.meta.get('version')
     if (version !== undefined && version !== STORE_VERSION) {
-      const which = version > STORE_VERSION ? 'a later version of Catalog' : 'a version of Catalog before its first release'
+      const which =
+        version > STORE_VERSION ? 'a later version of Catalog' : 'a version of Catalog before its first release'
       throw new CatalogError('STORE_FORMAT', `The store in ${path} was written by ${which}.`, {
         hint: 'Run that version, or choose another --data-dir.',
       })
@@ -257,9 +258,9 @@ export class Environment {
         }
       })
     } catch (thrown) {
-      const error = CatalogError.from(thrown, 'STORE_FAILED')
+      let error = CatalogError.from(thrown, 'STORE_FAILED')
       // What the guard refuses was never begun; after a commit that failed, LMDB's state in memory is not to be trusted.
-      if (error.code === 'STORE_FAILED') this.#fail(error)
+      if (error.code === 'STORE_FAILED') error = this.#fail(error)
       for (const { reject } of group) reject(error)
       return
     }
@@ -271,13 +272,14 @@ export class Environment {
     this.#guard(bytes)
   }
 
-  #fail(cause: CatalogError): void {
-    if (this.#failure) return
+  #fail(cause: CatalogError): CatalogError {
+    if (this.#failure) return this.#failure
     this.#failure = new CatalogError('STORE_FAILED', `The database could not write: ${cause.message}`, {
       hint: 'See that the disk has room and can be written to, then start the node again.',
       cause,
     })
     this.#onFailure(this.#failure)
+    return this.#failure
   }
 
   /**

@@ -28,6 +28,7 @@ export interface Garbage {
   readonly release: Uint8Array
   /** What is wanted no more, where a record still tells. */
   readonly purl?: string | undefined
+  /** That are no longer kept with it gone: none of a blob that another release still keeps. */
   readonly bytes: number
   readonly reason: GarbageReason
 }
@@ -52,9 +53,14 @@ export class GarbageCollector {
   *mark(): Generator<Garbage> {
     const { blobs, environment, clock } = this.#components
     for (const { root, size } of blobs.list()) {
-      for (const { release } of blobs.releasesOf(root)) {
+      let wanted = 0
+      const releases = blobs.releasesOf(root)
+      for (const [i, { release }] of releases.entries()) {
         const reason = this.#unwanted(release)
-        if (reason) yield { kind: 'blob', root, release, bytes: size, reason, ...this.#named(release) }
+        if (!reason) wanted++
+        // Its bytes go with the last release that it is kept under.
+        const bytes = wanted === 0 && i === releases.length - 1 ? size : 0
+        if (reason) yield { kind: 'blob', root, release, bytes, reason, ...this.#named(release) }
       }
     }
     for (const { key, value } of environment.downloads.getRange({})) {

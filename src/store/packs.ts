@@ -9,6 +9,9 @@ import { CatalogError } from '../base/errors.ts'
 import { PACK_ALONE_BYTES, PACK_BYTES } from '../base/limits.ts'
 import type { Environment, PackRow } from './environment.ts'
 
+/** In `meta` while the index is made anew (rebuild.ts): packs that no row knows are not nobody's then. */
+export const REBUILDING = 'rebuilding'
+
 const SUFFIX = '.pack'
 /** Files kept open; each is a descriptor. */
 const OPEN_FILES = 64
@@ -74,9 +77,18 @@ export class Packs {
     this.folder = folder
   }
 
-  /** Bring the files in line with the rows, and find where to go on writing. */
+  /**
+   * Bring the files in line with the rows, and find where to go on writing.
+   *
+   * @throws CatalogError `STORE_DAMAGED` when the rows are only half made
+   */
   async recover(): Promise<PackRecovery> {
     const { environment, disk } = this.#components
+    if (environment.meta.doesExist(REBUILDING)) {
+      throw new CatalogError('STORE_DAMAGED', 'Making the index of blobs anew was cut off before it was done.', {
+        hint: 'Run it again: catalog doctor --rebuild-index',
+      })
+    }
     await disk.makeFolder(this.folder)
     const rows = new Map<number, PackRow>()
     for (const { key, value } of environment.packs.getRange({})) rows.set(key, value)

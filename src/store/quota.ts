@@ -1,8 +1,8 @@
 // The quota of mirrored data: blobs that others published and the user did not pin. When a fetch would exceed it, what
 // has not been read for longest goes first.
+import { toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
-import { toHex } from '../base/bytes.ts'
 import { formatBytes } from '../base/units.ts'
 import type { Blobs } from './blobs.ts'
 import type { Environment } from './environment.ts'
@@ -24,12 +24,12 @@ interface Candidate {
 
 export class Quota {
   readonly #components: Components
-  readonly #max: number
+  readonly max: number
 
   /** @param max - bytes of mirrored data */
   constructor(components: Components, { max }: { max: number }) {
     this.#components = components
-    this.#max = max
+    this.max = max
   }
 
   /**
@@ -39,7 +39,7 @@ export class Quota {
    */
   async makeRoom(bytes: number): Promise<void> {
     const { blobs, packs, environment } = this.#components
-    const excess = () => blobs.usage().mirroredBytes + bytes - this.#max
+    const excess = () => blobs.usage().mirroredBytes + bytes - this.max
     if (excess() <= 0) return
     await blobs.saveUses()
     const candidates = this.#candidates()
@@ -71,9 +71,9 @@ export class Quota {
     const { mirroredBytes } = this.#components.blobs.usage()
     return new CatalogError(
       'LIMIT_EXCEEDED',
-      `${formatBytes(bytes)} do not fit the ${formatBytes(this.#max)} kept for mirrored data, ` +
+      `${formatBytes(bytes)} do not fit the ${formatBytes(this.max)} kept for mirrored data, ` +
         `of which ${formatBytes(mirroredBytes)} are in use.`,
-      { hint: 'Raise maxMirrorStorage in the settings, or unpin something with "catalog unpin".' },
+      { hint: 'Raise it with "catalog up --max-mirror-storage SIZE", or unpin something with "catalog unpin PURL".' },
     )
   }
 }
