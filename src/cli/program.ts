@@ -64,11 +64,12 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
     .option('--no-mdns', 'do not look for nodes on the local network')
     .option('--core <name>', 'compute core: auto, native or wasm')
     .option('--max-mirror-storage <size>', 'most that is kept of what others published (default 10 GiB)', size)
-    .action(async ({ peer, mdns, ...options }) => {
+    .option('--no-supervise', 'run the node in this very process, which then nobody starts again')
+    .action(async ({ peer, mdns, supervise, ...options }) => {
       const { dataDir, json = false } = program.opts<GlobalOptions>()
       const output = new Output({ json })
       const settings = { ...options, ...(peer ? { peers: peer } : {}), ...(mdns ? {} : { mdns: false }) }
-      await guarded(output, exit, () => up(dataDir, settings, output, json))
+      await guarded(output, exit, async () => exit(await up(dataDir, settings, output, { json, supervise })))
     })
   program
     .command('status')
