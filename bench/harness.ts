@@ -1,12 +1,9 @@
 // Paired measurement. Baseline and candidate take turns in one process, swapping who goes first, so that whatever
 // slows the machine slows both; the ratio within a round is steady where absolute times are not.
 import benny from 'benny'
-import { BUDGETS, type Budget } from './budgets.ts'
 
 /** One thing to measure. Both sides do the same work; check their answers before handing them over. */
 export interface Contest {
-  /** A name of this suite in `budgets.ts`. */
-  name: string
   /** Units of work one call of either side does, in the budget's unit without "/s". */
   amount: number
   candidate: () => unknown
@@ -17,15 +14,18 @@ export interface Contest {
   seconds?: number
   /** Brings about what a call of the candidate needs, before each of its turns and outside their time. */
   prepare?: () => Promise<void>
+  /** The same for the baseline. */
+  prepareBaseline?: () => Promise<void>
   /** CPU seconds the candidate has used so far, where its work is done by other processes. */
   cpuSeconds?: () => number
+  /** Why this machine cannot judge the result, which is then recorded only. */
+  unjudged?: string
+  /** A line below the result. */
+  note?: (figures: Figures, least: number | null) => string
 }
 
-export interface Result {
-  suite: string
-  name: string
-  unit: string
-  /** Candidate and baseline, in `unit`: medians over all rounds. */
+export interface Figures {
+  /** Units a second of candidate and baseline: medians over all rounds. */
   value: number
   baseline: number
   /** Median of the rounds' throughput ratios, candidate over baseline: larger is better. */
@@ -33,18 +33,11 @@ export interface Result {
   /** 95 % bootstrap interval of that median. */
   low: number
   high: number
-  /** Least ratio that passes, or null. */
-  budget: number | null
-  pass: boolean
-  /** CPU seconds, user and system, of the candidate's turns: this process's threads, unless the suite counts others. */
+  /** CPU seconds, user and system, of the candidate's turns: this process's threads, unless the contest counts more. */
   cpu: number
+  /** Wall seconds of the same turns. */
+  wall: number
 }
-
-/** Measures a contest and books its result. */
-export type Compare = (contest: Contest) => Promise<Result>
-
-/** Default export of `<suite>.bench.ts`: sets up, compares, cleans up. */
-export type Suite = (compare: Compare) => Promise<void>
 
 const ROUNDS = 15
 const TURN_SECONDS = 0.04
@@ -52,80 +45,74 @@ const TURN_SECONDS = 0.04
 const SECOND_LOOK = 3
 
 type Side = 'candidate' | 'baseline'
-type Verdict = 'pass' | 'fail' | 'unsure'
 
-interface Measurement {
+interface Turns {
   ratios: number[]
   seconds: Record<Side, number[]>
   cpu: number
+  wall: number
 }
 
 /**
- * Fails only when the whole interval lies below the budget: noise alone must not break a build. An interval that
- * contains the budget is measured once more, three times as long, and then given the benefit of the doubt.
+ * An interval that contains the least ratio leaves open on which side of it the truth lies, so the contest is measured
+ * once more, three times as long.
+ *
+ * @param least - the ratio that decides, or null where none does
  */
-export async function measure(suite: string, contest: Contest): Promise<Result> {
-  const budget = budgetOf(suite, contest.name)
+export async function measure(contest: Contest, least: number | null): Promise<Figures> {
   const rounds = contest.rounds ?? ROUNDS
-  const first = judged(budget, contest, await takeTurns(contest, rounds))
-  if (verdict(first) !== 'unsure') return first
-  return judged(budget, contest, await takeTurns(contest, rounds * SECOND_LOOK))
+  const first = figures(contest, await takeTurns(contest, rounds))
+  if (least === null || first.low >= least || first.high < least) return first
+  return figures(contest, await takeTurns(contest, rounds * SECOND_LOOK))
 }
 
-function budgetOf(suite: string, name: string): Budget {
-  const budget = BUDGETS.find((candidate) => candidate.suite === suite && candidate.name === name)
-  if (budget === undefined) throw new Error(`budgets.ts has no line for "${name}" in suite ${suite}`)
-  return budget
+/** Only a whole interval below the least ratio is a miss: noise alone must not break a build. */
+export function holds({ high }: Figures, least: number): boolean {
+  return high >= least
 }
 
-function judged(budget: Budget, { amount }: Contest, { ratios, seconds, cpu }: Measurement): Result {
+function figures({ amount }: Contest, { ratios, seconds, cpu, wall }: Turns): Figures {
   const [low, high] = medianInterval(ratios)
-  const { suite, name, unit, ratio } = budget
   return {
-    suite,
-    name,
-    unit,
-    value: amount / quantile(seconds.candidate, 0.5),
-    baseline: amount / quantile(seconds.baseline, 0.5),
-    ratio: quantile(ratios, 0.5),
+    value: amount / median(seconds.candidate),
+    baseline: amount / median(seconds.baseline),
+    ratio: median(ratios),
     low,
     high,
-    budget: ratio,
-    pass: ratio === null || high >= ratio,
     cpu,
+    wall,
   }
 }
 
-function verdict({ budget, low, pass }: Result): Verdict {
-  if (!pass) return 'fail'
-  return budget === null || low >= budget ? 'pass' : 'unsure'
-}
-
-async function takeTurns(contest: Contest, rounds: number): Promise<Measurement> {
+async function takeTurns(contest: Contest, rounds: number): Promise<Turns> {
   const cpuSeconds = contest.cpuSeconds ?? ownCpuSeconds
-  const result: Measurement = { ratios: [], seconds: { candidate: [], baseline: [] }, cpu: 0 }
+  const turns: Turns = { ratios: [], seconds: { candidate: [], baseline: [] }, cpu: 0, wall: 0 }
   // Round 0 only warms up; it also lets an error of either side out, which benny would swallow.
   for (let round = 0; round <= rounds; round++) {
     const order: Side[] = round % 2 ? ['candidate', 'baseline'] : ['baseline', 'candidate']
     const took: Record<Side, number> = { candidate: 0, baseline: 0 }
-    let cpu = 0
+    const spent = { cpu: 0, wall: 0 }
     for (const side of order) {
-      if (side === 'candidate') await contest.prepare?.()
+      await (side === 'candidate' ? contest.prepare : contest.prepareBaseline)?.()
       if (round === 0) {
         await contest[side]()
         if (contest.seconds === 0) continue
       }
-      const before = cpuSeconds()
+      const before = { cpu: cpuSeconds(), wall: wallSeconds() }
       took[side] = await takeTurn(contest[side], contest.seconds ?? TURN_SECONDS)
-      if (side === 'candidate') cpu = cpuSeconds() - before
+      if (side === 'candidate') {
+        spent.cpu = cpuSeconds() - before.cpu
+        spent.wall = wallSeconds() - before.wall
+      }
     }
     if (round === 0) continue
-    result.seconds.candidate.push(took.candidate)
-    result.seconds.baseline.push(took.baseline)
-    result.ratios.push(took.baseline / took.candidate)
-    result.cpu += cpu
+    turns.seconds.candidate.push(took.candidate)
+    turns.seconds.baseline.push(took.baseline)
+    turns.ratios.push(took.baseline / took.candidate)
+    turns.cpu += spent.cpu
+    turns.wall += spent.wall
   }
-  return result
+  return turns
 }
 
 function ownCpuSeconds(): number {
@@ -133,12 +120,16 @@ function ownCpuSeconds(): number {
   return (user + system) / 1e6
 }
 
+function wallSeconds(): number {
+  return performance.now() / 1000
+}
+
 /** @returns seconds one call takes: the median of benny's samples, or that of a single call */
 async function takeTurn(call: () => unknown, seconds: number): Promise<number> {
   if (seconds === 0) {
-    const start = performance.now()
+    const start = wallSeconds()
     await call()
-    return (performance.now() - start) / 1000
+    return wallSeconds() - start
   }
   const cases = { minSamples: 5, minTime: seconds / 5, maxTime: seconds, delay: 0, initCount: 1 }
   const summary = await quietly(() =>
@@ -148,9 +139,9 @@ async function takeTurn(call: () => unknown, seconds: number): Promise<number> {
       benny.configure({ cases }),
     ),
   )
-  const median = summary.results[0]?.details.median
-  if (!median) throw new Error('a side threw while it was measured')
-  return median
+  const took = summary.results[0]?.details.median
+  if (!took) throw new Error('a side threw while it was measured')
+  return took
 }
 
 /** benny announces every suite on the console, here thirty times a contest. */
@@ -162,6 +153,10 @@ async function quietly<T>(work: () => Promise<T>): Promise<T> {
   } finally {
     console.log = log
   }
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5)
 }
 
 function quantile(values: readonly number[], q: number): number {
@@ -182,6 +177,6 @@ function medianInterval(values: readonly number[], resamples = 2000): [number, n
     state ^= state << 5
     return values[(state >>> 0) % values.length] ?? Number.NaN
   }
-  const medians = Array.from({ length: resamples }, () => quantile(values.map(pick), 0.5))
+  const medians = Array.from({ length: resamples }, () => median(values.map(pick)))
   return [quantile(medians, 0.025), quantile(medians, 0.975)]
 }

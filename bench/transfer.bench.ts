@@ -13,7 +13,7 @@ import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { MiB } from '../src/base/units.ts'
-import type { Suite } from './harness.ts'
+import type { Suite } from './suite.ts'
 
 const BLOB_BYTES = 256 * MiB
 const ROUNDS = 5
@@ -41,15 +41,17 @@ const transfer: Suite = async (compare) => {
   }
   await compare({
     name: NAME,
-    amount: BLOB_BYTES / MiB,
-    candidate: () => pair.fetch(),
-    baseline: () => copy.copy(),
-    prepare: () => pair.prepare(),
-    cpuSeconds: () => pair.cpuSeconds(),
-    rounds: ROUNDS,
-    seconds: 0,
+    open: () => ({
+      amount: BLOB_BYTES / MiB,
+      candidate: () => pair.fetch(),
+      baseline: () => copy.copy(),
+      prepare: () => pair.prepare(),
+      cpuSeconds: () => pair.cpuSeconds(),
+      note: () => `CPU seconds of one: ${pair.costs()}; ${copy.costs()}`,
+      rounds: ROUNDS,
+      seconds: 0,
+    }),
   })
-  console.log(`     CPU seconds of one: ${pair.costs()}; ${copy.costs()}`)
 }
 export default transfer
 

@@ -341,7 +341,7 @@ async function assemble(
   const packs = new Packs({ environment, disk }, { folder: paths.packs })
   undo.push(() => packs.close())
   const space = new Space({ disk, packs }, { folder: paths.root })
-  const blobs = new Blobs({ environment, packs, space, disk, workers, core, clock })
+  const blobs = new Blobs({ environment, packs, space, disk, workers, clock })
   const scratch = new Scratch({ disk, random }, { folder: paths.scratch })
   const recovery = await recover({ environment, packs, scratch })
   const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
@@ -382,7 +382,7 @@ async function assemble(
   const sharing = (node: CatalogNode) => {
     const online = () => node.online
     const told = { publisher, announcements, providers, online }
-    const publishing = new Publishing({ records, shares, blobs, pins, scratch, disk, effects, ...told })
+    const publishing = new Publishing({ records, shares, blobs, pins, scratch, effects, ...told })
     const installing = new Installing({ packages, pins, disk, effects, random })
     const about = () => ({ version: VERSION, online: node.online, http: node.http, ...placeOf(node) })
     const rooms = { network, hello, bootstrap, publishing, packages, installing, search, records, shares, blobs }

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/correctness/noPrecisionLoss: integers have 64 bits in AssemblyScript
 
-// Rateless invertible Bloom look-up tables (Yang, Gilad, Alizadeh, Practical Rateless Set Reconciliation, SIGCOMM 2024).
-// Symbols and index mapping are those of `src/core/surface.ts`; a symbol is 17 bytes and seldom aligned.
+// Rateless invertible Bloom look-up tables (Yang, Gilad, Alizadeh, Practical Rateless Set Reconciliation, SIGCOMM
+// 2024). Symbols and index mapping are those of `src/core/surface.ts`; a symbol is 17 bytes and seldom aligned.
 
 const SYMBOL: usize = 17
 const CHECK: usize = 8

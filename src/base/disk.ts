@@ -8,8 +8,8 @@ import { CatalogError } from './errors.ts'
 export interface DiskFile {
   /** Fill `buffer` from `position`. @returns bytes read, fewer only at the end of the file */
   read(buffer: Uint8Array, position: number): Promise<number>
-  /** Write all of `buffer` at `position`. */
-  write(buffer: Uint8Array, position: number): Promise<void>
+  /** Write all of `buffer`, or of several one behind the other, at `position`. */
+  write(buffer: Uint8Array | readonly Uint8Array[], position: number): Promise<void>
   /** Returns when the bytes written would survive a power cut. */
   sync(): Promise<void>
   size(): Promise<number>
@@ -112,19 +112,31 @@ function systemFile(path: string, handle: FileHandle, run: Run): DiskFile {
         }
         return done
       }),
-    write: (buffer, position) =>
-      run(path, async () => {
-        let done = 0
-        while (done < buffer.length) {
-          const { bytesWritten } = await handle.write(buffer, done, buffer.length - done, position + done)
-          done += bytesWritten
-        }
-      }),
+    write: (buffer, position) => run(path, () => writeAll(handle, Array.isArray(buffer) ? buffer : [buffer], position)),
     sync: () => run(path, () => handle.datasync()),
     size: () => run(path, async () => (await handle.stat()).size),
     truncate: (bytes) => run(path, () => handle.truncate(bytes)),
     close: () => run(path, () => handle.close()),
   }
+}
+
+async function writeAll(handle: FileHandle, buffers: readonly Uint8Array[], position: number): Promise<void> {
+  let rest = buffers
+  for (let at = position; rest.length > 0; ) {
+    const { bytesWritten } = await handle.writev(rest, at)
+    at += bytesWritten
+    rest = behind(rest, bytesWritten)
+  }
+}
+
+/** What is left of `buffers` after their first `bytes`. */
+function behind(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let skip = bytes
+  return buffers.flatMap((buffer) => {
+    const skipped = Math.min(skip, buffer.length)
+    skip -= skipped
+    return skipped < buffer.length ? [buffer.subarray(skipped)] : []
+  })
 }
 
 async function syncFolder(path: string): Promise<void> {

@@ -9,6 +9,10 @@ export const BLOB_BYTES_MAX = 64 * GiB
 
 /** Blobs up to this size lie in the database itself: a page or four, and no file to sync. */
 export const BLOB_INLINE_BYTES_MAX = 16 * KiB
+/** Blobs up to this size wait in memory until they are complete, and are written together. */
+export const BLOB_AT_HAND_BYTES_MAX = MiB
+/** Written with one fdatasync. */
+export const PACK_GROUP_BYTES = 16 * MiB
 /** A pack is closed once it would grow beyond this. */
 export const PACK_BYTES = 256 * MiB
 /** An extent larger than this has a pack of its own, so that removing it gives its space back at once. */

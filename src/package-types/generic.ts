@@ -2,7 +2,7 @@
 // byte order and without times, so that equal folders have equal digests. An asset.toml at the top of a folder says
 // more about it. Everything in a folder is packed but `.git`, whose bytes differ from clone to clone.
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdtemp, opendir, readFile, stat } from 'node:fs/promises'
+import { opendir, readFile, stat } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { streamOf } from '../base/byte-source.ts'
@@ -84,7 +84,7 @@ async function prepareFolder(path: string, source: PublishSource, context: Scrat
   const asset = await readAsset(join(path, 'asset.toml'))
   const { name, version } = identify(source, basename(path), asset)
   const paths = await listFolder(path, signal)
-  const file = join(await mkdtemp(join(scratch, 'generic-')), 'folder.tar')
+  const file = join(await scratch(), 'folder.tar')
   await packFolder(path, paths, file, { mtime: new Date(0), gzip: false, signal })
   const { dependencies, name: _name, version: _version, ...said } = asset
   const manifest = { kind: 'folder', ...said }

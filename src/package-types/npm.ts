@@ -1,5 +1,5 @@
 // npm packages: a folder with a package.json, or a tarball as `npm pack` makes it.
-import { mkdtemp, readFile, stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import semver from 'semver'
 import { CatalogError } from '../base/errors.ts'
@@ -141,7 +141,7 @@ async function pack({ path, ...asked }: PublishSource, { scratch, signal }: Scra
   const files = await npmFiles(path, packageJson)
   const executables = npmExecutables(packageJson)
   // A folder of its own: names and versions may be longer together than a file name can be.
-  const output = join(await mkdtemp(join(scratch, 'npm-')), 'package.tgz')
+  const output = join(await scratch(), 'package.tgz')
   await packFolder(path, files, output, { prefix: 'package/', mtime: NPM_TIME, gzip: true, executables, signal })
   return output
 }

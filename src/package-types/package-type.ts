@@ -42,8 +42,8 @@ export interface UnpackReport {
 }
 
 export interface ScratchContext {
-  /** An existing folder of the caller's, removed by the caller. */
-  readonly scratch: string
+  /** Makes a folder for what has to be made; the caller removes it. */
+  readonly scratch: () => Promise<string>
   readonly signal?: AbortSignal | undefined
 }
 

@@ -1,7 +1,6 @@
 // Publishing: read and check the package, hash it into the store in one pass, sign release and share, and make all of
 // it visible in one transaction; then tell the others.
 import { equalBytes } from '../base/bytes.ts'
-import type { Disk } from '../base/disk.ts'
 import type { Effects } from '../base/effects.ts'
 import { CatalogError } from '../base/errors.ts'
 import type { EnforcedPermission } from '../model/permission.ts'
@@ -43,7 +42,6 @@ interface Components {
   pins: Pins
   publisher: LocalPublisher
   scratch: Scratch
-  disk: Disk
   effects: Effects
   announcements: Announcements
   providers: Providers
@@ -59,8 +57,11 @@ interface Staged {
 
 export class Publishing {
   readonly #components: Components
-  /** Commits take turns: two of one version at once would be a publisher contradicting itself, for good. */
-  #turn: Promise<unknown> = Promise.resolve()
+  /**
+   * Commits of one version take turns: two at once would be a publisher contradicting itself, for good. Those of others
+   * share a transaction.
+   */
+  readonly #turns = new Map<string, Promise<unknown>>()
 
   constructor(components: Components) {
     this.#components = components
@@ -73,31 +74,38 @@ export class Publishing {
    *   before; `UNTRUSTED` when the name is pinned to somebody else; `DISK_FULL`; `ABORTED`
    */
   async publish(path: string, options: PublishOptions = {}): Promise<Published> {
-    const { blobs, disk, effects, publisher } = this.#components
-    const scratch = await this.#components.scratch.folder()
+    const { blobs, effects, publisher, scratch } = this.#components
+    await using folders = scratch.open()
     const staged: Staged[] = []
     try {
       const type = options.type === undefined ? await effects.run(() => recognise(path)) : packageType(options.type)
       const source = { path, name: options.name, version: options.version }
-      const prepared = await effects.run(() => type.prepare(source, { scratch, signal: options.signal }))
+      const context = { scratch: () => folders.folder(), signal: options.signal }
+      const prepared = await effects.run(() => type.prepare(source, context))
       const identity = await publisher.identity()
       this.#checkPin(type.type, prepared, identity)
       for (const artifact of prepared.artifacts) staged.push(await this.#stage(artifact, options.signal))
-      const published = await this.#inTurn(() =>
+      const purl = formatPurl({ type: type.type, name: prepared.name, version: prepared.version })
+      const published = await this.#inTurn(purl, () =>
         this.#commit(type.type, prepared, staged, options.permission ?? 'public'),
       )
       if (this.#components.shares.isPublic(published.release)) await this.#tell(published.release)
       return published
     } finally {
-      await disk.remove(scratch)
       await blobs.discard(staged.map(({ blob }) => blob))
     }
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(work)
-    this.#turn = mine.catch(() => undefined) // the next one waits for the end, not for the success
-    return mine
+  async #inTurn<T>(version: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(version)
+    // The next one waits for the end, not for the success.
+    const mine = (before ?? Promise.resolve()).catch(() => undefined).then(work)
+    this.#turns.set(version, mine)
+    try {
+      return await mine
+    } finally {
+      if (this.#turns.get(version) === mine) this.#turns.delete(version)
+    }
   }
 
   #checkPin(type: string, { name }: PreparedPackage, { signer }: Identity): void {

@@ -8,7 +8,8 @@ import type { Packs, Place } from './packs.ts'
 
 /** A blob that is written, and known to nobody until it is linked. */
 export interface StagedBlob extends HashedBlob {
-  readonly place?: Place
+  /** Its extent; of a smaller one once it is sealed, of the smallest never. */
+  place?: Place
   /** All of it, when it is small. */
   readonly bytes?: Uint8Array
 }

@@ -6,15 +6,14 @@ import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Disk } from '../base/disk.ts'
 import { CatalogError } from '../base/errors.ts'
-import { BLOB_INLINE_BYTES_MAX } from '../base/limits.ts'
-import { rootOf } from '../core/digest-tree.ts'
-import type { Core } from '../core/surface.ts'
+import { BLOB_AT_HAND_BYTES_MAX, BLOB_INLINE_BYTES_MAX } from '../base/limits.ts'
 import type { WorkerPool } from '../core/workers/pool.ts'
 import { BlobIndex, type StagedBlob } from './blob-index.ts'
 import { extentOf, type HashedBlob, placeOf, writeEnds } from './blob-rows.ts'
 import { Download } from './download.ts'
 import type { Environment } from './environment.ts'
 import { decodeFooter, extentBytes, footerBytes, HEADER_BYTES } from './extent.ts'
+import { GroupWriter } from './group-writer.ts'
 import type { Packs, Place } from './packs.ts'
 import type { Space } from './space.ts'
 
@@ -39,7 +38,6 @@ interface Components {
   space: Space
   disk: Disk
   workers: WorkerPool
-  core: Core
   clock: Clock
 }
 
@@ -56,10 +54,12 @@ export class Blobs extends BlobIndex {
   readonly #components: Components
   readonly #downloads = new Map<string, Download>()
   readonly #used = new Map<string, number>()
+  readonly #writer: GroupWriter
 
   constructor(components: Components) {
     super(components)
     this.#components = components
+    this.#writer = new GroupWriter(components)
   }
 
   /**
@@ -153,14 +153,14 @@ export class Blobs extends BlobIndex {
     let length = file.length ?? 0
     try {
       length = file.length ?? (await source.size()) - offset
-      if (length <= BLOB_INLINE_BYTES_MAX) {
+      if (length <= BLOB_AT_HAND_BYTES_MAX) {
         bytes = new Uint8Array(Math.max(0, length))
         if ((await source.read(bytes, offset)) < length) throw shortFile(path)
       }
     } finally {
       await source.close()
     }
-    if (bytes) return { ...this.#hash(bytes), bytes }
+    if (bytes) return { ...(await this.#hash(bytes, signal)), bytes }
     const place = space.reserve(extentBytes(length))
     try {
       await packs.extend(place)
@@ -173,22 +173,34 @@ export class Blobs extends BlobIndex {
     }
   }
 
-  #hash(bytes: Uint8Array): HashedBlob {
-    const sha256 = new Uint8Array(hash('sha256', bytes, 'buffer'))
+  /** The smallest are hashed here: a worker would take longer to hear of them. */
+  async #hash(bytes: Uint8Array, signal?: AbortSignal): Promise<HashedBlob> {
     const sha512 = new Uint8Array(hash('sha512', bytes, 'buffer'))
-    const outline = bytes.length === 0 ? new Uint8Array(0) : sha256
-    return { root: rootOf(this.#components.core, outline, bytes.length), size: bytes.length, sha256, sha512, outline }
+    return { ...(await this.#components.workers.digestBytes(bytes, signal)), sha512 }
   }
 
-  /** Write header and footer of staged blobs, which name the release; all of them are on the disk when it returns. */
+  /**
+   * Have staged blobs on the disk, with header and footer, which name the release.
+   *
+   * @throws CatalogError `DISK_FULL`, `STORE_FAILED`
+   */
   async seal(staged: readonly StagedBlob[], release: Uint8Array): Promise<void> {
-    const places = new Set<number>()
+    const { packs } = this.#components
+    const filled: number[] = []
+    const written: Promise<void>[] = []
     for (const blob of staged) {
-      if (!blob.place || this.get(blob.root)) continue
-      await writeEnds(this.#components.packs, blob.place, blob, release)
-      places.add(blob.place.pack)
+      if (this.get(blob.root) || blob.size <= BLOB_INLINE_BYTES_MAX) continue
+      if (blob.bytes) written.push(this.#write(blob, blob.bytes, release))
+      else if (blob.place) {
+        await writeEnds(packs, blob.place, blob, release)
+        filled.push(blob.place.pack)
+      }
     }
-    await Promise.all([...places].map((pack) => this.#components.packs.sync(pack)))
+    await Promise.all([...written, ...[...new Set(filled)].map((pack) => packs.sync(pack))])
+  }
+
+  async #write(blob: StagedBlob, bytes: Uint8Array, release: Uint8Array): Promise<void> {
+    if (!blob.place) blob.place = await this.#writer.write(blob, bytes, release)
   }
 
   /** A blob that is here was asked for under this release as well. */

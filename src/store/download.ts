@@ -1,14 +1,15 @@
 // A blob on its way in. Its extent is reserved and known from the start; verified chunks are written in place, and
 // the bitmap that says which is committed after each fdatasync. Small blobs wait in memory: to fetch them again costs
-// less than to write them twice.
+// less than a reservation does.
 import { hash } from 'node:crypto'
 import { bitmapFor, hasBit, setBit } from '../base/bitmap.ts'
 import { equalBytes, sha256 } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
-import { BLOB_INLINE_BYTES_MAX, CHUNK_BYTES, FETCH_COMMIT_BYTES, FETCH_COMMIT_MS } from '../base/limits.ts'
+import { BLOB_AT_HAND_BYTES_MAX, CHUNK_BYTES, FETCH_COMMIT_BYTES, FETCH_COMMIT_MS } from '../base/limits.ts'
 import type { FileDigest } from '../core/workers/tasks.ts'
 import type { WorkerPool } from '../core/workers/pool.ts'
 import { extentOf, type HashedBlob, writeEnds } from './blob-rows.ts'
+import type { StagedBlob } from './blob-index.ts'
 import type { Blobs } from './blobs.ts'
 import type { DownloadRow, Environment } from './environment.ts'
 import { encodeHeader, extentBytes, HEADER_BYTES } from './extent.ts'
@@ -54,12 +55,9 @@ export class Download {
   /** Take up what was fetched earlier, or reserve the extent. */
   async open(): Promise<void> {
     const { size, root } = this.#target
-    if (size <= BLOB_INLINE_BYTES_MAX) {
-      this.#bytes = new Uint8Array(size)
-      return
-    }
     const row = this.#components.environment.downloads.get(root)
     if (row?.size === size && row.bitmap.length === this.#bitmap.length) await this.#resume(row)
+    else if (size <= BLOB_AT_HAND_BYTES_MAX) this.#bytes = new Uint8Array(size)
     else await this.#begin()
   }
 
@@ -149,7 +147,7 @@ export class Download {
   }
 
   /** Root and hashes of the whole as it lies there, in one pass. */
-  async digest(sha512: boolean, signal?: AbortSignal): Promise<Omit<FileDigest, 'outline'>> {
+  async digest(sha512: boolean, signal?: AbortSignal): Promise<FileDigest> {
     const { size } = this.#target
     if (this.#place) {
       const path = this.#components.packs.path(this.#place.pack)
@@ -157,8 +155,8 @@ export class Download {
       return this.#components.workers.digest({ path, offset, length: size, sha512 }, signal)
     }
     const bytes = this.#bytes ?? new Uint8Array(0)
-    const names = { size, root: new Uint8Array(this.#target.root), sha256: new Uint8Array(sha256(bytes)) }
-    return sha512 ? { ...names, sha512: new Uint8Array(hash('sha512', bytes, 'buffer')) } : names
+    const digest = await this.#components.workers.digestBytes(bytes, signal)
+    return sha512 ? { ...digest, sha512: new Uint8Array(hash('sha512', bytes, 'buffer')) } : digest
   }
 
   /** Every chunk is there: make the blob visible under its release. */
@@ -166,16 +164,25 @@ export class Download {
     const { environment, packs, blobs } = this.#components
     const { release, root, size, outline } = this.#target
     const blob: HashedBlob = { root, size, outline, ...aliases }
-    if (this.#place) {
-      await writeEnds(packs, this.#place, blob, release)
-      await packs.sync(this.#place.pack)
-    }
-    await environment.transaction(() => {
-      if (this.#place) blobs.adopt(blob, this.#place, release)
-      else blobs.link({ ...blob, bytes: this.#bytes ?? new Uint8Array(0) }, release, 'fetched')
-    })
+    const place = this.#place
+    if (place) {
+      await writeEnds(packs, place, blob, release)
+      await packs.sync(place.pack)
+      await environment.transaction(() => blobs.adopt(blob, place, release))
+    } else await this.#finishAtHand({ ...blob, bytes: this.#bytes ?? new Uint8Array(0) })
     await packs.collect()
     this.#ended()
+  }
+
+  async #finishAtHand(blob: StagedBlob): Promise<void> {
+    const { environment, blobs } = this.#components
+    const { release } = this.#target
+    try {
+      await blobs.seal([blob], release)
+      await environment.transaction(() => blobs.link(blob, release, 'fetched'))
+    } finally {
+      await blobs.discard([blob])
+    }
   }
 
   /** Stop for now, keeping what is verified for a later try. */

@@ -61,6 +61,8 @@ export class Packs {
   /** Reservations and holds by pack: its file must stay. */
   readonly #busy = new Map<number, number>()
   #kept = 0
+  /** One at a time, so that who waits for it knows that the files are gone. */
+  #collecting: Promise<void> = Promise.resolve()
   readonly #syncs = new Map<number, { running?: Promise<void>; next?: Promise<void> }>()
   /** Packs in which perhaps nothing counts any more. */
   readonly #emptied = new Set<number>()
@@ -198,7 +200,12 @@ export class Packs {
   }
 
   /** Remove the files of packs in which nothing counts any more and which nobody holds. */
-  async collect(): Promise<void> {
+  collect(): Promise<void> {
+    this.#collecting = this.#collecting.catch(() => undefined).then(() => this.#collect())
+    return this.#collecting
+  }
+
+  async #collect(): Promise<void> {
     if (this.#kept > 0) return
     for (const pack of [...this.#emptied]) {
       if (this.#busy.has(pack)) continue
@@ -222,7 +229,8 @@ export class Packs {
     return { path: this.path(pack), [Symbol.dispose]: release }
   }
 
-  async write({ pack, offset }: Place, at: number, bytes: Uint8Array): Promise<void> {
+  /** Write at `at` in an extent, or on from there where the extents behind it are the caller's too. */
+  async write({ pack, offset }: Place, at: number, bytes: Uint8Array | readonly Uint8Array[]): Promise<void> {
     await this.#use(pack, (file) => file.write(bytes, offset + at))
   }
 

@@ -27,10 +27,25 @@ export class Scratch {
     return left.length
   }
 
-  /** A new empty folder; its maker removes it. */
-  async folder(): Promise<string> {
-    const path = join(this.#folder, toHex(this.#components.random.bytes(12)))
-    await this.#components.disk.makeFolder(path)
-    return path
+  /** Folders for one piece of work, made when asked for and removed together. */
+  open(): ScratchFolders {
+    const { disk, random } = this.#components
+    const made: string[] = []
+    return {
+      folder: async () => {
+        const path = join(this.#folder, toHex(random.bytes(12)))
+        made.push(path)
+        await disk.makeFolder(path)
+        return path
+      },
+      [Symbol.asyncDispose]: async () => {
+        for (const path of made) await disk.remove(path)
+      },
+    }
   }
+}
+
+export interface ScratchFolders extends AsyncDisposable {
+  /** A new empty folder. */
+  folder(): Promise<string>
 }

@@ -48,6 +48,8 @@ export class LinearMemory {
     const at = this.#base
     this.reach(at + bytes)
     this.#base = aligned(at + bytes)
+    // Another instance may have made the memory grow.
+    this.#buffers.add(this.memory.buffer)
     return this.bytes(at, bytes)
   }
 

@@ -97,10 +97,15 @@ test('a slot’s key may have the longest signer, kind and subject there are', a
   }
 })
 
-test('a store of a later version is refused', async (t) => {
-  const store = await openStore(t)
-  await store.environment.transaction(() => store.environment.meta.put('version', 2))
-  await t.rejects(store.reopen(), { code: 'STORE_FORMAT', hint: /--data-dir/ })
+test('a store of another version is refused', async (t) => {
+  for (const [version, which] of [
+    [1, /before its first release/],
+    [3, /later version/],
+  ] as const) {
+    const store = await openStore(t, t.testdir({}))
+    await store.environment.transaction(() => store.environment.meta.put('version', version))
+    await t.rejects(store.reopen(), { code: 'STORE_FORMAT', message: which, hint: /--data-dir/ })
+  }
 })
 
 test('a database that cannot be opened is a CatalogError', async (t) => {

@@ -48,7 +48,7 @@ test('what no release on a shelf names is garbage, unless it is pinned', async (
   t.equal(store.blobs.usage().blobs, 4, 'marking changes nothing')
   t.match(await swept(store), [{ reason: 'no-release' }, { reason: 'no-release' }])
   t.equal(store.blobs.get(orphan.root), undefined)
-  for (const blob of [wanted, pinned]) t.same(await bytesOf(store, blob.root), blob.bytes)
+  for (const blob of [wanted, pinned]) t.ok((await bytesOf(store, blob.root))?.equals(blob.bytes))
   t.same(await store.check(), [])
   await store.kept.remove(keep)
   t.match(await swept(store), [{ bytes: 90_000 }])
@@ -72,13 +72,13 @@ test('a withdrawn release is garbage; a blob another release names stays', async
     { purl: subject, reason: 'withdrawn' },
   ])
   t.equal(store.blobs.get(one.root), undefined)
-  t.same(await bytesOf(store, both.root), both.bytes)
+  t.ok((await bytesOf(store, both.root))?.equals(both.bytes))
   t.same(await store.check(), [])
 })
 
 test('a fetch that nobody resumes for a week is dropped', async (t) => {
   const store = await openStore(t)
-  const blob = blobOf(3 * CHUNK_BYTES)
+  const blob = blobOf(17 * CHUNK_BYTES)
   const release = await released(store, '1.0.0')
   const download = await store.blobs.download(blob.root, blob.size, release, blob.outline)
   await store.clock.advance(DOWNLOAD_STALE_MS + 1)
@@ -132,14 +132,14 @@ test('a pack of which little is live is rewritten; readers of the old one read o
   for await (const repacked of store.repacker.run()) done.push(repacked)
   t.match(done, [{ pack: 1, movedBytes: Number, freedBytes: Number }])
   t.same(readdirSync(join(store.folder, 'packs')).length, 2, 'the old pack stays for the lease')
-  for (const [at, blob] of made.entries()) if (at % 3 === 0) t.same(await bytesOf(store, blob.root), blob.bytes)
+  for (const [at, blob] of made.entries()) if (at % 3 === 0) t.ok((await bytesOf(store, blob.root))?.equals(blob.bytes))
   lease?.[Symbol.dispose]()
   await store.packs.collect()
   t.notOk(readdirSync(join(store.folder, 'packs')).includes(before ?? ''))
   t.same(await store.check(), [])
   t.same([...store.repacker.candidates()], [], 'once is enough')
   const after = await store.reopen()
-  t.same(await bytesOf(after, kept.root), kept.bytes)
+  t.ok((await bytesOf(after, kept.root))?.equals(kept.bytes))
 })
 
 test('rewriting can be cancelled and paused, and loses nothing', async (t) => {
@@ -159,7 +159,7 @@ test('rewriting can be cancelled and paused, and loses nothing', async (t) => {
   const running = run()
   store.repacker.resume()
   await running
-  t.same(await bytesOf(store, kept.root), kept.bytes)
+  t.ok((await bytesOf(store, kept.root))?.equals(kept.bytes))
   t.same(await store.check(), [])
 })
 

@@ -1,20 +1,19 @@
 import { hash } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { type Test, test } from 'tap'
 import { concatBytes, sha256 } from '../../../src/base/bytes.ts'
-import { directEffects } from '../../../src/base/effects.ts'
 import { CatalogError } from '../../../src/base/errors.ts'
 import { type Events, listen } from '../../../src/base/events.ts'
 import { CHUNK_BYTES, PROVIDERS_MAX } from '../../../src/base/limits.ts'
 import { seededRandom } from '../../../src/base/random.ts'
+import { GiB } from '../../../src/base/units.ts'
 import { rootOf } from '../../../src/core/digest-tree.ts'
 import { loadCore } from '../../../src/core/load.ts'
-import { WorkerPool } from '../../../src/core/workers/pool.ts'
 import type { Artifact } from '../../../src/model/release.ts'
+import { Quota } from '../../../src/store/quota.ts'
 import { Fetcher, type FetchOptions } from '../../../src/transfer/fetcher.ts'
 import type { BlobSource, BlobWanted } from '../../../src/transfer/sources.ts'
-import { type Opened, openStore } from '../store/opened.ts'
+import { bytesOf, type Opened, openStore } from '../store/opened.ts'
 
 const core = await loadCore('wasm')
 const release = new Uint8Array(32).fill(1)
@@ -86,10 +85,8 @@ interface Setting extends Opened {
 
 async function setting(t: Test, blob: Blob, peers: Record<string, Behaviour>, from?: Opened): Promise<Setting> {
   const store = from ?? (await openStore(t))
-  const workers = new WorkerPool({ effects: directEffects }, { threads: 1, core: 'wasm' })
-  t.teardown(() => workers.close())
   const source = new MemorySource(blob, peers)
-  const fetcher = new Fetcher({ blobs: store.blobs, core, workers, source })
+  const fetcher = new Fetcher({ blobs: store.blobs, quota: new Quota(store, { max: GiB }), core, source })
   return {
     ...store,
     source,
@@ -97,9 +94,8 @@ async function setting(t: Test, blob: Blob, peers: Record<string, Behaviour>, fr
   }
 }
 
-function isWhole({ blobs }: Opened, { artifact, bytes }: Blob): boolean {
-  const lease = blobs.lease(artifact.root)
-  return lease !== undefined && readFileSync(lease.path).equals(bytes)
+async function isWhole(store: Opened, { artifact, bytes }: Blob): Promise<boolean> {
+  return (await bytesOf(store, artifact.root))?.equals(bytes) === true
 }
 
 function unreachable(): never {
@@ -111,7 +107,7 @@ test('two good providers share the work, each chunk sent once', async (t) => {
   const at = await setting(t, blob, { a: {}, b: {} })
   const progress: number[] = []
   const report = await at.fetch(each('a', 'b', 'a'), { onProgress: ({ bytes }) => progress.push(bytes) })
-  t.ok(isWhole(at, blob))
+  t.ok(await isWhole(at, blob))
   t.ok(at.blobs.isUnder(blob.artifact.root, release))
   t.match(report, { bytes: blob.bytes.length, failures: [] })
   t.same(report.sources.map(({ peer }) => peer).sort(), ['a', 'b'])
@@ -141,7 +137,7 @@ test('an empty blob needs an outline and no chunk', async (t) => {
   const blob = { bytes: empty, outline: empty, artifact }
   const at = await setting(t, blob, { a: {} })
   t.match(await at.fetch(each('a')), { bytes: 0, sources: [] })
-  t.ok(isWhole(at, blob))
+  t.ok(await isWhole(at, blob))
 })
 
 test('a liar is dropped and named, and the bytes are right', async (t) => {
@@ -154,7 +150,7 @@ test('a liar is dropped and named, and the bytes are right', async (t) => {
   }
   const at = await setting(t, blob, { liar: { chunk: bend }, good: {} })
   const report = await at.fetch(each('liar', 'good'))
-  t.ok(isWhole(at, blob))
+  t.ok(await isWhole(at, blob))
   t.match(report.failures, [{ peer: 'liar', code: 'BLOB_CORRUPT', message: /chunk \d+/ }])
   t.equal(report.failures.length, 1)
   t.match(facts, [{ peer: 'liar' }])
@@ -170,7 +166,7 @@ test('a provider that sends too much, or another length, lies', async (t) => {
     good: {},
   })
   const report = await at.fetch(each('long', 'short', 'good'))
-  t.ok(isWhole(at, blob))
+  t.ok(await isWhole(at, blob))
   t.same(report.failures.map(({ peer, code }) => `${peer} ${code}`).sort(), ['long BLOB_CORRUPT', 'short BLOB_CORRUPT'])
 })
 
@@ -188,7 +184,7 @@ test('an outline that does not match the root is not believed', async (t) => {
     good: {},
   })
   const report = await at.fetch(each('bent', 'short', 'silent', 'good'))
-  t.ok(isWhole(at, blob))
+  t.ok(await isWhole(at, blob))
   t.same(
     report.failures.map(({ peer }) => peer),
     ['bent', 'short', 'silent'],
@@ -202,7 +198,7 @@ test('a provider that fails midway leaves the rest to another, from where it sto
   const flaky = { chunk: (bytes: Uint8Array) => (sent++ < 2 ? bytes : unreachable()) }
   const at = await setting(t, blob, { flaky, good: {} })
   const report = await at.fetch(each('flaky', 'good'))
-  t.ok(isWhole(at, blob))
+  t.ok(await isWhole(at, blob))
   t.match(report.failures, [{ peer: 'flaky', code: 'PEER_UNREACHABLE' }])
   t.equal(
     report.sources.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -217,12 +213,12 @@ test('more providers are asked when the first few fail', async (t) => {
   const peers = { a: failing, b: failing, c: failing, d: failing, e: failing, good: {} }
   const at = await setting(t, blob, peers)
   const report = await at.fetch(each(...Object.keys(peers)))
-  t.ok(isWhole(at, blob))
+  t.ok(await isWhole(at, blob))
   t.equal(report.failures.length, 5)
 })
 
 test('when all fail, everyone asked is named, and the next try resumes', async (t) => {
-  const blob = blobOf(8)
+  const blob = blobOf(24)
   let sent = 0
   const dying = { chunk: (bytes: Uint8Array) => (sent++ < 3 ? bytes : unreachable()) }
   const at = await setting(t, blob, { dying, gone: { chunk: unreachable } })
@@ -238,7 +234,7 @@ test('when all fail, everyone asked is named, and the next try resumes', async (
   t.equal(at.blobs.get(blob.artifact.root), undefined)
   const later = await setting(t, blob, { good: {} }, await at.reopen())
   const report = await later.fetch(each('good'))
-  t.ok(isWhole(later, blob))
+  t.ok(await isWhole(later, blob))
   t.same(report.sources, [{ peer: 'good', bytes: blob.bytes.length - 3 * CHUNK_BYTES }])
 })
 
@@ -259,7 +255,7 @@ test('no more are asked than the limit', async (t) => {
 })
 
 test('an abort ends it at once, keeps what was verified, and lets it be resumed', async (t) => {
-  const blob = blobOf(6)
+  const blob = blobOf(24)
   const controller = new AbortController()
   const hanging = {
     async chunk(bytes: Uint8Array, chunk: number, signal: AbortSignal) {
@@ -271,10 +267,10 @@ test('an abort ends it at once, keeps what was verified, and lets it be resumed'
   }
   const at = await setting(t, blob, { hanging })
   await t.rejects(at.fetch(each('hanging'), { signal: controller.signal }), { name: 'CatalogError', code: 'ABORTED' })
-  t.same(at.environment.downloads.get(blob.artifact.root)?.bitmap, Buffer.of(0b11))
+  t.same(at.environment.downloads.get(blob.artifact.root)?.bitmap, Buffer.of(0b11, 0, 0))
   const again = await setting(t, blob, { good: {} }, at)
   t.match(await again.fetch(each('good')), { sources: [{ bytes: blob.bytes.length - 2 * CHUNK_BYTES }] })
-  t.ok(isWhole(again, blob))
+  t.ok(await isWhole(again, blob))
 })
 
 test('a signal that has fired already asks nobody', async (t) => {
@@ -306,7 +302,7 @@ test('a release that names other hashes than its bytes have is found out', async
 })
 
 test('bytes that changed on this disk are found out, and fetched anew the next time', async (t) => {
-  const blob = blobOf(3)
+  const blob = blobOf(20)
   const at = await setting(t, blob, { good: {} })
   const { root, size } = blob.artifact
   const download = await at.blobs.download(root, size, release, blob.outline)
@@ -314,7 +310,7 @@ test('bytes that changed on this disk are found out, and fetched anew the next t
   await download.suspend()
   await t.rejects(at.fetch(each('good')), { code: 'BLOB_CORRUPT', message: /on this disk/ })
   await at.fetch(each('good'))
-  t.ok(isWhole(at, blob))
+  t.ok(await isWhole(at, blob))
 })
 
 test('a second fetch of a blob waits for the first, or for its own abort', async (t) => {
