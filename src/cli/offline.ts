@@ -63,6 +63,6 @@ async function openBlobs(paths: DataPaths, cleanup: AsyncDisposableStack) {
   const space = new Space({ disk, packs }, { folder: paths.root })
   const workers = new WorkerPool({ effects }, { threads: settings.workers, core: settings.core })
   cleanup.defer(() => workers.close())
-  const blobs = new Blobs({ environment, packs, space, disk, workers, core, clock })
+  const blobs = new Blobs({ environment, packs, space, disk, workers, clock })
   return { environment, packs, blobs, core }
 }
