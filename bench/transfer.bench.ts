@@ -71,7 +71,7 @@ class Pair implements AsyncDisposable {
 
   static async open(folder: string, input: string): Promise<Pair> {
     const data = join(folder, 'sender')
-    const sender = new Running([MAIN, 'up', '--data-dir', data, ...UP])
+    const sender = new Running([MAIN, 'up', '--no-supervise', '--data-dir', data, ...UP])
     const { addresses } = await sender.json(({ type }) => type === 'ready')
     await ask(data, 'publish', { path: input, type: 'generic', name: 'blob', version: '1.0.0' })
     const [address = ''] = (addresses as string[]).filter((one) => one.includes('/quic-v1'))
@@ -83,7 +83,7 @@ class Pair implements AsyncDisposable {
     const data = join(this.#folder, 'receiver')
     await this.#receiver?.[Symbol.asyncDispose]()
     await rm(data, { recursive: true, force: true })
-    this.#receiver = new Running([MAIN, 'up', '--data-dir', data, ...UP])
+    this.#receiver = new Running([MAIN, 'up', '--no-supervise', '--data-dir', data, ...UP])
     await this.#receiver.json(({ type }) => type === 'ready')
     await ask(data, 'connect', { address: this.#address })
     await ask(data, 'info', { purl: PURL })

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { equalBytes } from './base/bytes.ts'
 import { type Clock, systemClock } from './base/clock.ts'
-import { systemDisk } from './base/disk.ts'
+import { type Disk, systemDisk } from './base/disk.ts'
 import { directEffects, type Effects } from './base/effects.ts'
 import { CatalogError } from './base/errors.ts'
 import { emit } from './base/events.ts'
@@ -66,6 +66,7 @@ export interface Outside {
   readonly clock: Clock
   readonly random: Random
   readonly effects: Effects
+  readonly disk: (effects: Effects) => Disk
   readonly network: (seed: Uint8Array, settings: Settings) => Network
 }
 
@@ -73,6 +74,7 @@ const REAL_OUTSIDE: Outside = {
   clock: systemClock,
   random: systemRandom,
   effects: directEffects,
+  disk: systemDisk,
   network: (seed, { host, controlPort, mdns, dht }) =>
     new Libp2pNetwork({ seed, listen: { host, controlPort }, mdns, dht }),
 }
@@ -83,6 +85,7 @@ interface Parts {
   readonly lock: DirectoryLock
   readonly outside: Outside
   readonly environment: Environment
+  readonly failed: Promise<CatalogError>
   readonly workers: WorkerPool
   readonly index: TextIndex
   readonly indexer: Indexer
@@ -162,6 +165,11 @@ export class CatalogNode implements AsyncDisposable {
     return this.#parts.recovery
   }
 
+  /** Resolves when the database can write no more: the process should end then, and open it anew. Reads go on. */
+  get failed(): Promise<CatalogError> {
+    return this.#parts.failed
+  }
+
   get peerId(): string {
     return this.#parts.network.peerId
   }
@@ -217,7 +225,7 @@ export class CatalogNode implements AsyncDisposable {
   /** Serve HTTP: the API on the Unix socket of the data directory, health and the page on 127.0.0.1. */
   async serveHttp(): Promise<string> {
     const { paths } = this.#parts
-    this.#gateway = new Gateway({ sharing: this.sharing }, { port: this.settings.httpPort, socket: paths.socket })
+    this.#gateway = new Gateway(this, { port: this.settings.httpPort, socket: paths.socket })
     await this.#gateway.start()
     return this.#gateway.url
   }
@@ -319,10 +327,11 @@ async function assemble(
   undo: (() => Promise<void> | void)[],
 ): Promise<CatalogNode> {
   const { clock, random, effects } = outside
-  const disk = systemDisk(effects)
+  const disk = outside.disk(effects)
   const core = await effects.run(() => loadCore(settings.core))
   const guard = databaseGuard(disk, paths.root)
-  const environment = new Environment({ effects }, { path: paths.database, guard })
+  const { promise: failed, resolve: onFailure } = Promise.withResolvers<CatalogError>()
+  const environment = new Environment({ effects }, { path: paths.database, guard, onFailure })
   undo.push(() => environment.close())
   const records = new Records({ environment })
   const pins = new Pins({ environment, clock })
@@ -362,11 +371,11 @@ async function assemble(
   const search = new Search(found)
   const maintenance = new Maintenance({ blobs, collector, repacker, clock })
   const storage = new StorageManager({
-    ...{ blobs, collector, environment, kept, packages, packs, records, repacker, scrubber },
+    ...{ blobs, collector, environment, kept, packages, packs, quota, records, recovery, repacker, scrubber, space },
     ...{ clock, disk, effects, paths },
   })
   const parts: Parts = {
-    ...{ packs, scrubber, maintenance, storage, recovery },
+    ...{ packs, scrubber, maintenance, storage, recovery, failed },
     ...{ paths, lock, outside, environment, workers, index, indexer, network, records, blobs, shares, packages },
     ...{ exchange, search, provider, hello, bootstrap, peers, announcements, providers },
   }

@@ -2,13 +2,13 @@
 // SharingManager for the HTTP API, the command line and programs that import the library.
 import { toHex } from './base/bytes.ts'
 import type { Clock } from './base/clock.ts'
+import type { Disk } from './base/disk.ts'
 import type { Effects } from './base/effects.ts'
 import { CatalogError } from './base/errors.ts'
-import { formatPurl, parsePurl, parseVersionedPurl } from './model/purl.ts'
+import { formatPurl, parsePurl } from './model/purl.ts'
 import { type Release, readRelease } from './model/release.ts'
 import type { Packages } from './publishing/packages.ts'
-import type { Disk } from './base/disk.ts'
-import { type BackupProgress, backUp } from './store/backup.ts'
+import { type BackupOptions, backUp, type Copied } from './store/backup.ts'
 import type { Blobs } from './store/blobs.ts'
 import { checkStore, type Finding } from './store/check.ts'
 import type { DataPaths } from './store/data-directory.ts'
@@ -16,9 +16,13 @@ import type { Environment } from './store/environment.ts'
 import type { Garbage, GarbageCollector } from './store/gc.ts'
 import type { Kept } from './store/kept.ts'
 import type { Packs } from './store/packs.ts'
+import type { Quota } from './store/quota.ts'
 import type { Records } from './store/records.ts'
+import type { Recovery } from './store/recovery.ts'
 import type { Repacked, Repacker } from './store/repack.ts'
 import type { Scrubber } from './store/scrub.ts'
+import type { Space } from './store/space.ts'
+import type { FetchOptions } from './transfer/fetcher.ts'
 
 export interface VerifiedArtifact {
   /** Of one release it is kept under; nothing when no record of one is here. */
@@ -43,6 +47,30 @@ export interface PinnedRelease {
   readonly local: boolean
 }
 
+export interface StorageStatus {
+  /** Bytes of what others published, and the most that is kept of it. */
+  readonly mirroredBytes: number
+  readonly maxMirrorStorage: number
+  /** Bytes of what this node published. */
+  readonly ownBytes: number
+  /** Releases kept for good. */
+  readonly pinned: number
+  /** Of the disk the store is on: bytes free, and how many of them are left alone. */
+  readonly freeBytes: number
+  readonly reserveBytes: number
+  /** Whether the rewriting of packs is held. */
+  readonly paused: boolean
+  /** What opening the store did about how its last use ended. */
+  readonly recovery: Recovery
+}
+
+export interface VerifyOptions {
+  /** Bytes a second, at most. */
+  readonly rate?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: { bytes: number; total: number }) => void) | undefined
+}
+
 export interface CollectOptions {
   /** Tell, and change nothing. */
   readonly dryRun?: boolean | undefined
@@ -59,9 +87,12 @@ export interface StorageComponents {
   kept: Kept
   packages: Packages
   packs: Packs
+  quota: Quota
   records: Records
+  recovery: Recovery
   repacker: Repacker
   scrubber: Scrubber
+  space: Space
   clock: Clock
   disk: Disk
   effects: Effects
@@ -75,29 +106,45 @@ export class StorageManager {
     this.#components = components
   }
 
+  status(): StorageStatus {
+    const { blobs, kept, quota, recovery, repacker, space } = this.#components
+    const { bytes, mirroredBytes } = blobs.usage()
+    const { free, reserve } = space.state()
+    return {
+      mirroredBytes,
+      maxMirrorStorage: quota.max,
+      ownBytes: bytes - mirroredBytes,
+      pinned: kept.list().length,
+      freeBytes: free,
+      reserveBytes: reserve,
+      paused: repacker.isPaused,
+      recovery,
+    }
+  }
+
   /**
    * Hash again what is kept. What is damaged goes out of sight; a running node fetches the damaged chunks again.
    *
    * @param text - one package; everything by default
-   * @param options - `rate` in bytes a second
    * @throws CatalogError `NOT_FOUND` when nothing of that package is kept, `ABORTED`
    */
-  async *verify(
-    text?: string,
-    options: { rate?: number | undefined; signal?: AbortSignal | undefined } = {},
-  ): AsyncGenerator<VerifiedArtifact> {
+  async *verify(text?: string, options: VerifyOptions = {}): AsyncGenerator<VerifiedArtifact> {
+    const { blobs, scrubber } = this.#components
+    const { onProgress, ...scrubbing } = options
     const roots = text === undefined ? undefined : this.#rootsOf(text)
+    const total = roots?.reduce((sum, root) => sum + (blobs.get(root)?.size ?? 0), 0) ?? blobs.usage().bytes
     const named = new Map<string, { purl: string; path: string }>()
     for (const release of this.#keptReleases()) {
       for (const { root, path } of release.body.artifacts) named.set(toHex(root), { purl: release.purl, path })
     }
-    for await (const { root, bytes, reason } of this.#components.scrubber.run(roots, options)) {
+    const onBytes = (bytes: number) => onProgress?.({ bytes, total })
+    for await (const { root, bytes, reason } of scrubber.run(roots, { ...scrubbing, onBytes })) {
       yield { ...named.get(toHex(root)), root: toHex(root), bytes, ok: reason === undefined, reason }
     }
   }
 
   /**
-   * Forget what nobody wants, then rewrite packs of which little is left.
+   * Forget what nobody wants, then rewrite packs of which little is left, unless that is held.
    *
    * @throws CatalogError `ABORTED`, `DISK_FULL`; what was told of is done
    */
@@ -111,6 +158,7 @@ export class StorageManager {
       return
     }
     for await (const garbage of collector.sweep(signal)) yield { garbage }
+    if (repacker.isPaused) return
     for await (const repacked of repacker.run({ signal })) yield { repacked }
   }
 
@@ -120,8 +168,17 @@ export class StorageManager {
     else this.#components.repacker.resume()
   }
 
-  /** Have a release here and keep it, whatever becomes of its records and however full the disk. */
-  async pin(text: string, options: { signal?: AbortSignal | undefined } = {}): Promise<PinnedRelease> {
+  get isPaused(): boolean {
+    return this.#components.repacker.isPaused
+  }
+
+  /**
+   * Have a release here and keep it, whatever becomes of its records and however much is mirrored. It is kept from now
+   * on, also when fetching it fails.
+   *
+   * @throws CatalogError as `SharingManager.fetchPackage`; `LIMIT_EXCEEDED` when it does not fit what may be mirrored
+   */
+  async pin(text: string, options: FetchOptions = {}): Promise<PinnedRelease> {
     const { packages, kept } = this.#components
     const { release } = await packages.resolve(parsePurl(text), options.signal)
     await kept.add(release.record.id)
@@ -129,15 +186,15 @@ export class StorageManager {
       const fetched = await packages.fetch(release, artifact, options)
       fetched.lease[Symbol.dispose]()
     }
-    return this.#pinned(release, this.#components.clock.now())
+    return this.#pinned(release, kept.since(release.record.id) ?? this.#components.clock.now())
   }
 
-  /** @returns whether it was pinned */
+  /** No longer keep a version, or every version of a package. @returns whether one was pinned */
   async unpin(text: string): Promise<boolean> {
     const { kept, records } = this.#components
-    const { version } = parseVersionedPurl(text)
+    const purl = parsePurl(text)
     let changed = false
-    for (const { record } of records.releases(parsePurl(text), version)) {
+    for (const { record } of records.releases(purl, purl.version)) {
       if (await kept.remove(record.id)) changed = true
     }
     return changed
@@ -155,16 +212,19 @@ export class StorageManager {
    *
    * @throws CatalogError `TARGET_EXISTS`, `DISK_FULL`, `FILE_UNREADABLE`, `ABORTED`
    */
-  backUp(
-    target: string,
-    options: { signal?: AbortSignal | undefined; onProgress?: (progress: BackupProgress) => void } = {},
-  ): Promise<BackupProgress> {
+  backUp(target: string, options: BackupOptions = {}): Promise<Copied> {
     return backUp(this.#components, this.#components.paths, target, options)
   }
 
-  /** Every rule of the store's format, held against what is there; nothing for a sound one. */
-  check(): AsyncGenerator<Finding> {
-    return checkStore(this.#components)
+  /**
+   * Every rule of the store's format, held against what is there; nothing for a sound one. A change under way may look
+   * like a fault for a moment: what is found is told when a second look finds it too.
+   */
+  async *check(): AsyncGenerator<Finding> {
+    const first = new Set<string>()
+    for await (const finding of checkStore(this.#components)) first.add(JSON.stringify(finding))
+    if (first.size === 0) return
+    for await (const finding of checkStore(this.#components)) if (first.has(JSON.stringify(finding))) yield finding
   }
 
   #pinned(release: Release, at: number): PinnedRelease {
@@ -188,9 +248,8 @@ export class StorageManager {
   #rootsOf(text: string): Uint8Array[] {
     const { records, blobs } = this.#components
     const purl = parsePurl(text)
-    const { version } = parseVersionedPurl(formatPurl(purl))
     const roots = records
-      .releases(purl, version)
+      .releases(purl, purl.version)
       .flatMap(({ body }) => body.artifacts.map(({ root }) => root))
       .filter((root) => blobs.get(root) !== undefined)
     if (roots.length === 0) throw new CatalogError('NOT_FOUND', `${formatPurl(purl)} is not kept on this node.`)

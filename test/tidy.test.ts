@@ -31,14 +31,14 @@ const LOCKS = ['package-lock.json', 'native/Cargo.lock']
  */
 const ROWS: readonly (readonly string[])[] = [
   ['base', 'version.ts'],
-  ['core', 'model'],
+  ['core', 'model', 'settings-file.ts'],
   ['store', 'wire', 'package-types'],
   ['network'],
   ['trust', 'topology'],
   ['transfer', 'discovery'],
   ['synchronization', 'mirroring', 'incentives'],
   ['publishing'],
-  ['sharing-manager.ts', 'telemetry'],
+  ['sharing-manager.ts', 'storage-manager.ts', 'telemetry'],
   ['gateway'],
   ['node.ts'],
   ['cli', 'index.ts'],

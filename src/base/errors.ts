@@ -61,6 +61,7 @@ export const ERRORS = {
   DATA_DIR_LOCKED: kind(EXIT.disk, 409),
   STORE_FAILED: kind(EXIT.disk, 500, true),
   STORE_FORMAT: kind(EXIT.disk, 500),
+  STORE_DAMAGED: kind(EXIT.failed, 500),
   DISK_FULL: kind(EXIT.disk, 507, true),
   FILE_UNREADABLE: kind(EXIT.disk, 500),
   // The core and the index.
@@ -137,7 +138,7 @@ export class CatalogError extends Error {
         return new CatalogError(code as ErrorCode, thrown.message, { hint, details, cause: thrown })
       }
       if (code === 'ENOSPC' || code === 'EDQUOT') {
-        return new CatalogError('DISK_FULL', thrown.message, {
+        return new CatalogError('DISK_FULL', `The disk is full: ${thrown.message}.`, {
           hint: 'Free some space and run the same command again.',
           cause: thrown,
         })

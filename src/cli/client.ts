@@ -3,7 +3,8 @@
 import { request } from 'node:http'
 import { createInterface } from 'node:readline'
 import { CatalogError, type ErrorData } from '../base/errors.ts'
-import { type Line, OPERATIONS, type OperationName, runOperation } from '../gateway/api/operations.ts'
+import type { Line } from '../gateway/api/operation.ts'
+import { type OperationName, prepare } from '../gateway/api/operations.ts'
 import { type DataPaths, dataPaths, ownerOf } from '../store/data-directory.ts'
 
 /** Lines of one operation. @throws CatalogError whatever the operation ended with */
@@ -18,12 +19,13 @@ export async function* operate(
     yield* ask(paths, name, input, signal)
     return
   }
-  if ((OPERATIONS[name] as { needsNode?: boolean }).needsNode) throw noNode(dataDir)
+  const prepared = prepare(name, input)
+  if (prepared.needsNode) throw noNode(dataDir)
   // Loaded only here: a client of a running node starts in a third of the time without it.
   const { CatalogNode } = await import('../node.ts')
   await using node = await CatalogNode.open({ dataDir })
   await node.catchUp()
-  yield* runOperation(name, node.sharing, input, signal)
+  yield* prepared.run(node, signal)
 }
 
 function noNode(dataDir: string): CatalogError {

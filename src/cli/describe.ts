@@ -1,7 +1,7 @@
 // A line of data as a person reads it.
-
 import { formatBytes } from '../base/units.ts'
-import type { Line } from '../gateway/api/operations.ts'
+import type { Line } from '../gateway/api/operation.ts'
+import { describeRecovery } from '../store/recovery.ts'
 import { dataColours as colors } from './colours.ts'
 
 interface Source {
@@ -53,17 +53,9 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     const offered = `${providers} provider${providers === 1 ? '' : 's'}`
     return `${colors.bold(purl)}  ${marks[trust]}, ${offered}\n  ${description || 'No description.'}`
   },
-  summary(line) {
-    if (line.results !== undefined) {
-      const asked =
-        line.peersAsked === 0 ? 'no peers to ask' : `${line.peersAnswered} of ${line.peersAsked} peers answered`
-      return colors.dim(`${line.results} found in ${line.ms} ms, ${asked}.`)
-    }
-    if (line.artifacts !== undefined) {
-      return colors.dim(`${line.artifacts} checked (${formatBytes(line.bytes)}), ${line.damaged} damaged.`)
-    }
-    if (line.peers !== undefined) return colors.dim(`${line.peers} connected.`)
-    return colors.dim(`${line.trusted} trusted.`)
+  summary: (line) => {
+    const describe = SUMMARIES.find(([field]) => line[field] !== undefined)?.[1]
+    return colors.dim(describe?.(line) ?? '')
   },
   info({ purl, description, publisher, trust, license, publishedAt, permission, versions, dependencies, local }) {
     const rows: [string, string][] = [
@@ -93,14 +85,47 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     const what = `${files} files, ${formatBytes(bytes)}`
     return `Installed ${colors.bold(purl)} in ${path}\n  ${what}\n${cameFrom(sources, failures, ms)}${needs}`
   },
-  verified: ({ purl, path, ok, reason }) =>
-    ok ? `${colors.green('ok')}       ${purl}  ${path}` : `${colors.red('damaged')}  ${purl}  ${path}\n  ${reason}`,
+  verified({ purl, path, root, ok, reason }) {
+    const what = purl === undefined ? root : `${purl}  ${path}`
+    return ok ? `${colors.green('ok')}       ${what}` : `${colors.red('damaged')}  ${what}\n  ${reason}`
+  },
+  garbage({ kind, root, purl, bytes, reason }) {
+    const what = kind === 'fetch' ? 'unfinished fetch of ' : ''
+    return `${colors.yellow('garbage')}  ${what}${purl ?? root}  ${formatBytes(bytes)}  ${GARBAGE_REASONS[reason]}`
+  },
+  repacked: ({ pack, movedBytes, freedBytes }) =>
+    `rewritten  pack ${pack}  ${formatBytes(freedBytes)} given back, ${formatBytes(movedBytes)} moved`,
+  rewriting: ({ paused }) =>
+    paused ? 'Packs are not rewritten until "catalog gc --resume", or the next start.' : 'Packs are rewritten again.',
+  pinned: ({ purl, pinnedAt, local }) =>
+    `${colors.bold(purl)}  kept since ${pinnedAt}${local ? '' : `, ${colors.yellow('not all of it is here')}`}`,
+  unpinned: ({ purl, changed }) => (changed ? `${purl} may go again when room is needed.` : `${purl} was not pinned.`),
+  backup: ({ to, files, bytes }) => `Copied ${plural(files, 'file')}, ${formatBytes(bytes)}, to ${colors.bold(to)}`,
+  restored: ({ dataDir, files, bytes }) =>
+    `Restored ${plural(files, 'file')}, ${formatBytes(bytes)}, to ${colors.bold(dataDir)}`,
+  rebuilt: ({ pack, blobs, bytes }) => `read     pack ${pack}  ${plural(blobs, 'artifact')}, ${formatBytes(bytes)}`,
+  finding: ({ subject, problem }) => `${colors.red('wrong')}  ${subject}: ${problem}`,
   peer: ({ peer, agent, addresses }) => `${peer}  ${agent}\n  ${addresses[0] ?? ''}`,
   connected: ({ peer, agent }) => `Connected to ${peer} (${agent})`,
   trusted: ({ purl, publisher, reason }) => `${colors.bold(purl)}  ${publisher}  (${reason})`,
   untrusted: ({ purl, changed }) =>
     changed ? `Nobody is trusted with ${purl} any more.` : `Nobody was trusted with ${purl}.`,
-  status({ peerId, publisher, online, addresses, http, peers, releases, records, blobs, bytes, core, dataDir }) {
+  status({
+    peerId,
+    publisher,
+    online,
+    addresses,
+    http,
+    peers,
+    releases,
+    records,
+    blobs,
+    bytes,
+    core,
+    dataDir,
+    storage,
+  }) {
+    const { mirroredBytes, maxMirrorStorage, ownBytes, pinned, freeBytes, reserveBytes, paused, recovery } = storage
     const rows: [string, string][] = [
       ['peer id', peerId],
       ['publisher', publisher ?? 'none yet; made on the first publish'],
@@ -110,11 +135,54 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
       ['peers', `${peers}`],
       ['knows', `${releases} releases, ${records} records`],
       ['keeps', `${blobs} artifacts, ${formatBytes(bytes)}`],
+      ['own', formatBytes(ownBytes)],
+      ['mirrored', `${formatBytes(mirroredBytes)} of at most ${formatBytes(maxMirrorStorage)}`],
+      ['pinned', plural(pinned, 'package')],
+      ['disk', `${formatBytes(freeBytes)} free, of which ${formatBytes(reserveBytes)} are kept in reserve`],
+      ...(paused ? [['rewriting', 'held; go on with: catalog gc --resume'] as [string, string]] : []),
+      ...describeRecovery(recovery).map((sentence): [string, string] => ['recovered', sentence]),
       ['core', `${core.backend} (${core.features.join(', ')})`],
       ['data', dataDir],
     ]
     return rows.map(([key, value]) => `${key.padEnd(14)}${value}`).join('\n')
   },
+}
+
+const GARBAGE_REASONS: Record<string, string> = {
+  'no-release': 'no release that names it is known any more',
+  withdrawn: 'its publisher has withdrawn it',
+  'stale-fetch': 'nobody has gone on with it for a week',
+}
+
+/** By the field that only one kind of summary has. */
+// biome-ignore lint/suspicious/noExplicitAny: each line has the fields its operation gave it
+const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
+  [
+    'results',
+    ({ results, ms, peersAsked, peersAnswered }) => {
+      const asked = peersAsked === 0 ? 'no peers to ask' : `${peersAnswered} of ${peersAsked} peers answered`
+      return `${results} found in ${ms} ms, ${asked}.`
+    },
+  ],
+  ['artifacts', ({ artifacts, bytes, damaged }) => `${artifacts} checked (${formatBytes(bytes)}), ${damaged} damaged.`],
+  ['peers', ({ peers }) => `${peers} connected.`],
+  ['trusted', ({ trusted }) => `${trusted} trusted.`],
+  ['garbage', describeCollection],
+  ['pinned', ({ pinned }) => `${pinned} pinned.`],
+  ['findings', ({ findings }) => (findings === 0 ? 'Nothing is wrong.' : `${findings} wrong.`)],
+]
+
+// biome-ignore lint/suspicious/noExplicitAny: the fields are those of the operation
+function describeCollection({ dryRun, garbage, garbageBytes, packs, freedBytes, paused }: any): string {
+  const forgotten = `${plural(garbage, 'piece')} of garbage (${formatBytes(garbageBytes)})`
+  const rewritten = `${plural(packs, 'pack')}, giving back ${formatBytes(freedBytes)}`
+  if (dryRun) return `Would forget ${forgotten}, and rewrite ${rewritten}.`
+  if (paused) return `Forgot ${forgotten}. Packs are not rewritten before "catalog gc --resume".`
+  return `Forgot ${forgotten}, and rewrote ${rewritten}.`
+}
+
+function plural(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
 function cameFrom(sources: Source[], failures: Failure[], ms: number): string {

@@ -3,7 +3,7 @@
 import { Presets, SingleBar } from 'cli-progress'
 import type { CatalogError } from '../base/errors.ts'
 import { formatBytes } from '../base/units.ts'
-import type { Line } from '../gateway/api/operations.ts'
+import type { Line } from '../gateway/api/operation.ts'
 import { messageColours as colors } from './colours.ts'
 import { describeLine, printable } from './describe.ts'
 

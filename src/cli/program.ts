@@ -1,8 +1,10 @@
 // The commands, their options and their help.
 import { resolve } from 'node:path'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import envPaths from 'env-paths'
 import { CatalogError, EXIT } from '../base/errors.ts'
+import { MINUTE_MS, parseBytes } from '../base/units.ts'
+import type { Line } from '../gateway/api/operation.ts'
 import type { OperationName } from '../gateway/api/operations.ts'
 import { VERSION } from '../version.ts'
 import { operate } from './client.ts'
@@ -23,9 +25,11 @@ export function makeProgram(exit: (status: number) => void): Command {
     .option('--data-dir <dir>', 'where this node keeps everything (CATALOG_DATA_DIR)', defaultDataDir())
     .option('--json', 'print one JSON object a line, each with a "type"')
     .addHelpText('after', EXIT_HELP)
-  const run = (name: OperationName, input: Record<string, unknown>) => perform(program, exit, name, input)
+  const print: Print = (lines) => perform(program, exit, lines)
+  const run: Run = (name, input) => print((dataDir, signal) => operate(dataDir, name, input, signal))
   nodeCommands(program, exit, run)
   packageCommands(program, run)
+  storageCommands(program, run, print)
   trustCommands(program, run)
   program
     .command('completion')
@@ -38,6 +42,8 @@ export function makeProgram(exit: (status: number) => void): Command {
   return program
 }
 
+type Lines = (dataDir: string, signal: AbortSignal) => AsyncIterable<Line>
+type Print = (lines: Lines) => Promise<void>
 type Run = (name: OperationName, input: Record<string, unknown>) => Promise<void>
 
 const EXIT_HELP = `
@@ -57,11 +63,13 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
     .option('--peer <address>', 'stay connected to this peer: a multiaddr or host[:port]; may be repeated', collect)
     .option('--no-mdns', 'do not look for nodes on the local network')
     .option('--core <name>', 'compute core: auto, native or wasm')
-    .action(async ({ peer, mdns, ...options }) => {
-      const { dataDir, json } = program.opts<GlobalOptions>()
-      const output = new Output({ json: json === true })
+    .option('--max-mirror-storage <size>', 'most that is kept of what others published (default 10 GiB)', size)
+    .option('--no-supervise', 'run the node in this very process, which then nobody starts again')
+    .action(async ({ peer, mdns, supervise, ...options }) => {
+      const { dataDir, json = false } = program.opts<GlobalOptions>()
+      const output = new Output({ json })
       const settings = { ...options, ...(peer ? { peers: peer } : {}), ...(mdns ? {} : { mdns: false }) }
-      await guarded(output, exit, () => up(dataDir, settings, output, json === true))
+      await guarded(output, exit, async () => exit(await up(dataDir, settings, output, { json, supervise })))
     })
   program
     .command('status')
@@ -115,11 +123,64 @@ function packageCommands(program: Command, run: Run): void {
     .option('--with-dependencies', 'install what it depends on, flat beside it')
     .option('--force', 'replace a folder that is there')
     .action((purl: string, { to, ...options }) => run('install', { purl, to: resolve(to), ...options }))
+}
+
+function storageCommands(program: Command, run: Run, print: Print): void {
   program
     .command('verify')
     .description('hash again what is kept here')
     .argument('[purl]', 'one package; everything by default')
-    .action((purl: string | undefined) => run('verify', purl === undefined ? {} : { purl }))
+    .option('--all', 'everything')
+    .option('--rate <size>', 'bytes a second at most, such as 50MiB', rate)
+    .action((purl: string | undefined, { all, ...options }) => {
+      if (all && purl !== undefined) throw new CatalogError('USAGE', '--all and a package exclude each other.')
+      return run('verify', { ...options, ...(purl === undefined ? {} : { purl }) })
+    })
+  program
+    .command('gc')
+    .description('forget what no release or pin wants any more, and give its space back')
+    .addOption(new Option('--dry-run', 'tell, and change nothing').conflicts(['pause', 'resume']))
+    .addOption(new Option('--pause', 'hold the rewriting of packs in the running node').conflicts('resume'))
+    .option('--resume', 'let it go on')
+    .action((options) => run('gc', options))
+  program
+    .command('pin')
+    .description('have a package here and keep it for good; without arguments, list what is kept so')
+    .argument('[purl]', 'pkg:npm/name or pkg:npm/name@1.0.0')
+    .action((purl: string | undefined) => (purl === undefined ? run('pinned', {}) : run('pin', { purl })))
+  program
+    .command('unpin')
+    .description('keep a package no longer than others')
+    .argument('<purl>', 'pkg:npm/name, or one version of it')
+    .action((purl: string) => run('unpin', { purl }))
+  program
+    .command('backup')
+    .description('copy everything to a new folder while the node goes on')
+    .argument('<dir>', 'a folder that does not exist yet, or is empty')
+    .action((dir: string) => run('backup', { to: resolve(dir) }))
+  program
+    .command('restore')
+    .description('make the data directory from a backup; it must not exist yet, or be empty')
+    .argument('<dir>', 'a folder made by "catalog backup"')
+    .action((dir: string) =>
+      print(async function* (dataDir, signal) {
+        const { restoreInto } = await import('./offline.ts')
+        yield* restoreInto(dataDir, resolve(dir), signal)
+      }),
+    )
+  program
+    .command('doctor')
+    .description('hold what is stored against the rules it must obey')
+    .option('--rebuild-index', 'first make the index of blobs anew from the packs; no node may be running')
+    .action(({ rebuildIndex }) =>
+      print(async function* (dataDir, signal) {
+        if (rebuildIndex) {
+          const { rebuildIndexIn } = await import('./offline.ts')
+          yield* rebuildIndexIn(dataDir, signal)
+        }
+        yield* operate(dataDir, 'doctor', {}, signal)
+      }),
+    )
 }
 
 function trustCommands(program: Command, run: Run): void {
@@ -136,23 +197,22 @@ function trustCommands(program: Command, run: Run): void {
     })
 }
 
-async function perform(
-  program: Command,
-  exit: (status: number) => void,
-  name: OperationName,
-  input: Record<string, unknown>,
-): Promise<void> {
-  const { dataDir, json } = program.opts<GlobalOptions>()
-  const output = new Output({ json: json === true })
+/** Print the lines of a command that ends by itself, or by Ctrl-C. */
+async function perform(program: Command, exit: (status: number) => void, lines: Lines): Promise<void> {
+  const { dataDir, json = false } = program.opts<GlobalOptions>()
+  const output = new Output({ json })
   const cancel = new AbortController()
   const interrupt = () => {
     if (cancel.signal.aborted) process.exit(EXIT.interrupted)
     cancel.abort(new CatalogError('ABORTED', 'Interrupted.'))
   }
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+  // What waits for time to pass, as a verification at a given rate does, does not keep the process alive by itself.
+  const alive = setInterval(() => undefined, MINUTE_MS)
   await guarded(output, exit, async () => {
-    for await (const line of operate(dataDir, name, input, cancel.signal)) output.line(line)
+    for await (const line of lines(dataDir, cancel.signal)) output.line(line)
   })
+  clearInterval(alive)
   process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
 }
 
@@ -182,6 +242,18 @@ function port(text: string): number {
   const number = whole(text)
   if (number > 65_535) throw new InvalidArgumentError('A port is at most 65535.')
   return number
+}
+
+function size(text: string): number {
+  const bytes = parseBytes(text)
+  if (bytes === undefined) throw new InvalidArgumentError('It must be a size such as 500MiB or 10GiB.')
+  return bytes
+}
+
+function rate(text: string): number {
+  const bytes = size(text.replace(/\/s$/, ''))
+  if (bytes === 0) throw new InvalidArgumentError('At no bytes a second it would never end.')
+  return bytes
 }
 
 function collect(address: string, earlier: string[] = []): string[] {

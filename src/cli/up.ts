@@ -1,35 +1,151 @@
-// `catalog up`: run a node until it is told to stop.
+// `catalog up`: run a node until it is told to stop, in a process of its own that is started again when it dies.
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import type { Clock } from '../base/clock.ts'
+import { EXIT } from '../base/errors.ts'
 import { listen } from '../base/events.ts'
+import { workerFile } from '../core/paths.ts'
 import type { SettingsInput } from '../model/config.ts'
 import type { CatalogNode } from '../node.ts'
+import { describeRecovery } from '../store/recovery.ts'
 import { messageColours as colors } from './colours.ts'
 import { printable } from './describe.ts'
 import type { Output } from './output.ts'
+import { type Child, type End, insists, REOPEN_STATUS, Supervisor } from './supervisor.ts'
 
-export async function up(dataDir: string, settings: SettingsInput, output: Output, json: boolean): Promise<void> {
-  const stopListening = tell(output, json)
-  const { CatalogNode } = await import('../node.ts')
-  const node = await CatalogNode.open({ dataDir, ...settings })
-  const stop = stopSignal()
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+export interface UpOptions {
+  readonly json: boolean
+  /** Whether to run the node in a process of its own. */
+  readonly supervise: boolean
+}
+
+/**
+ * Run a node until it is told to stop.
+ *
+ * @returns exit status
+ * @throws CatalogError what the node cannot be opened or started for
+ */
+export async function up(
+  dataDir: string,
+  settings: SettingsInput,
+  output: Output,
+  { json, supervise }: UpOptions,
+): Promise<number> {
+  outliveReaders()
+  // Who has started this process with a channel sees to it: that is how a supervisor's own child knows.
+  if (supervise && process.send === undefined) return runSupervised(output, json)
+  return runNode(dataDir, settings, output, json)
+}
+
+async function runSupervised(output: Output, json: boolean): Promise<number> {
+  const onFault = (end: End, delayMs: number) => {
+    const what = end.signal === null ? 'ended, as its store has to be opened anew' : `was ended by ${end.signal}`
+    const when = `${delayMs / 1000} s`
+    process.stderr.write(`${colors.yellow('warning')}: The node ${what}. It is started again in ${when}.\n`)
+    if (json) output.line({ type: 'restart', status: end.signal ?? end.code, delayMs })
+  }
+  const supervisor = new Supervisor({ clock: wakefulClock, start: startChild, onFault })
+  const pass = (signal: NodeJS.Signals) => supervisor.signal(signal)
+  for (const signal of STOP_SIGNALS) process.on(signal, pass)
   try {
-    await node.start()
-    const http = await node.serveHttp()
-    output.line({ type: 'ready', peerId: node.peerId, addresses: node.addresses(), http })
-    output.note(welcome(node, http, dataDir))
-    await stop
-    output.note('Stopping.')
+    return await supervisor.run()
+  } finally {
+    for (const signal of STOP_SIGNALS) process.off(signal, pass)
+  }
+}
+
+/** Unlike the system clock's, its timers keep the process alive: between two nodes nothing else does. */
+const wakefulClock: Clock = {
+  now: () => Date.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs)
+    return () => clearTimeout(timer)
+  },
+}
+
+/** The same command once more, on the same streams and with a channel, which closes when this process ends. */
+function startChild(): Child {
+  const child = fork(workerFile(import.meta.url, './main'), process.argv.slice(2), { stdio: 'inherit' })
+  const ended = once(child, 'exit').then(([code, signal]): End => ({ code, signal }))
+  return { ended, kill: (signal) => void child.kill(signal) }
+}
+
+async function runNode(dataDir: string, settings: SettingsInput, output: Output, json: boolean): Promise<number> {
+  const stop = stopRequest()
+  const stopListening = tell(output, json)
+  try {
+    const { CatalogNode } = await import('../node.ts')
+    const node = await CatalogNode.open({ dataDir, ...settings })
+    const served = serve(node, dataDir, stop, output, json).then(() => undefined)
+    const failure = await Promise.race([served, node.failed])
+    if (!failure) return EXIT.ok
+    // It is not closed: after a commit that failed, the database may never have done with that. Whoever waits for an
+    // answer gets it before the process ends.
+    output.error(failure)
+    return process.send === undefined ? failure.exitCode : REOPEN_STATUS
   } finally {
     stopListening()
+  }
+}
+
+async function serve(
+  node: CatalogNode,
+  dataDir: string,
+  stop: Promise<string>,
+  output: Output,
+  json: boolean,
+): Promise<void> {
+  try {
+    tellRecovery(node, output, json)
+    await node.start()
+    const http = await node.serveHttp()
+    const { peerId } = node
+    output.line({ type: 'ready', pid: process.pid, peerId, addresses: node.addresses(), http })
+    output.note(welcome(node, http, dataDir))
+    output.note(`Stopping: ${await stop}.`)
+  } finally {
     await node.close()
   }
 }
 
-/** Resolves at the first Ctrl-C or SIGTERM. A second one ends the process at once. */
-async function stopSignal(): Promise<void> {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  await Promise.race(signals.map((signal) => once(process, signal)))
-  for (const signal of signals) process.on(signal, () => process.exit(130))
+/** Resolves with the reason why the node is to stop: a signal, or the end of who supervises it. */
+function stopRequest(): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const isSupervised = process.send !== undefined
+  let askedAt: number | undefined
+  const ask = (signal: NodeJS.Signals) => {
+    const now = Date.now()
+    // Of one who is supervised, the supervisor decides when it takes too long.
+    if (!isSupervised && insists(askedAt, now)) process.exit(EXIT.interrupted)
+    askedAt ??= now
+    resolve(signal)
+  }
+  for (const signal of STOP_SIGNALS) process.on(signal, ask)
+  if (isSupervised) {
+    const orphaned = () => resolve('its supervisor has ended')
+    process.once('disconnect', orphaned)
+    if (!process.connected) orphaned()
+    // It is listened to, and yet nothing to stay alive for.
+    process.channel?.unref()
+  }
+  return promise
+}
+
+/** A terminal that was closed, or a reader that has ended, must not take the node down before it has closed. */
+function outliveReaders(): void {
+  const outlive = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
+  }
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', outlive)
+}
+
+function tellRecovery({ recovery }: CatalogNode, output: Output, json: boolean): void {
+  const sentences = describeRecovery(recovery)
+  if (sentences.length === 0) return
+  if (json) output.line({ type: 'recovered', ...recovery })
+  for (const sentence of sentences) output.note(`${colors.yellow('recovered')}: ${sentence}`)
 }
 
 function tell(output: Output, json: boolean): () => void {

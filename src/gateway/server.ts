@@ -9,6 +9,7 @@ import { CatalogError, ERRORS } from '../base/errors.ts'
 import { HTTP_BODY_BYTES_MAX } from '../base/limits.ts'
 import { MINUTE_MS } from '../base/units.ts'
 import type { SharingManager } from '../sharing-manager.ts'
+import type { Facades } from './api/operation.ts'
 import { apiRoutes } from './api/routes.ts'
 import { dashboardRoutes } from './dashboard/page.ts'
 
@@ -24,13 +25,13 @@ export interface GatewayOptions {
 }
 
 export class Gateway {
-  readonly #sharing: SharingManager
+  readonly #node: Facades
   readonly #options: GatewayOptions
   readonly #socketServer: FastifyInstance
   readonly #tcpServer: FastifyInstance
 
-  constructor({ sharing }: { sharing: SharingManager }, options: GatewayOptions) {
-    this.#sharing = sharing
+  constructor(node: Facades, options: GatewayOptions) {
+    this.#node = node
     this.#options = options
     this.#socketServer = server()
     this.#tcpServer = server()
@@ -44,11 +45,12 @@ export class Gateway {
 
   /** @throws CatalogError `LISTEN_FAILED` */
   async start(): Promise<void> {
-    healthRoute(this.#socketServer, this.#sharing)
-    apiRoutes(this.#socketServer, this.#sharing)
+    const { sharing } = this.#node
+    healthRoute(this.#socketServer, sharing)
+    apiRoutes(this.#socketServer, this.#node)
     this.#tcpServer.addHook('onRequest', async (request) => checkOrigin(request))
-    healthRoute(this.#tcpServer, this.#sharing)
-    dashboardRoutes(this.#tcpServer, this.#sharing)
+    healthRoute(this.#tcpServer, sharing)
+    dashboardRoutes(this.#tcpServer, sharing)
     const { port, socket } = this.#options
     // The lock of the data directory is ours: a socket that is there was left by a process that is gone.
     await rm(socket, { force: true })

@@ -180,6 +180,17 @@ export class BlobIndex {
     return { blobs: 1, bytes: row.size, mirroredBytes: this.isOwn(root) ? 0 : row.size }
   }
 
+  /** Make the sums anew from the rows. */
+  recount(): void {
+    const { environment } = this.#components
+    const sums: Record<keyof BlobUsage, number> = { blobs: 0, bytes: 0, mirroredBytes: 0 }
+    for (const key of environment.blobs.getKeys({})) {
+      const standing = this.#standing(key)
+      for (const sum of SUMS) sums[sum] += standing[sum]
+    }
+    for (const sum of SUMS) environment.meta.put(sum, sums[sum])
+  }
+
   /** Whether this node published the blob under some release. */
   isOwn(root: Uint8Array): boolean {
     return this.releasesOf(root).some(({ origin }) => origin === 'published')
@@ -202,11 +213,6 @@ export class BlobIndex {
     const { blobReleases } = this.#components.environment
     if (this.releasesOf(root).length <= 1) this.remove(root)
     else this.#counted(root, () => blobReleases.remove(blobReleaseKey(root, release)))
-  }
-
-  /** Forget where a blob lies and that it is here, when its pack's own rows are being made anew. */
-  forgetPlaced(root: Uint8Array): void {
-    this.#counted(root, () => this.#forget(root))
   }
 
   #forget(root: Uint8Array): void {

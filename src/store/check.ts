@@ -12,12 +12,19 @@ import type { Environment } from './environment.ts'
 import type { Packs } from './packs.ts'
 import type { Records } from './records.ts'
 
+/** What mends it: hashing what is kept, making the index of blobs anew from the packs, or a backup. */
+export type Repair = 'verify' | 'rebuild-index' | 'restore'
+
 export interface Finding {
-  /** What does not hold. */
-  readonly problem: string
   /** What it is about: a root, a shelf, a pack. */
   readonly subject: string
+  /** What does not hold. */
+  readonly problem: string
+  readonly repair: Repair
 }
+
+/** A finding as the rules tell it; the repair only where it is another than for most of its kind. */
+type Found = Omit<Finding, 'repair'> & { readonly repair?: Repair }
 
 interface Components {
   environment: Environment
@@ -29,14 +36,14 @@ interface Components {
 
 /** All that is wrong, nothing for a sound store. It should be at rest: nothing published or fetched meanwhile. */
 export async function* checkStore(components: Components): AsyncGenerator<Finding> {
-  yield* shelves(components)
-  yield* records(components)
-  yield* blobs(components)
-  yield* packs(components)
+  for (const found of shelves(components)) yield { repair: 'restore', ...found }
+  for (const found of records(components)) yield { repair: 'restore', ...found }
+  for (const found of blobs(components)) yield { repair: 'rebuild-index', ...found }
+  for await (const found of packs(components)) yield { repair: 'rebuild-index', ...found }
 }
 
 /** Roots and counts as computed anew from the ids. */
-function* shelves({ records }: Components): Generator<Finding> {
+function* shelves({ records }: Components): Generator<Found> {
   for (const { audience, signer, count, root } of records.shelves.list()) {
     const subject = `${audience} ${signer}`
     const ids = records.shelves.ids(audience, signer)
@@ -48,7 +55,7 @@ function* shelves({ records }: Components): Generator<Finding> {
   }
 }
 
-function* records({ environment }: Components): Generator<Finding> {
+function* records({ environment }: Components): Generator<Found> {
   let [sequence, before] = [0, 0]
   for (const key of environment.feed.getKeys({})) {
     sequence = key
@@ -68,7 +75,7 @@ function* records({ environment }: Components): Generator<Finding> {
 }
 
 /** Each complete blob has its extent, or lies inline; the sums are sums. */
-function* blobs({ environment, blobs }: Components): Generator<Finding> {
+function* blobs({ environment, blobs }: Components): Generator<Found> {
   const sums: Record<keyof BlobUsage, number> = { blobs: 0, bytes: 0, mirroredBytes: 0 }
   for (const { key, value } of environment.blobs.getRange({})) {
     const subject = `blob ${toHex(key)}`
@@ -76,10 +83,14 @@ function* blobs({ environment, blobs }: Components): Generator<Finding> {
     sums.blobs++
     sums.bytes += value.size
     if (!blobs.isOwn(key)) sums.mirroredBytes += value.size
-    if (blobs.releasesOf(key).length === 0) yield { subject, problem: 'it is kept under no release' }
+    if (blobs.releasesOf(key).length === 0) {
+      // A footer names the release; bytes in the database have none.
+      yield { subject, problem: 'it is kept under no release', repair: place ? 'rebuild-index' : 'restore' }
+    }
     if (!place) {
       const length = environment.inline.get(key)?.length
-      if (length !== value.size) yield { subject, problem: `${length ?? 'no'} of its ${value.size} bytes are there` }
+      const problem = `${length ?? 'no'} of its ${value.size} bytes are there`
+      if (length !== value.size) yield { subject, problem, repair: 'verify' }
       continue
     }
     const extent = environment.extents.get([place.pack, place.offset])
@@ -102,7 +113,7 @@ function inlineBlobs(environment: Environment): number {
 }
 
 /** Each extent belongs to a blob or a fetch, none overlap, and packs are accounted to the byte. */
-async function* packs({ environment, packs, disk }: Components): AsyncGenerator<Finding> {
+async function* packs({ environment, packs, disk }: Components): AsyncGenerator<Found> {
   const live = new Map<number, number>()
   const ends = new Map<number, number>()
   for (const { key, value } of environment.extents.getRange({})) {
@@ -125,7 +136,8 @@ async function* packs({ environment, packs, disk }: Components): AsyncGenerator<
     if (counted !== value.live) yield { subject, problem: `${value.live} live bytes are counted, ${counted} are there` }
     if ((ends.get(pack) ?? 0) > value.end) yield { subject, problem: 'an extent lies behind its end' }
     const bytes = await sizeOf(disk, packs.path(pack))
-    if (bytes < value.end) yield { subject, problem: `its file has ${bytes} bytes, ${value.end} were acknowledged` }
+    const problem = `its file has ${bytes} bytes, ${value.end} were acknowledged`
+    if (bytes < value.end) yield { subject, problem, repair: 'verify' }
     live.delete(pack)
   }
   for (const pack of live.keys()) yield { subject: `pack ${pack}`, problem: 'extents lie in it and it is not known' }

@@ -81,6 +81,12 @@ export function ownerOf(paths: DataPaths): number | undefined {
   return owner !== undefined && isAlive(owner) ? owner.pid : undefined
 }
 
+/** @throws CatalogError `DATA_DIR_LOCKED` when a process has the directory */
+export function mustBeFree(paths: DataPaths): void {
+  const owner = ownerOf(paths)
+  if (owner !== undefined) throw lockedError(paths, owner)
+}
+
 interface Owner {
   pid: number
   /** When that process began, so that a later one of the same pid is not taken for it. */

@@ -296,8 +296,8 @@ export class Environment {
       return
     }
     // What the guard refuses was never begun; after a commit that failed, LMDB's state in memory is not to be trusted.
-    if (!failed && error.code === 'STORE_FAILED') this.#fail(error)
-    for (const { reject } of group) reject(error)
+    const told = !failed && error.code === 'STORE_FAILED' ? this.#fail(error) : error
+    for (const { reject } of group) reject(told)
   }
 
   #mayWrite(bytes: number): void {
@@ -305,13 +305,14 @@ export class Environment {
     this.#guard(bytes)
   }
 
-  #fail(cause: CatalogError): void {
-    if (this.#failure) return
+  #fail(cause: CatalogError): CatalogError {
+    if (this.#failure) return this.#failure
     this.#failure = new CatalogError('STORE_FAILED', `The database could not write: ${cause.message}`, {
       hint: 'See that the disk has room and can be written to, then start the node again.',
       cause,
     })
     this.#onFailure(this.#failure)
+    return this.#failure
   }
 
   /**

@@ -28,6 +28,7 @@ export interface Garbage {
   readonly release: Uint8Array
   /** What is wanted no more, where a record still tells. */
   readonly purl?: string | undefined
+  /** That are no longer kept with it gone: none of a blob that another release still keeps. */
   readonly bytes: number
   readonly reason: GarbageReason
 }
@@ -75,9 +76,14 @@ export class GarbageCollector {
   *#look(): Generator<Garbage | undefined> {
     const { blobs, environment } = this.#components
     for (const { root, size } of blobs.list()) {
-      for (const { release } of blobs.releasesOf(root)) {
+      let wanted = 0
+      const releases = blobs.releasesOf(root)
+      for (const [i, { release }] of releases.entries()) {
         const reason = this.#unwanted(release)
-        yield reason && { kind: 'blob', root, release, bytes: size, reason, ...this.#named(release) }
+        if (!reason) wanted++
+        // Its bytes go with the last release that it is kept under.
+        const bytes = wanted === 0 && i === releases.length - 1 ? size : 0
+        yield reason && { kind: 'blob', root, release, bytes, reason, ...this.#named(release) }
       }
     }
     for (const key of [...environment.downloads.getKeys({})]) {

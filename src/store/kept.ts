@@ -16,6 +16,11 @@ export class Kept {
     return this.#environment.kept.doesExist(release)
   }
 
+  /** When it was pinned, if it is. */
+  since(release: Uint8Array): number | undefined {
+    return this.#environment.kept.get(release)
+  }
+
   /** Record ids and since when. */
   list(): { release: Uint8Array; at: number }[] {
     const rows = this.#environment.kept.getRange({})

@@ -11,6 +11,9 @@ import { PACK_ALONE_BYTES, PACK_BYTES } from '../base/limits.ts'
 import type { Environment, PackRow } from './environment.ts'
 import { PackFiles } from './pack-files.ts'
 
+/** In `meta` while the index is made anew (rebuild.ts): packs that no row knows are not nobody's then. */
+export const REBUILDING = 'rebuilding'
+
 const SUFFIX = '.pack'
 
 /** Where an extent lies. */
@@ -66,9 +69,18 @@ export class Packs {
     this.#files = new PackFiles(components, { folder, path: (pack) => this.path(pack) })
   }
 
-  /** Bring the files in line with the rows, and find where to go on writing. */
+  /**
+   * Bring the files in line with the rows, and find where to go on writing.
+   *
+   * @throws CatalogError `STORE_DAMAGED` when the rows are only half made
+   */
   async recover(): Promise<PackRecovery> {
     const { environment, disk } = this.#components
+    if (environment.meta.doesExist(REBUILDING)) {
+      throw new CatalogError('STORE_DAMAGED', 'Making the index of blobs anew was cut off before it was done.', {
+        hint: 'Run it again: catalog doctor --rebuild-index',
+      })
+    }
     const fresh = !(await disk.exists(this.folder))
     await disk.makeFolder(this.folder)
     if (fresh) await disk.syncFolder(dirname(this.folder))

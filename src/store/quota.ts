@@ -27,14 +27,14 @@ interface Candidate {
 
 export class Quota {
   readonly #components: Components
-  readonly #max: number
+  readonly max: number
   /** Bytes of what is being fetched: room that others may not count on. */
   #promised = 0
 
   /** @param max - bytes of mirrored data */
   constructor(components: Components, { max }: { max: number }) {
     this.#components = components
-    this.#max = max
+    this.max = max
   }
 
   /**
@@ -58,7 +58,7 @@ export class Quota {
   }
 
   #excess(): number {
-    return this.#components.blobs.usage().mirroredBytes + this.#promised - this.#max
+    return this.#components.blobs.usage().mirroredBytes + this.#promised - this.max
   }
 
   async #evict(bytes: number): Promise<void> {
@@ -104,9 +104,9 @@ export class Quota {
     const { mirroredBytes } = this.#components.blobs.usage()
     return new CatalogError(
       'LIMIT_EXCEEDED',
-      `${formatBytes(bytes)} do not fit the ${formatBytes(this.#max)} kept for mirrored data, ` +
+      `${formatBytes(bytes)} do not fit the ${formatBytes(this.max)} kept for mirrored data, ` +
         `of which ${formatBytes(mirroredBytes + this.#promised - bytes)} are in use.`,
-      { hint: 'Raise maxMirrorStorage in the settings, or unpin something with "catalog unpin".' },
+      { hint: 'Raise it with "catalog up --max-mirror-storage SIZE", or unpin something with "catalog unpin PURL".' },
     )
   }
 }

@@ -1,5 +1,6 @@
 // What a start does about how the last run ended: cuts tails that nobody acknowledged, removes files that nobody
 // knows, and keeps the fetches that can go on. It says what it did.
+import { formatBytes } from '../base/units.ts'
 import type { Environment } from './environment.ts'
 import type { PackRecovery, Packs } from './packs.ts'
 import type { Scratch } from './scratch.ts'
@@ -26,16 +27,25 @@ export async function recover({ environment, packs, scratch }: Components): Prom
 export function describeRecovery({ cut, removed, short, scratch, fetches }: Recovery): string[] {
   const sentences: string[] = []
   const bytes = cut.reduce((sum, tail) => sum + tail.bytes, 0)
-  if (bytes > 0) sentences.push(`${bytes} bytes that nothing had acknowledged were cut off ${count(cut, 'pack')}.`)
-  if (removed.length > 0) sentences.push(`${count(removed, 'pack')} with nothing in them were removed.`)
-  if (scratch > 0) sentences.push(`${scratch} things half made were removed.`)
-  if (fetches > 0) sentences.push(`${fetches} unfinished fetches are kept; they go on when asked for again.`)
+  const were = (count: number) => (count === 1 ? 'was' : 'were')
+  const are = (count: number) => (count === 1 ? 'is' : 'are')
+  if (bytes > 0) {
+    sentences.push(`${formatBytes(bytes)} that nothing had acknowledged were cut off ${plural(cut.length, 'pack')}.`)
+  }
+  if (removed.length > 0) {
+    sentences.push(`${plural(removed.length, 'pack')} with nothing in use ${were(removed.length)} removed.`)
+  }
+  if (scratch > 0) sentences.push(`${plural(scratch, 'thing')} half made ${were(scratch)} removed.`)
+  if (fetches > 0) {
+    const kept = `${plural(fetches, 'unfinished fetch', 'es')} ${are(fetches)} kept`
+    sentences.push(`${kept}; to go on with one, ask for the package again.`)
+  }
   for (const { pack, missing } of short) {
-    sentences.push(`Pack ${pack} lacks ${missing} bytes that were there: run "catalog verify --all".`)
+    sentences.push(`Pack ${pack} lacks ${formatBytes(missing)} that were there: run "catalog verify".`)
   }
   return sentences
 }
 
-function count(list: readonly unknown[], what: string): string {
-  return `${list.length} ${what}${list.length === 1 ? '' : 's'}`
+function plural(count: number, what: string, ending = 's'): string {
+  return `${count} ${what}${count === 1 ? '' : ending}`
 }

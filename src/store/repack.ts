@@ -1,7 +1,7 @@
 // Rewriting packs of which little is still live: their extents are copied to the end of the current pack, and one
 // transaction says that they are there now. Killed before it, the copies are a tail that nobody knows; after it, the
 // old pack is a file that nobody knows. Readers who hold the old pack go on reading it.
-import { type Clock, sleep } from '../base/clock.ts'
+import { type Clock, sleep, untilAborted } from '../base/clock.ts'
 import { CatalogError, hasCode } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import { PACK_LIVE_SHARE_MIN } from '../base/limits.ts'
@@ -134,7 +134,7 @@ export class Repacker {
     const { packs, clock } = this.#components
     const buffer = new Uint8Array(Math.min(PIECE_BYTES, from.bytes))
     for (let at = 0; at < from.bytes; at += buffer.length) {
-      await this.#paused?.promise
+      if (this.#paused) await untilAborted(this.#paused.promise, signal)
       if (signal?.aborted) throw new CatalogError('ABORTED', 'Cancelled.', { cause: signal.reason })
       const began = clock.now()
       const piece = buffer.subarray(0, Math.min(buffer.length, from.bytes - at))

@@ -29,6 +29,8 @@ export interface ScrubOptions {
   /** Bytes a second, at most. */
   readonly rate?: number | undefined
   readonly signal?: AbortSignal | undefined
+  /** Told how much has been hashed so far, now and then. */
+  readonly onBytes?: ((bytes: number) => void) | undefined
 }
 
 /** A damaged blob, and the release it can be fetched under again. */
@@ -66,12 +68,18 @@ export class Scrubber {
    */
   async *run(roots: Iterable<Uint8Array> | undefined, options: ScrubOptions = {}): AsyncGenerator<Scrubbed> {
     const { blobs } = this.#components
+    let done = 0
     for (const root of roots ?? rootsOf(blobs)) {
-      const scrubbed = await this.#check(root, options).catch((thrown) => {
+      const before = done
+      const onBytes = (bytes: number) => options.onBytes?.(before + bytes)
+      const scrubbed = await this.#check(root, { ...options, onBytes }).catch((thrown) => {
         const { signal } = options
         throw signal?.aborted ? new CatalogError('ABORTED', 'Cancelled.', { cause: signal.reason }) : thrown
       })
-      if (scrubbed) yield scrubbed
+      if (!scrubbed) continue
+      done += scrubbed.bytes
+      options.onBytes?.(done)
+      yield scrubbed
     }
   }
 
@@ -114,7 +122,8 @@ export class Scrubber {
   }
 
   /** Piece by piece against the outline. */
-  async #compare(path: string, lease: Lease, outline: Uint8Array, { rate, signal }: ScrubOptions): Promise<Finding> {
+  async #compare(path: string, lease: Lease, outline: Uint8Array, options: ScrubOptions): Promise<Finding> {
+    const { rate, signal, onBytes } = options
     const { workers, clock } = this.#components
     const good = none(outline.length / 32)
     for (let at = 0; at < lease.length; at += PIECE_BYTES) {
@@ -135,6 +144,7 @@ export class Scrubber {
         setBit(good.bitmap, first + chunk)
         good.count++
       }
+      onBytes?.(at + size)
       if (rate !== undefined) await sleep(clock, Math.max(0, (size / rate) * SECOND_MS - (clock.now() - began)), signal)
     }
     const damaged = outline.length / 32 - good.count

@@ -33,6 +33,12 @@ export class Space {
     return this.#components.packs.reserve(bytes)
   }
 
+  /** Bytes free on the disk, and how many of them bulk bytes leave alone. */
+  state(): { free: number; reserve: number } {
+    const { free, total } = this.#components.disk.space(this.#folder)
+    return { free, reserve: reserveOf(total) }
+  }
+
   /** @throws CatalogError `DISK_FULL` when writing so many bytes would use up the reserve */
   check(bytes: number): void {
     mustFit(this.#components.disk, this.#folder, bytes, 1)
@@ -44,13 +50,18 @@ export function databaseGuard(disk: Disk, folder: string): (bytes: number) => vo
   return (bytes) => mustFit(disk, folder, bytes, DATABASE_SHARE)
 }
 
+function reserveOf(total: number): number {
+  return Math.floor(Math.min(DISK_RESERVE_BYTES_MAX, total * DISK_RESERVE_SHARE))
+}
+
 function mustFit(disk: Disk, folder: string, bytes: number, share: number): void {
   const { free, total } = disk.space(folder)
-  const reserve = Math.min(DISK_RESERVE_BYTES_MAX, total * DISK_RESERVE_SHARE) * share
+  const reserve = reserveOf(total) * share
   if (free - bytes >= reserve) return
   throw new CatalogError(
     'DISK_FULL',
-    `The disk is nearly full: ${formatBytes(free)} are free, and ${formatBytes(reserve)} are kept in reserve.`,
+    `The disk is nearly full: ${formatBytes(free)} are free, ${formatBytes(bytes)} are to be written, and ` +
+      `${formatBytes(reserve)} are kept in reserve.`,
     { hint: `Free at least ${formatBytes(bytes + reserve - free)} ("catalog gc" may help), then run the same again.` },
   )
 }

@@ -232,7 +232,15 @@ test('a node whose peer is away comes up, says so, and finds it later', async (t
   const first = await startNode(t, join(folder, 'a'))
   const port = /\/udp\/(\d+)\//.exec(first.address)?.[1] ?? ''
   await first.stop()
-  const node = start(['up', '--data-dir', join(folder, 'b'), ...LOOPBACK, '--peer', `127.0.0.1:${port}`])
+  const node = start([
+    'up',
+    '--no-supervise',
+    '--data-dir',
+    join(folder, 'b'),
+    ...LOOPBACK,
+    '--peer',
+    `127.0.0.1:${port}`,
+  ])
   t.teardown(async () => {
     node.process.kill('SIGKILL')
     await node.result

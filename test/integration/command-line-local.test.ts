@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path'
 import tap, { test } from 'tap'
 import { run, runPlain } from './processes.ts'
 
-tap.setTimeout(120_000)
+tap.setTimeout(240_000)
 
 const SOURCE = {
   'package.json': JSON.stringify({ name: 'sextant', version: '2.0.1', description: 'Angles at sea', license: 'MIT' }),
@@ -23,6 +23,7 @@ test('without a node running, commands work on the store itself', async (t) => {
   t.match((await run(['search', 'angles', ...dataDir])).lines, [{ type: 'result', purl, trust: 'pinned' }, summary])
   t.match((await run(['info', 'pkg:npm/sextant', ...dataDir])).lines, [{ type: 'info', purl, local: true }])
   t.match((await run(['verify', ...dataDir])).lines, [
+    { type: 'progress' },
     { purl, ok: true },
     { type: 'summary', damaged: 0 },
   ])
@@ -75,13 +76,28 @@ test('help, version and wrong usage', async (t) => {
   ])
   t.match(help, { status: 0, stderr: '' })
   t.match(help.stdout, /^Usage: catalog \[options\] \[command\]/)
-  for (const command of ['up', 'publish', 'search', 'fetch', 'install', 'verify', 'trust', 'completion']) {
+  const commands = ['up', 'publish', 'search', 'fetch', 'install', 'verify', 'gc', 'pin', 'unpin', 'backup', 'restore']
+  for (const command of [...commands, 'doctor', 'trust', 'completion']) {
     t.match(help.stdout, new RegExp(`^ {2}${command}\\b`, 'm'))
   }
   t.match(help.stdout, /Exit status: 0 ok/)
   t.same(bare, help, 'no arguments ask for help')
   t.match(version, { status: 0, stdout: /^\d+\.\d+\.\d+\n$/, stderr: '' })
   t.match(unknown, { status: 2, stdout: '', stderr: /unknown command 'sail'/ })
+  const wrong = [
+    ['verify', '--all', 'pkg:npm/a'],
+    ['verify', '--rate', 'fast'],
+    ['verify', '--rate', '0'],
+    ['gc', '--pause', '--resume'],
+    ['gc', '--dry-run', '--pause'],
+    ['up', '--max-mirror-storage', 'much'],
+    ['unpin'],
+    ['backup'],
+  ]
+  const refused = await Promise.all(wrong.map((args) => run(args)))
+  for (const [at, { status, lines }] of refused.entries()) {
+    t.match({ status, lines }, { status: 2, lines: [{ type: 'error', code: 'USAGE' }] }, `${wrong[at]}`)
+  }
   t.match(unknownJson, { status: 2, lines: [{ type: 'error', code: 'USAGE', message: /sail/ }], stderr: '' })
 })
 
@@ -90,7 +106,7 @@ test('completion scripts are ones their shells can read', async (t) => {
   for (const shell of ['bash', 'zsh', 'fish']) {
     const { status, stdout } = await runPlain(['completion', shell])
     t.equal(status, 0)
-    for (const word of ['publish', 'with-dependencies', 'control-port'])
+    for (const word of ['publish', 'with-dependencies', 'control-port', 'rebuild-index', 'max-mirror-storage'])
       t.ok(stdout.includes(word), `${shell}: ${word}`)
     if (hasShell(shell)) t.doesNotThrow(() => execFileSync(shell, ['-n'], { input: stdout }), `${shell} -n`)
   }

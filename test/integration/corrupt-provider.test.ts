@@ -1,8 +1,9 @@
 // A provider whose disk has rotted: what it sends is refused, it is named, and nothing of it is kept.
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import tap, { type Test, test } from 'tap'
+import { HEADER_BYTES } from '../../src/store/extent.ts'
 import { connected, sha256Of, startNode, type TestNode } from './processes.ts'
 
 tap.setTimeout(120_000)
@@ -27,7 +28,8 @@ test('bytes of a damaged provider are refused, and a sound one delivers', async 
     sources: [{ peer: a.peerId, bytes: BYTES }],
   })
   t.equal(await sha256Of(output), sha256)
-  t.match(await b.run('verify'), { status: 0, lines: [{ ok: true }, { artifacts: 1, damaged: 0 }] })
+  const verified = await b.run('verify')
+  t.match({ ...verified, lines: verified.lines.slice(-2) }, { status: 0, lines: [{ ok: true }, { artifacts: 1 }] })
 })
 
 test('nothing is kept or written when the only provider is damaged', async (t) => {
@@ -47,7 +49,9 @@ test('nothing is kept or written when the only provider is damaged', async (t) =
   t.match(await b.run('verify'), { status: 0, lines: [{ type: 'summary', artifacts: 0 }] })
 
   // The damaged node finds the damage itself, sets the file aside and serves no more of it.
-  t.match(await c.run('verify'), { status: 4, lines: [{ ok: false }, { damaged: 1 }, { code: 'BLOB_CORRUPT' }] })
+  const found = await c.run('verify')
+  t.equal(found.status, 4)
+  t.match(found.lines.slice(-3), [{ ok: false }, { damaged: 1 }, { code: 'BLOB_CORRUPT' }])
   const again = await b.run('fetch', purl, '--output', output)
   t.match(again.lines.at(-1), { code: 'NO_PROVIDERS', details: { failures: [{ peer: c.peerId, code: 'NOT_FOUND' }] } })
   // With a sound provider back, both become whole.
@@ -70,20 +74,15 @@ async function soundAndDamaged(t: Test, folder: string) {
   await connected(c, a)
   t.match(await c.run('fetch', purl, '--output', join(folder, 'first.bin')), { status: 0 })
   t.match(await c.stop(), { status: 0 })
-  flipBytes(blobFile(c))
+  flipBytes(c)
   const sha256 = await sha256Of(file)
   return { a, c: await startNode(t, c.dataDir), purl, sha256 }
 }
 
-/** The file of the one blob a node keeps. */
-function blobFile({ dataDir }: TestNode): string {
-  const blobs = join(dataDir, 'blobs')
-  const [name] = readdirSync(blobs, { recursive: true, encoding: 'utf8' }).filter((path) => path.length > 64)
-  return join(blobs, String(name))
-}
-
-function flipBytes(path: string): void {
-  const bytes = readFileSync(path)
-  for (let i = 0; i < bytes.length; i++) bytes[i] = (bytes[i] as number) ^ 0xff
-  writeFileSync(path, bytes)
+/** All bytes of the one blob a node keeps, and nothing that says what they should be. */
+function flipBytes({ dataDir }: TestNode): void {
+  const pack = join(dataDir, 'packs/00000001.pack')
+  const bytes = readFileSync(pack)
+  for (let i = HEADER_BYTES; i < HEADER_BYTES + BYTES; i++) bytes[i] = (bytes[i] as number) ^ 0xff
+  writeFileSync(pack, bytes)
 }

@@ -32,13 +32,19 @@ export interface RunningCommand {
 export interface CommandOptions {
   readonly env?: Record<string, string> | undefined
   readonly uid?: number | undefined
+  /** As a terminal starts a command: in a process group of its own, which gets the terminal's signals. */
+  readonly ownGroup?: boolean | undefined
+  /** No file may grow beyond this, as on a disk that is full. */
+  readonly fileKiBMax?: number | undefined
 }
 
 /** Start `catalog ARGS --json`. */
 export function start(args: readonly string[], options: CommandOptions = {}): RunningCommand {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args, '--json'], {
+  const [program = '', ...before] = [...limited(options), process.execPath, '--disable-warning=ExperimentalWarning']
+  const child = spawn(program, [...before, MAIN, ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1', ...options.env },
+    detached: options.ownGroup === true,
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   })
   const lines: Line[] = []
@@ -77,6 +83,10 @@ export function start(args: readonly string[], options: CommandOptions = {}): Ru
       return promise
     },
   }
+}
+
+function limited({ fileKiBMax }: CommandOptions): string[] {
+  return fileKiBMax === undefined ? [] : ['bash', '-c', `ulimit -f ${fileKiBMax}; exec "$0" "$@"`]
 }
 
 /** Run `catalog ARGS --json` to its end. */
@@ -145,6 +155,8 @@ export async function freePort(): Promise<number> {
 
 export interface TestNode {
   readonly dataDir: string
+  /** Of the node itself, which a supervisor may run in a process of its own. */
+  readonly pid: number
   readonly peerId: string
   /** Over QUIC. */
   readonly address: string
@@ -159,10 +171,11 @@ export interface TestNode {
   kill(): Promise<void>
 }
 
-export interface NodeOptions {
+export interface NodeOptions extends CommandOptions {
   readonly peers?: readonly string[] | undefined
   readonly controlPort?: number | undefined
-  readonly env?: Record<string, string> | undefined
+  /** Whether it is started again when it dies; the process is the node itself otherwise. */
+  readonly supervised?: boolean | undefined
 }
 
 interface Teardown {
@@ -171,9 +184,10 @@ interface Teardown {
 
 /** Start a node on loopback and wait until it serves. It is stopped when the test ends. */
 export async function startNode(t: Teardown, dataDir: string, options: NodeOptions = {}): Promise<TestNode> {
-  const { peers = [], controlPort = 0, env } = options
+  const { peers = [], controlPort = 0, supervised = false, env } = options
   const ports = ['--control-port', String(controlPort), '--bulk-port', '0', '--http-port', '0', '--host', '127.0.0.1']
-  const command = start(['up', '--data-dir', dataDir, ...ports, ...peers.flatMap((peer) => ['--peer', peer])], { env })
+  const how = [...ports, ...peers.flatMap((peer) => ['--peer', peer]), ...(supervised ? [] : ['--no-supervise'])]
+  const command = start(['up', '--data-dir', dataDir, ...how], options)
   t.teardown(async () => {
     if (command.process.exitCode === null && command.process.signalCode === null) command.process.kill('SIGKILL')
     await command.result
@@ -182,6 +196,7 @@ export async function startNode(t: Teardown, dataDir: string, options: NodeOptio
   const addresses = ready['addresses'] as string[]
   return {
     dataDir,
+    pid: ready['pid'] as number,
     peerId: ready['peerId'] as string,
     address: addresses.find((address) => address.includes('/quic-v1')) as string,
     addresses,

@@ -3,10 +3,10 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { CatalogError } from '../../base/errors.ts'
-import type { SharingManager } from '../../sharing-manager.ts'
-import { type Line, OPERATIONS, type OperationName, runOperation } from './operations.ts'
+import type { Facades, Line } from './operation.ts'
+import { OPERATIONS, type OperationName, prepare } from './operations.ts'
 
-export function apiRoutes(server: FastifyInstance, sharing: SharingManager): void {
+export function apiRoutes(server: FastifyInstance, node: Facades): void {
   server.post<{ Params: { operation: string } }>('/api/v1/:operation', async (request, reply) => {
     const { operation } = request.params
     if (!Object.hasOwn(OPERATIONS, operation)) {
@@ -14,11 +14,12 @@ export function apiRoutes(server: FastifyInstance, sharing: SharingManager): voi
         hint: `Operations are: ${Object.keys(OPERATIONS).join(', ')}.`,
       })
     }
+    const prepared = prepare(operation as OperationName, request.body ?? {})
     const cancel = new AbortController()
     // The client going away cancels the work: Ctrl-C in a terminal reaches the node this way.
     reply.raw.once('close', () => cancel.abort(new CatalogError('ABORTED', 'The client went away.')))
-    const lines = runOperation(operation as OperationName, sharing, request.body ?? {}, cancel.signal)
-    return reply.type('application/x-ndjson').send(Readable.from(encode(lines), { objectMode: false }))
+    const lines = encode(prepared.run(node, cancel.signal))
+    return reply.type('application/x-ndjson').send(Readable.from(lines, { objectMode: false }))
   })
 }
 
