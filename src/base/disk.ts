@@ -3,7 +3,7 @@ import { constants, statfsSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Effects } from './effects.ts'
-import { CatalogError } from './errors.ts'
+import { CatalogError, hasCode } from './errors.ts'
 
 export interface DiskFile {
   /** Fill `buffer` from `position`. @returns bytes read, fewer only at the end of the file */
@@ -184,4 +184,12 @@ export function fileError(path: string, thrown: unknown): CatalogError {
     details: { errno: code },
     cause: thrown,
   })
+}
+
+/** What a disk says of bytes that it cannot give back; all else that can go wrong says nothing about them. */
+const LOST = ['EIO', 'ENODATA', 'EBADMSG', 'EUCLEAN']
+
+/** Whether a read failed because the bytes are gone. */
+export function isLost(thrown: unknown): boolean {
+  return hasCode(thrown, 'FILE_UNREADABLE') && LOST.includes(String(thrown.details['errno']))
 }

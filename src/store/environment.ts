@@ -154,6 +154,8 @@ export class Environment {
   readonly #onFailure: (error: CatalogError) => void
   readonly #hooks: CommitHook[] = []
   #failure: CatalogError | undefined
+  /** Whether there was none before. */
+  readonly isNew: boolean
   readonly meta: Table<number, string>
   readonly records: Table<Uint8Array, Uint8Array>
   readonly slots: Table<SlotEntry[], string[]>
@@ -215,7 +217,8 @@ export class Environment {
         hint: 'Run that version, or choose another --data-dir.',
       })
     }
-    if (version === undefined) this.#inOne(() => this.meta.put('version', STORE_VERSION))
+    this.isNew = version === undefined
+    if (this.isNew) this.#inOne(() => this.meta.put('version', STORE_VERSION))
   }
 
   /** Have a part in every commit from now on. */

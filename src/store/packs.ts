@@ -72,18 +72,14 @@ export class Packs {
   /**
    * Bring the files in line with the rows, and find where to go on writing.
    *
-   * @throws CatalogError `STORE_DAMAGED` when the rows are only half made
+   * @throws CatalogError `STORE_DAMAGED` when the rows are only half made, or gone
    */
   async recover(): Promise<PackRecovery> {
     const { environment, disk } = this.#components
-    if (environment.meta.doesExist(REBUILDING)) {
-      throw new CatalogError('STORE_DAMAGED', 'Making the index of blobs anew was cut off before it was done.', {
-        hint: 'Run it again: catalog doctor --rebuild-index',
-      })
-    }
     const fresh = !(await disk.exists(this.folder))
     await disk.makeFolder(this.folder)
     if (fresh) await disk.syncFolder(dirname(this.folder))
+    await this.#mustBeKnown()
     const rows = new Map<number, PackRow>()
     for (const { key, value } of environment.packs.getRange({})) rows.set(key, value)
     const removed: number[] = []
@@ -103,6 +99,18 @@ export class Packs {
     }
     if (removed.length > 0) await disk.syncFolder(this.folder)
     return { cut, removed, short }
+  }
+
+  /** Without rows that can be believed, every pack would be nobody's, and removed. */
+  async #mustBeKnown(): Promise<void> {
+    const { environment } = this.#components
+    const lost = environment.isNew && (await this.#listed()).length > 0
+    if (lost) await environment.transaction(() => environment.meta.put(REBUILDING, 1))
+    if (!environment.meta.doesExist(REBUILDING)) return
+    const what = lost ? 'There are packs, and no database that knows them.' : 'The index of blobs is only half made.'
+    throw new CatalogError('STORE_DAMAGED', what, {
+      hint: 'Make it anew from the packs with "catalog doctor --rebuild-index", or restore a backup.',
+    })
   }
 
   path(pack: number): string {

@@ -3,6 +3,7 @@
 import { bitmapFor, setBit } from '../base/bitmap.ts'
 import { equalBytes, sha256, toHex } from '../base/bytes.ts'
 import { type Clock, sleep } from '../base/clock.ts'
+import { isLost } from '../base/disk.ts'
 import { CatalogError, hasCode } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import { CHUNK_BYTES } from '../base/limits.ts'
@@ -168,13 +169,6 @@ export class Scrubber {
     }
     return wrong
   }
-}
-
-/** What a disk says of bytes that it cannot give back; all else that can go wrong says nothing about them. */
-const LOST = ['EIO', 'ENODATA', 'EBADMSG', 'EUCLEAN']
-
-function isLost(thrown: unknown): boolean {
-  return hasCode(thrown, 'FILE_UNREADABLE') && LOST.includes(String(thrown.details['errno']))
 }
 
 function* rootsOf(blobs: Blobs): Generator<Uint8Array> {

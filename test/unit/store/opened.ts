@@ -45,6 +45,7 @@ export interface Opened {
   readonly recovery: Recovery
   /** All that does not hold; a sound store has nothing. */
   check(): Promise<Finding[]>
+  close(): Promise<void>
   /** As after a restart: everything anew over the same folder. */
   reopen(): Promise<Opened>
 }
@@ -52,7 +53,17 @@ export interface Opened {
 export const core = await loadCore('wasm')
 const disks = systemDisk(directEffects)
 
-export async function openStore(t: Test, folder = t.testdir({}), disk: Disk = disks): Promise<Opened> {
+interface OpenOptions {
+  /** Whether files and rows are brought in line first, as a node does it; true by default. */
+  readonly recovering?: boolean
+}
+
+export async function openStore(
+  t: Test,
+  folder = t.testdir({}),
+  disk: Disk = disks,
+  { recovering = true }: OpenOptions = {},
+): Promise<Opened> {
   const clock = new ManualClock()
   const environment = new Environment({ effects: directEffects }, { path: join(folder, 'database') })
   const workers = new WorkerPool({ effects: directEffects }, { threads: 1, core: 'wasm' })
@@ -69,7 +80,12 @@ export async function openStore(t: Test, folder = t.testdir({}), disk: Disk = di
   const space = new Space({ disk, packs }, { folder })
   const blobs = new Blobs({ environment, packs, space, disk, workers, clock })
   const scratch = new Scratch({ disk, random: seededRandom(1) }, { folder: join(folder, 'scratch') })
-  const recovery = await recover({ environment, packs, scratch })
+  const nothing: Recovery = { cut: [], removed: [], short: [], scratch: 0, fetches: 0 }
+  const opening = recovering ? recover({ environment, packs, scratch }) : Promise.resolve(nothing)
+  const recovery = await opening.catch(async (thrown) => {
+    await close()
+    throw thrown
+  })
   const records = new Records({ environment })
   const kept = new Kept({ environment, clock })
   const components = { environment, records, blobs, packs, kept, clock, disk, space, workers, core }
@@ -83,6 +99,7 @@ export async function openStore(t: Test, folder = t.testdir({}), disk: Disk = di
       for await (const finding of checkStore(components)) findings.push(finding)
       return findings
     },
+    close,
     async reopen() {
       await close()
       return openStore(t, folder, disk)
@@ -98,9 +115,11 @@ export interface Made extends HashedBlob {
   readonly bytes: Buffer
 }
 
-export function blobOf(size: number, seed = size): Made {
+/** @param of - its bytes, or how many of them to make up */
+export function blobOf(of: number | Buffer, seed = Number(of)): Made {
   // Random once, and every chunk another: a generator in JavaScript would take seconds for the larger ones.
-  const bytes = Buffer.alloc(size, seededRandom(seed).bytes(Math.min(size, 9973)))
+  const bytes = typeof of === 'number' ? Buffer.alloc(of, seededRandom(seed).bytes(Math.min(of, 9973))) : of
+  const size = bytes.length
   const ids: Uint8Array[] = []
   for (let at = 0; at < size; at += CHUNK_BYTES) ids.push(sha256(bytes.subarray(at, at + CHUNK_BYTES)))
   const outline = concatBytes(...ids)
