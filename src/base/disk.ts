@@ -102,22 +102,23 @@ type Run = <T>(path: string, work: () => Promise<T>) => Promise<T>
 
 function systemFile(path: string, handle: FileHandle, run: Run): DiskFile {
   return {
-    read: (buffer, position) =>
-      run(path, async () => {
-        let done = 0
-        while (done < buffer.length) {
-          const { bytesRead } = await handle.read(buffer, done, buffer.length - done, position + done)
-          if (bytesRead === 0) break
-          done += bytesRead
-        }
-        return done
-      }),
+    read: (buffer, position) => run(path, () => readAll(handle, buffer, position)),
     write: (buffer, position) => run(path, () => writeAll(handle, Array.isArray(buffer) ? buffer : [buffer], position)),
     sync: () => run(path, () => handle.datasync()),
     size: () => run(path, async () => (await handle.stat()).size),
     truncate: (bytes) => run(path, () => handle.truncate(bytes)),
     close: () => run(path, () => handle.close()),
   }
+}
+
+async function readAll(handle: FileHandle, buffer: Uint8Array, position: number): Promise<number> {
+  let done = 0
+  while (done < buffer.length) {
+    const { bytesRead } = await handle.read(buffer, done, buffer.length - done, position + done)
+    if (bytesRead === 0) break
+    done += bytesRead
+  }
+  return done
 }
 
 async function writeAll(handle: FileHandle, buffers: readonly Uint8Array[], position: number): Promise<void> {
@@ -153,12 +154,10 @@ function isAbsent(error: NodeJS.ErrnoException): boolean {
   throw error
 }
 
-async function translated<T>(path: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
+function translated<T>(path: string, work: () => Promise<T>): Promise<T> {
+  return work().catch((error) => {
     throw fileError(path, error)
-  }
+  })
 }
 
 /** What the operating system said about a file, as a CatalogError with the path in it. */

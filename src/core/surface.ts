@@ -67,7 +67,7 @@ export interface Core {
    * SHA-256 of a message that comes in pieces.
    *
    * @param state - 112 bytes, all zero before the first piece: 8 × u32 chaining words ‖ u64 bytes so far ‖ 64 bytes
-   *   not yet compressed ‖ u32 phase (0 fresh, 1 begun, 2 finished) ‖ u32 zero
+   *   not yet compressed, zeros behind them ‖ u32 phase (0 fresh, 1 begun, 2 finished) ‖ u32 zero
    * @param buffer - where the piece lies
    * @param offset - its first byte
    * @param length - its length in bytes; may be 0
@@ -99,14 +99,7 @@ export interface Core {
    *   `profile` is not one of the two
    * @see Xia et al., FastCDC, USENIX ATC 2016, for gear hash and the two masks
    */
-  chunk(
-    buffer: Uint8Array,
-    offset: number,
-    length: number,
-    profile: number,
-    final: boolean,
-    cuts: Uint32Array,
-  ): number
+  chunk(buffer: Uint8Array, offset: number, length: number, profile: number, final: boolean, cuts: Uint32Array): number
 
   /**
    * Merkle root over the ids of a blob's chunks.
@@ -197,9 +190,9 @@ export interface Core {
    * is a sketch too. The difference of two sketches, symbol by symbol (XOR, XOR, minus), is that of the sets.
    *
    * An id has check c = mix(id): z = id ⊕ 0xa0761d6478bd642f, twice z = (z ⊕ z >> 33) × 0xff51afd7ed558ccd and then
-   * 0xc4ceb9fe1a85ec53, at last z ⊕ z >> 33. It stands in symbol i₀ = 0 and, from p₀ = c on, with p = p ×
-   * 0xda942042e4dd58b5 each time, in iₙ₊₁ = iₙ + max(1, ⌈(iₙ + 1.5) × (2³² / √(p + 1) − 1)⌉), computed in 64-bit floats:
-   * with density about 1 / (1 + i / 2).
+   * 0xc4ceb9fe1a85ec53, at last z ⊕ z >> 33. It stands in symbol i₀ = 0 and, with p₀ = c and pₙ₊₁ = pₙ ×
+   * 0xda942042e4dd58b5 modulo 2⁶⁴, in iₙ₊₁ = iₙ + max(1, ⌈(iₙ + 1.5) × (2³² / √(pₙ₊₁ + 1) − 1)⌉), computed in 64-bit
+   * floats: with density about 1 / (1 + i / 2).
    *
    * @param sketch - symbols × 17 bytes
    * @param symbols - ≥ 1, below 2³²

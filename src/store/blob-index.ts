@@ -20,6 +20,7 @@ export interface BlobUsage {
   /** Of blobs that this node did not publish. */
   readonly mirroredBytes: number
 }
+const NOTHING: BlobUsage = { blobs: 0, bytes: 0, mirroredBytes: 0 }
 const SUMS = ['blobs', 'bytes', 'mirroredBytes'] as const satisfies readonly (keyof BlobUsage)[]
 
 interface Components {
@@ -33,8 +34,17 @@ export class BlobIndex {
   /** Blobs whose extent someone is filling now, by root in hexadecimal. */
   protected readonly filling = new Set<string>()
 
+  /** What this transaction has changed of the sums; written once, before it commits. */
+  #pending: BlobUsage = NOTHING
+
   constructor(components: Components) {
     this.#components = components
+    components.environment.addHook({
+      beforeCommit: () => this.#writeSums(),
+      rolledBack: () => {
+        this.#pending = NOTHING
+      },
+    })
   }
 
   get(root: Uint8Array): BlobNames | undefined {
@@ -80,24 +90,26 @@ export class BlobIndex {
 
   /** Sums over all complete blobs. */
   usage(): BlobUsage {
-    const sum = (name: keyof BlobUsage) => this.#components.environment.meta.get(name) ?? 0
+    const { meta } = this.#components.environment
+    const sum = (name: keyof BlobUsage) => (meta.get(name) ?? 0) + this.#pending[name]
     return { blobs: sum('blobs'), bytes: sum('bytes'), mirroredBytes: sum('mirroredBytes') }
   }
 
   /** Make a sealed blob visible under a release. */
   link(blob: StagedBlob, release: Uint8Array, origin: BlobOrigin): void {
     const { environment, packs } = this.#components
-    const { root, place, bytes } = blob
-    this.#counted(root, () => {
-      if (!environment.blobs.doesExist(root)) {
-        // Whoever is filling an extent of this blob just now finds it done when he has finished.
-        if (!this.isDownloading(root)) this.dropDownload(root)
-        if (place) packs.commit(place)
-        else environment.inline.put(root, bytes ?? new Uint8Array(0))
-        this.#putRow(blob, place)
-      }
-      this.#putLink(root, release, origin)
-    })
+    const { root, place, bytes, size } = blob
+    if (environment.blobs.doesExist(root)) {
+      this.#counted(root, () => this.#putLink(root, release, origin))
+      return
+    }
+    // Whoever is filling an extent of this blob just now finds it done when he has finished.
+    if (!this.isDownloading(root)) this.dropDownload(root)
+    if (place) packs.commit(place)
+    else environment.inline.put(root, bytes ?? new Uint8Array(0))
+    this.#putRow(blob, place)
+    environment.blobReleases.put(blobReleaseKey(root, release), origin)
+    this.#add(NOTHING, { blobs: 1, bytes: size, mirroredBytes: origin === 'published' ? 0 : size })
   }
 
   /** The same for a blob that was fetched into an extent of its own. */
@@ -131,17 +143,27 @@ export class BlobIndex {
   #counted(root: Uint8Array, change: () => void): void {
     const before = this.#standing(root)
     change()
-    const after = this.#standing(root)
-    const { meta } = this.#components.environment
-    for (const sum of SUMS) {
-      const difference = after[sum] - before[sum]
-      if (difference !== 0) meta.put(sum, (meta.get(sum) ?? 0) + difference)
+    this.#add(before, this.#standing(root))
+  }
+
+  #add(before: BlobUsage, after: BlobUsage): void {
+    const { blobs, bytes, mirroredBytes } = this.#pending
+    this.#pending = {
+      blobs: blobs + after.blobs - before.blobs,
+      bytes: bytes + after.bytes - before.bytes,
+      mirroredBytes: mirroredBytes + after.mirroredBytes - before.mirroredBytes,
     }
+  }
+
+  #writeSums(): void {
+    const { meta } = this.#components.environment
+    for (const sum of SUMS) if (this.#pending[sum] !== 0) meta.put(sum, (meta.get(sum) ?? 0) + this.#pending[sum])
+    this.#pending = NOTHING
   }
 
   #standing(root: Uint8Array): BlobUsage {
     const row = this.#components.environment.blobs.get(root)
-    if (!row) return { blobs: 0, bytes: 0, mirroredBytes: 0 }
+    if (!row) return NOTHING
     return { blobs: 1, bytes: row.size, mirroredBytes: this.isOwn(root) ? 0 : row.size }
   }
 
@@ -154,6 +176,7 @@ export class BlobIndex {
       for (const sum of SUMS) sums[sum] += standing[sum]
     }
     for (const sum of SUMS) environment.meta.put(sum, sums[sum])
+    this.#pending = NOTHING
   }
 
   /** Whether this node published the blob under some release. */

@@ -117,6 +117,8 @@ export interface Table<V, K extends Key> {
 
 /** What a small transaction makes the database write: a page on each level of a few trees, and what it stores. */
 const TRANSACTION_BYTES = 256 * KiB
+/** Turns of the event loop, a fraction of a millisecond each, that a commit may wait for more to come. */
+const GATHERING_TURNS_MAX = 16
 /** Works share a commit up to so much; a larger one alone has its own. */
 const COMMIT_BYTES_MAX = 16 * MiB
 
@@ -130,10 +132,18 @@ interface Options {
 
 interface QueuedWork {
   /** About how much it writes. */
-  bytes: number
+  readonly bytes: number
   /** Runs inside the transaction; returns what to do once it is committed. */
-  work: () => () => void
-  reject: (error: CatalogError) => void
+  readonly work: () => () => void
+  readonly reject: (error: CatalogError) => void
+}
+
+/** What takes part in every commit. */
+export interface CommitHook {
+  /** Runs inside the transaction after its last work: for what is cheaper to write once. */
+  beforeCommit(): void
+  /** The transaction was undone, and with it all that its works wrote. */
+  rolledBack(): void
 }
 
 export class Environment {
@@ -142,6 +152,7 @@ export class Environment {
   readonly #queue: QueuedWork[] = []
   readonly #guard: (bytes: number) => void
   readonly #onFailure: (error: CatalogError) => void
+  readonly #hooks: CommitHook[] = []
   #failure: CatalogError | undefined
   readonly meta: Table<number, string>
   readonly records: Table<Uint8Array, Uint8Array>
@@ -206,9 +217,15 @@ export class Environment {
     if (version === undefined) this.#inOne(() => this.meta.put('version', STORE_VERSION))
   }
 
+  /** Have a part in every commit from now on. */
+  addHook(hook: CommitHook): void {
+    this.#hooks.push(hook)
+  }
+
   /**
    * Run `work` in one write transaction: all of it becomes visible and durable, or none. Reads inside see its writes.
-   * Works queued in one turn of the event loop share a commit, each able to fail alone.
+   * Works that are queued while others come share a commit. When one of them throws, all are undone and run again,
+   * each in a transaction of its own: so `work` may run twice, and must not mind.
    *
    * @param work - synchronous; what it throws undoes its writes and rejects
    * @param bytes - about how much it makes the database write
@@ -218,16 +235,22 @@ export class Environment {
   transaction<T>(work: () => T, bytes = TRANSACTION_BYTES): Promise<T> {
     return this.#effects.run(() => {
       const { promise, resolve, reject } = Promise.withResolvers<T>()
-      if (this.#queue.length === 0) setImmediate(() => this.#commitAll())
-      this.#queue.push({
-        bytes,
-        work: () => {
-          const result = this.#inOne(work)
-          return () => resolve(result)
-        },
-        reject,
-      })
+      if (this.#queue.length === 0) this.#gather(0)
+      const settling = () => {
+        const result = work()
+        return () => resolve(result)
+      }
+      this.#queue.push({ bytes, work: settling, reject })
       return promise
+    })
+  }
+
+  /** Commit once a turn has brought no further work: those under way are likely to come while others do. */
+  #gather(turns: number): void {
+    const before = this.#queue.length
+    setImmediate(() => {
+      if (this.#queue.length > before && turns < GATHERING_TURNS_MAX) this.#gather(turns + 1)
+      else this.#commitAll()
     })
   }
 
@@ -236,7 +259,7 @@ export class Environment {
       let [count, bytes] = [0, 0]
       do bytes += this.#queue[count++]?.bytes ?? 0
       while (count < this.#queue.length && bytes + (this.#queue[count]?.bytes ?? 0) <= COMMIT_BYTES_MAX)
-      this.#commit(this.#queue.splice(0, count), bytes)
+      this.#commit(this.#queue.splice(0, count))
     }
   }
 
@@ -244,27 +267,36 @@ export class Environment {
    * One commit for a group. Synchronous because the asynchronous transaction callbacks of lmdb 3.5.6 are never called
    * under Node 24 (its N-API build); the cost is one fdatasync on this thread, shared by the group.
    */
-  #commit(group: readonly QueuedWork[], bytes: number): void {
+  #commit(group: readonly QueuedWork[]): void {
     const settle: (() => void)[] = []
+    let failed: QueuedWork | undefined
     try {
-      this.#mayWrite(bytes)
+      this.#mayWrite(group.reduce((sum, { bytes }) => sum + bytes, 0))
       this.#inOne(() => {
-        for (const { work, reject } of group) {
-          try {
-            settle.push(work())
-          } catch (thrown) {
-            settle.push(() => reject(CatalogError.from(thrown, 'STORE_FAILED')))
-          }
+        for (const queued of group) {
+          failed = queued
+          settle.push(queued.work())
         }
+        failed = undefined
+        for (const hook of this.#hooks) hook.beforeCommit()
       })
     } catch (thrown) {
-      let error = CatalogError.from(thrown, 'STORE_FAILED')
-      // What the guard refuses was never begun; after a commit that failed, LMDB's state in memory is not to be trusted.
-      if (error.code === 'STORE_FAILED') error = this.#fail(error)
-      for (const { reject } of group) reject(error)
+      for (const hook of this.#hooks) hook.rolledBack()
+      this.#settleFailure(group, failed, CatalogError.from(thrown, 'STORE_FAILED'))
       return
     }
     for (const conclude of settle) conclude()
+  }
+
+  /** @param failed - the work that threw, if it was not the commit itself */
+  #settleFailure(group: readonly QueuedWork[], failed: QueuedWork | undefined, error: CatalogError): void {
+    if (failed && group.length > 1) {
+      for (const queued of group) this.#commit([queued])
+      return
+    }
+    // What the guard refuses was never begun; after a commit that failed, LMDB's state in memory is not to be trusted.
+    const told = !failed && error.code === 'STORE_FAILED' ? this.#fail(error) : error
+    for (const { reject } of group) reject(told)
   }
 
   #mayWrite(bytes: number): void {

@@ -41,6 +41,8 @@ export interface PackRecovery {
 
 interface OpenFile {
   readonly file: Promise<DiskFile>
+  /** The same once it is open. */
+  ready: DiskFile | undefined
   users: number
   /** No longer kept: closed by its last user. */
   evicted: boolean
@@ -58,6 +60,7 @@ export class Packs {
   /** The pack that small extents go to, and its next free byte. */
   #current: { pack: number; tail: number } | undefined
   #last = 0
+  readonly #paths = new LRUCache<number, string>({ max: 1_000 })
   /** Reservations and holds by pack: its file must stay. */
   readonly #busy = new Map<number, number>()
   #kept = 0
@@ -114,7 +117,12 @@ export class Packs {
   }
 
   path(pack: number): string {
-    return join(this.folder, String(pack).padStart(8, '0') + SUFFIX)
+    let path = this.#paths.get(pack)
+    if (path === undefined) {
+      path = join(this.folder, String(pack).padStart(8, '0') + SUFFIX)
+      this.#paths.set(pack, path)
+    }
+    return path
   }
 
   /** Take space at the end of a pack. It counts once `commit` has run; until then, `abandon` gives it back. */
@@ -236,7 +244,16 @@ export class Packs {
 
   /** @returns bytes read, fewer only where the file ends */
   read({ pack, offset }: Place, at: number, buffer: Uint8Array): Promise<number> {
-    return this.#use(pack, (file) => file.read(buffer, offset + at))
+    const open = this.#files.get(pack)
+    // Reads are many and small: one of an open file takes as few steps as it can.
+    if (!open?.ready) return this.#use(pack, (file) => file.read(buffer, offset + at))
+    open.users++
+    return open.ready.read(buffer, offset + at).finally(() => this.#leave(open))
+  }
+
+  #leave(open: OpenFile): Promise<void> | undefined {
+    open.users--
+    return open.evicted ? closeIdle(open) : undefined
   }
 
   /** Make the file as long as a reservation needs, so that whoever fills it by path finds it. */
@@ -302,19 +319,19 @@ export class Packs {
   async #use<T>(pack: number, work: (file: DiskFile) => Promise<T>): Promise<T> {
     let open = this.#files.get(pack)
     if (!open) {
-      open = { file: this.#open(pack), users: 0, evicted: false, closed: false }
+      open = { file: this.#open(pack), ready: undefined, users: 0, evicted: false, closed: false }
       this.#files.set(pack, open)
     }
     open.users++
     try {
-      return await work(await open.file)
+      open.ready = await open.file
+      return await work(open.ready)
     } catch (thrown) {
       // A file that could not be opened is not kept: the next use tries again.
       if (this.#files.peek(pack) === open) await open.file.catch(() => this.#files.delete(pack))
       throw thrown
     } finally {
-      open.users--
-      await closeIdle(open)
+      await this.#leave(open)
     }
   }
 

@@ -17,6 +17,8 @@ import { type ShelfBatch, Shelves } from './shelves.ts'
 
 /** Publishers whose documents are kept at hand. */
 const DOCUMENT_CHAINS = 1_000
+/** Records kept at hand. */
+const RECORDS_DECODED = 4_096
 /** About what the database writes for a record beside its own bytes: a page in each of eight trees. */
 const RECORD_WRITE_BYTES = 32 * KiB
 
@@ -38,26 +40,37 @@ export interface Change extends FeedRow {
   readonly sequence: number
 }
 
-/** One transaction's work on shelves and feed. */
-interface Admitting {
-  readonly shelves: ShelfBatch
-  /** Of the last change noted. */
-  sequence: number
-  readonly changes: Change[]
-}
-
 export class Records {
   readonly #environment: Environment
   readonly shelves: Shelves
   /** Valid records ahead of their signer's documents, oldest first. Lost on restart: their sender has them. */
   readonly #pen = new Map<string, Submission>()
+  /** By id, which says all of a record: decoding one takes longer than finding it. */
+  readonly #decoded = new LRUCache<string, CatalogRecord>({ max: RECORDS_DECODED })
   /** Documents by shelf: every record of a publisher is held against them. */
   readonly #documents = new LRUCache<string, readonly PublisherDocument[]>({ max: DOCUMENT_CHAINS })
   readonly #listeners = new Set<(changes: readonly Change[]) => void>()
 
+  /** Changes to shelves in this transaction, applied together before it commits. */
+  readonly #batch: ShelfBatch
+  /** Of the last change noted in this transaction. */
+  #sequence: number | undefined
+
   constructor({ environment }: { environment: Environment }) {
     this.#environment = environment
     this.shelves = new Shelves({ environment })
+    this.#batch = this.shelves.batch()
+    environment.addHook({
+      beforeCommit: () => {
+        this.#batch.apply()
+        this.#sequence = undefined
+      },
+      rolledBack: () => {
+        this.#batch.clear()
+        this.#sequence = undefined
+        this.#documents.clear() // some may be of records that are not there after all
+      },
+    })
   }
 
   /**
@@ -94,30 +107,22 @@ export class Records {
   ): Promise<AdmissionReport[]> {
     const order = batch.map((submission, index) => ({ submission, index })).sort((a, b) => rank(a) - rank(b))
     const reports: AdmissionReport[] = Array.from({ length: batch.length })
-    let admitting = this.#begin()
+    let changes: Change[] = []
+    let freed: string[] = []
     const bytes = batch.reduce((sum, { record }) => sum + record.envelope.length + RECORD_WRITE_BYTES, 0)
-    try {
-      await this.#environment.transaction(() => {
-        admitting = this.#begin()
-        for (const { submission, index } of order) reports[index] = this.#admitOne(submission, admitting)
-        if (batch.some(({ record }) => record.statement.kind === 'publisher')) this.#emptyPen(admitting)
-        admitting.shelves.apply()
-        conclude(reports)
-      }, bytes)
-    } catch (thrown) {
-      this.#documents.clear() // some may be of records that are not there after all
-      throw thrown
-    }
-    const { changes } = admitting
+    await this.#environment.transaction(() => {
+      changes = []
+      for (const { submission, index } of order) reports[index] = this.#admitOne(submission, changes)
+      const penned = batch.some(({ record }) => record.statement.kind === 'publisher')
+      freed = penned ? this.#emptyPen(changes) : []
+      conclude(reports)
+    }, bytes)
+    for (const key of freed) this.#pen.delete(key)
     if (changes.length > 0) for (const listener of this.#listeners) listener(changes)
     for (const { op, kind, signer, subject } of changes) {
       if (op === 'add') emit('catalog:record', { purl: subject, signer, kind, state: 'admitted' })
     }
     return reports
-  }
-
-  #begin(): Admitting {
-    return { shelves: this.shelves.batch(), sequence: this.lastSequence(), changes: [] }
   }
 
   /** Called after each commit that changed a shelf. */
@@ -127,13 +132,18 @@ export class Records {
   }
 
   get(id: Uint8Array): CatalogRecord | undefined {
-    const envelope = this.#environment.records.get(id)
-    return envelope ? decodeRecord(new Uint8Array(envelope)) : undefined
+    if (!this.#environment.records.doesExist(id)) return undefined
+    const name = toHex(id)
+    const known = this.#decoded.get(name)
+    if (known) return known
+    const record = decodeRecord(new Uint8Array(this.#environment.records.get(id) ?? []))
+    this.#decoded.set(name, record)
+    return record
   }
 
   /** Whether a record stands on a shelf of this audience. */
   isOn(audience: Audience, record: CatalogRecord): boolean {
-    return this.shelves.has(audience, record.signer, record.id)
+    return this.#batch.has(audience, record.signer, record.id)
   }
 
   /** All versions of a publisher's documents on a shelf, oldest first. */
@@ -200,14 +210,14 @@ export class Records {
     return this.#environment.names.getCount()
   }
 
-  #admitOne(submission: Submission, admitting: Admitting): AdmissionReport {
+  #admitOne(submission: Submission, changes: Change[]): AdmissionReport {
     const { record, audience } = submission
     try {
       const decision = admit(record, this.#shelfState(audience))
       if (decision.outcome === 'known' || decision.outcome === 'superseded') return decision
       if (decision.outcome === 'unknown-signer') return this.#wait(submission)
-      this.#checkQuota(record, audience, admitting)
-      this.#write(submission, decision.removed, admitting)
+      this.#checkQuota(record, audience)
+      this.#write(submission, decision.removed, changes)
       return { outcome: 'admitted' }
     } catch (thrown) {
       const error = CatalogError.from(thrown)
@@ -224,11 +234,12 @@ export class Records {
     return { outcome: 'waiting' }
   }
 
-  #emptyPen(admitting: Admitting): void {
+  /** @returns keys of those in the pen that wait no longer */
+  #emptyPen(changes: Change[]): string[] {
     // Documents first here too: one that waited for its predecessor may let in what came before it.
-    const waiting = [...this.#pen.values()].map((submission) => ({ submission })).sort((a, b) => rank(a) - rank(b))
-    this.#pen.clear()
-    for (const { submission } of waiting) this.#admitOne(submission, admitting)
+    const waiting = [...this.#pen].map(([key, submission]) => ({ key, submission })).sort((a, b) => rank(a) - rank(b))
+    const settled = waiting.filter(({ submission }) => this.#admitOne(submission, changes).outcome !== 'waiting')
+    return settled.map(({ key }) => key)
   }
 
   #shelfState(audience: Audience): ShelfState {
@@ -242,38 +253,39 @@ export class Records {
     }
   }
 
-  #checkQuota(record: CatalogRecord, audience: Audience, { shelves }: Admitting): void {
-    const count = shelves.count(audience, record.signer)
+  #checkQuota(record: CatalogRecord, audience: Audience): void {
+    const count = this.#batch.count(audience, record.signer)
     if (count >= SHELF_RECORDS_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'This shelf is full.')
     if (count === 0 && this.shelves.count() >= UNPINNED_SHELVES_MAX) {
       throw new CatalogError('LIMIT_EXCEEDED', 'There are as many shelves here as this node keeps.')
     }
   }
 
-  #write({ record, audience }: Submission, removed: readonly Uint8Array[], admitting: Admitting): void {
+  #write({ record, audience }: Submission, removed: readonly Uint8Array[], changes: Change[]): void {
     const { slots, records } = this.#environment
     const { kind, subject, seq } = record.statement
     const key = [audience, record.signer, kind, subject]
     const gone = new Set(removed.map(toHex))
     const kept = (slots.get(key) ?? []).filter(({ id }) => !gone.has(toHex(id)))
-    for (const id of removed) this.#removeFrom(audience, id, admitting)
+    for (const id of removed) this.#removeFrom(audience, id, changes)
     slots.put(key, [...kept, seq === undefined ? { id: record.id } : { id: record.id, seq }])
     records.put(record.id, record.envelope)
+    this.#decoded.set(toHex(record.id), record)
     if (kind === 'release') this.#environment.names.put(this.#nameKey(record, audience), record.id)
-    admitting.shelves.change('add', audience, record.signer, record.id, record.envelope.length)
+    this.#batch.change('add', audience, record.signer, record.id, record.envelope.length)
     if (kind === 'publisher') this.#documents.delete(`${audience}\n${record.signer}`)
-    this.#note('add', audience, record, admitting)
+    this.#note('add', audience, record, changes)
   }
 
-  #removeFrom(audience: Audience, id: Uint8Array, admitting: Admitting): void {
+  #removeFrom(audience: Audience, id: Uint8Array, changes: Change[]): void {
     const record = this.get(id)
     if (!record) return
-    admitting.shelves.change('remove', audience, record.signer, id, record.envelope.length)
+    this.#batch.change('remove', audience, record.signer, id, record.envelope.length)
     if (record.statement.kind === 'release') this.#environment.names.remove(this.#nameKey(record, audience))
     const elsewhere = audience === 'public' ? 'private' : 'public'
-    if (!admitting.shelves.has(elsewhere, record.signer, id)) this.#environment.records.remove(id)
+    if (!this.#batch.has(elsewhere, record.signer, id)) this.#environment.records.remove(id)
     if (record.statement.kind === 'publisher') this.#documents.delete(`${audience}\n${record.signer}`)
-    this.#note('remove', audience, record, admitting)
+    this.#note('remove', audience, record, changes)
   }
 
   #nameKey(record: CatalogRecord, audience: Audience): string[] {
@@ -281,12 +293,13 @@ export class Records {
     return [type, name, version, audience, toHex(record.id)]
   }
 
-  #note(op: 'add' | 'remove', audience: Audience, record: CatalogRecord, admitting: Admitting): void {
+  #note(op: 'add' | 'remove', audience: Audience, record: CatalogRecord, changes: Change[]): void {
     const { kind, subject } = record.statement
     const row: FeedRow = { op, id: record.id, audience, signer: record.signer, kind, subject }
-    const sequence = ++admitting.sequence
+    this.#sequence ??= this.lastSequence()
+    const sequence = ++this.#sequence
     this.#environment.feed.put(sequence, row)
-    admitting.changes.push({ sequence, ...row })
+    changes.push({ sequence, ...row })
   }
 }
 

@@ -73,7 +73,7 @@ export class Shelves {
     return found
   }
 
-  /** Gather changes inside a write transaction, and `apply` them before it ends. */
+  /** To gather changes in inside a write transaction, and to `apply` before it ends. */
   batch(): ShelfBatch {
     return new ShelfBatch(this.#environment, this)
   }
@@ -135,6 +135,11 @@ export class ShelfBatch {
       if (count === 0) this.#environment.shelves.remove([audience, signer])
       else this.#environment.shelves.put([audience, signer], { count, bytes: before.bytes + bytes, root: hash })
     }
+    this.clear()
+  }
+
+  /** Forget what was gathered. */
+  clear(): void {
     this.#pending.clear()
   }
 }

@@ -16,6 +16,8 @@ const NO_U32 = [-1, 0.5, 2 ** 32, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY]
 const NO_BYTE = [-1, 0.5, 256, 2 ** 32, Number.NaN]
 
 const zeros = (length: number) => new Uint8Array(length)
+/** For outputs: zeros would not show that zeros were written. */
+const room = (length: number) => zeros(length).fill(7)
 const words = (...numbers: number[]) => Uint32Array.from(numbers)
 
 const LENGTH = (what: string, call: Refusal['call']): Refusal => ({ what, code: 'CORE_LENGTH', call })
@@ -23,7 +25,7 @@ const RANGE = (what: string, call: Refusal['call']): Refusal => ({ what, code: '
 
 function hashing(): Refusal[] {
   const many = (ranges: number[], out: number) => (core: Kernels) => {
-    return core.sha256Many(zeros(10), Uint32Array.from(ranges), zeros(out))
+    return core.sha256Many(zeros(10), Uint32Array.from(ranges), room(out))
   }
   return [
     LENGTH('sha256Many: odd ranges', many([0, 5, 1], 32)),
@@ -69,8 +71,8 @@ function hashingInPieces(): Refusal[] {
 }
 
 function cutting(): Refusal[] {
-  const chunk = (offset: number, length: number, profile: number, room = 4) => {
-    return (core: Kernels) => core.chunk(zeros(100_000), offset, length, profile, true, new Uint32Array(room))
+  const chunk = (offset: number, length: number, profile: number, cuts = 4) => {
+    return (core: Kernels) => core.chunk(zeros(100_000), offset, length, profile, true, new Uint32Array(cuts).fill(7))
   }
   return [
     LENGTH('chunk: no room', chunk(0, 100_000, 1, 0)),
@@ -86,8 +88,8 @@ function naming(): Refusal[] {
   const root =
     (ids: number, lengths: number[], profile = 0, out = DIGEST_BYTES, nodes?: number) =>
     (core: Kernels) => {
-      const rest = nodes === undefined ? [] : ([zeros(nodes)] as const)
-      return core.merkleRoot(zeros(ids), Uint32Array.from(lengths), profile, zeros(out), ...rest)
+      const rest = nodes === undefined ? [] : ([room(nodes)] as const)
+      return core.merkleRoot(zeros(ids), Uint32Array.from(lengths), profile, room(out), ...rest)
     }
   const node = MERKLE_NODE_BYTES
   return [
@@ -135,10 +137,10 @@ function coding(): Refusal[] {
   const encode =
     (k: number, m: number, bytes: number, data = k * bytes, parity = m * bytes) =>
     (core: Kernels) => {
-      return core.rsEncode(k, m, bytes, zeros(data), zeros(parity))
+      return core.rsEncode(k, m, bytes, zeros(data), room(parity))
     }
   const repair = (k: number, m: number, bytes: number, shards = (k + m) * bytes, present = k + m, want = k + m) => {
-    return (core: Kernels) => core.rsReconstruct(k, m, bytes, zeros(shards), zeros(present), zeros(want).fill(1))
+    return (core: Kernels) => core.rsReconstruct(k, m, bytes, room(shards), zeros(present), zeros(want).fill(1))
   }
   // Each with buffers that agree with it as far as a length can.
   const stripes: [what: string, k: number, m: number, bytes: number][] = [
@@ -168,19 +170,19 @@ function coding(): Refusal[] {
     LENGTH('rsReconstruct: too many wishes', repair(2, 2, 4, 16, 4, 5)),
     RANGE('rsReconstruct: from nothing', repair(2, 2, 4)),
     RANGE('rsReconstruct: from a shard too few', (core) => {
-      return core.rsReconstruct(3, 2, 4, zeros(20), Uint8Array.of(1, 0, 0, 0, 1), Uint8Array.of(1, 0, 0, 1, 1))
+      return core.rsReconstruct(3, 2, 4, room(20), Uint8Array.of(1, 0, 0, 0, 1), Uint8Array.of(1, 0, 0, 1, 1))
     }),
   ]
 }
 
 function sketching(): Refusal[] {
   const update = (bytes: number, symbols: number, sign: number) => (core: Kernels) => {
-    return core.sketchUpdate(zeros(bytes), symbols, BigUint64Array.of(1n, 2n), sign as 1)
+    return core.sketchUpdate(room(bytes), symbols, BigUint64Array.of(1n, 2n), sign as 1)
   }
   const decode =
     (bytes: number, symbols: number, ids = 2, signs = 2) =>
     (core: Kernels) => {
-      return core.sketchDecode(zeros(bytes), symbols, new BigUint64Array(ids), new Int8Array(signs))
+      return core.sketchDecode(room(bytes), symbols, new BigUint64Array(ids).fill(7n), new Int8Array(signs).fill(7))
     }
   const two = 2 * SYMBOL_BYTES
   return [

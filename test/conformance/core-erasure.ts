@@ -56,7 +56,7 @@ each('losses of 10+4, of 29+51, and of the longest stripes', (t, { placed }) => 
     for (let sample = 0; sample < samples; sample++) {
       const lost = shuffled(k + m, sample).slice(0, m - (sample % 2))
       const outcome = recovered(placed({ ground: sample, shift: sample }), stripe, all, lost)
-      t.same(outcome, { written: lost.length, shards: hex(all) }, `${k}+${m} without ${lost.join(', ')}`)
+      t.same(outcome, { written: lost.length, shards: hex(all) }, `${k}+${m}, sample ${sample}`)
     }
   }
 })

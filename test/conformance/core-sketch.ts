@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { SYMBOL_BYTES } from '../../src/core/surface.ts'
 import { decoded, hex, sketch } from '../reference/calls.ts'
-import { indicesOf, mix, toBytes } from '../reference/sketch.ts'
+import { EDGE_IDS, indicesOf, mix, toBytes } from '../reference/sketch.ts'
 import { splitmix64, splitmixBytes } from '../reference/splitmix.ts'
 import { agree, each, eachReal, reference, vectors } from './core-suite.ts'
 
@@ -17,8 +17,6 @@ interface Vector {
 const numbers = splitmix64(13n)
 const ids = Array.from({ length: 5_000 }, () => numbers.next().value)
 const noise = splitmixBytes(14n, 20_000)
-/** The least and the largest id, and the one whose check is 0. */
-const EDGES = [0n, 2n ** 64n - 1n, 0xa0761d6478bd642fn]
 
 each('frozen sketches and what they decode to', (t, { placed, places }) => {
   const parsed = (names: string[]) => names.map((name) => BigInt(`0x${name}`))
@@ -53,7 +51,7 @@ each('the difference of two sketches is that of the sets', (t, { core }) => {
 })
 
 each('what comes out does not depend on what went in before it was taken out', (t, { core }) => {
-  const bytes = sketch(core, 50, [...ids.slice(0, 300), ...EDGES], [...EDGES, ...ids.slice(0, 300)])
+  const bytes = sketch(core, 50, [...ids.slice(0, 300), ...EDGE_IDS], [...EDGE_IDS, ...ids.slice(0, 300)])
   t.same(bytes, new Uint8Array(bytes.length))
   t.same(decoded(core, bytes), [])
 })
@@ -69,7 +67,7 @@ each('room for fewer ids than there are is not enough, for as many it is', (t, {
 
 eachReal('far symbols stand where the definition says', (t, { core }) => {
   const symbols = 400_000
-  for (const id of [...EDGES, ...ids.slice(0, 12)]) {
+  for (const id of [...EDGE_IDS, ...ids.slice(0, 12)]) {
     const bytes = sketch(core, symbols, [id])
     const found: number[] = []
     for (let i = 0; i < symbols; i++) if (bytes[i * SYMBOL_BYTES + SYMBOL_BYTES - 1] !== 0) found.push(i)
@@ -84,7 +82,7 @@ eachReal('many ids at once', (t, { core }) => {
 })
 
 const anyIds = (maxLength: number) =>
-  fc.array(fc.oneof({ weight: 5, arbitrary: fc.bigInt(0n, 2n ** 64n - 1n) }, fc.constantFrom(...EDGES, ...ids)), {
+  fc.array(fc.oneof({ weight: 5, arbitrary: fc.bigInt(0n, 2n ** 64n - 1n) }, fc.constantFrom(...EDGE_IDS, ...ids)), {
     maxLength,
   })
 const updates = fc
@@ -116,9 +114,10 @@ agree('sketchDecode of any difference, ids twice in it included', 1_000, differe
   return decoded(core, diff, input.room ?? input.symbols)
 })
 
-/** What a liar does to a symbol: anything at all, or one id with a check that holds, but not where it belongs. */
+/** What a liar does to a symbol: anything, a little, or an id with a check that holds, but not where it belongs. */
 const forgery = fc.oneof(
   fc.record({ at: fc.nat(), noise: fc.nat(9_999) }),
+  fc.record({ at: fc.nat(), byte: fc.nat(SYMBOL_BYTES - 1), flip: fc.constantFrom(1, 2, 128, 255) }),
   fc.record({ at: fc.nat(), id: fc.nat(5), count: fc.constantFrom(0, 1, 1, 2, 127, 128, 254, 255, 255) }),
 )
 const forged = fc.record({
@@ -136,6 +135,7 @@ agree('sketchDecode of forged symbols, which ends', 1_000, forged, (core, { symb
   for (const { at, ...lie } of forgeries) {
     const symbol = diff.subarray((at % symbols) * SYMBOL_BYTES).subarray(0, SYMBOL_BYTES)
     if ('noise' in lie) symbol.set(noise.subarray(lie.noise, lie.noise + SYMBOL_BYTES))
+    else if ('flip' in lie) symbol[lie.byte] = (symbol[lie.byte] as number) ^ lie.flip
     else toBytes([{ ids: ids[lie.id] as bigint, checks: mix(ids[lie.id] as bigint), count: lie.count }], symbol)
   }
   return decoded(core, diff)

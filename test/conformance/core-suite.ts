@@ -35,8 +35,9 @@ export const reference = new ReferenceCore()
 /** Which of the real cores this process tests. */
 export const backends: readonly Backend[] = wanted === 'native' || wanted === 'wasm' ? [wanted] : ['native', 'wasm']
 const cores = await Promise.all(backends.map(async (name) => subject(name, await loadCore(name))))
-/** Those, and the reference where no other process tests it. */
-const subjects = narrowed || wanted === 'wasm' ? cores : [subject('reference', reference), ...cores]
+/** Whether this process is the one that tests the reference too. */
+export const withReference = !narrowed && wanted !== 'wasm'
+const subjects = withReference ? [subject('reference', reference), ...cores] : cores
 
 function subject(name: Subject['name'], core: Kernels): Subject {
   const grounds: Ground[] = [new Uint8Array(GROUND_BYTES)]

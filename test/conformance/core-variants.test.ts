@@ -8,7 +8,7 @@ import { backends, effort, seed } from './core-suite.ts'
 
 /** What a process may use, by backend; the first is what runs everywhere. */
 const VARIANTS: Record<Backend, readonly string[]> = {
-  native: ['', 'sha-ni', 'avx2', 'avx2,gfni', 'sha-ni,avx2,avx512,gfni'],
+  native: ['', 'sha-ni', 'avx2', 'avx2,gfni', 'avx512', 'sha-ni,avx2,avx512,gfni'],
   wasm: [''],
 }
 /** The cases are not tried once more for each variant, which differ in their innermost loops only. */

@@ -25,6 +25,19 @@ export function mix(id: bigint): bigint {
   return z ^ (z >> 33n)
 }
 
+/** Ids for which arithmetic is hardest. */
+export const EDGE_IDS: readonly bigint[] = [
+  0n,
+  2n ** 64n - 1n,
+  // Check 0, hence p = 0: after the first symbol there is none below 2³².
+  0xa0761d6478bd642fn,
+  // p₁ = 2⁶⁴ − 1: as a float it is 2⁶⁴, and the step comes out as 0.
+  0x2e9cf484d4a0d502n,
+  // p₁ = 2⁶³, the least that is negative when signed, and one less, which as a float is the same.
+  0xb3050696aa252b31n,
+  0xd62bc5b3d68d20b2n,
+]
+
 /** The symbols, of so many, that an id stands in, ascending. */
 export function indicesOf(id: bigint, symbols: number): number[] {
   const indices: number[] = []

@@ -1,6 +1,6 @@
 // Writes the vectors of the core that no standard publishes: what the reference answers, frozen for the real cores and
-// for other implementations. Run by itself (`node test/reference/write-vectors.ts`) after a change of a definition, which
-// is a change of a format; the conformance suite tells when a file is not what this gives. Ids and hashes are hexadecimal.
+// for other implementations. Run it by itself (`node test/reference/write-vectors.ts`) after a change of a definition,
+// hence of a format; the conformance suite tells when a file is not what this gives. Ids and hashes are hexadecimal.
 import { hash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { PROFILE_CONTENT_16K, PROFILE_CONTENT_64K } from '../../src/core/surface.ts'
@@ -8,6 +8,7 @@ import * as calls from './calls.ts'
 import { ReferenceCore } from './core.ts'
 import * as merkle from './merkle.ts'
 import { bytesOf, type Part } from './parts.ts'
+import { EDGE_IDS } from './sketch.ts'
 import { splitmix64, splitmixBytes } from './splitmix.ts'
 import { QUIET_BYTE, windowWith } from './windows.ts'
 
@@ -131,8 +132,7 @@ function sketch() {
   const draw = (length: number) => Array.from({ length }, () => drawn.next().value)
   const sets = [
     ...counts.map(([symbols, added, removed]) => ({ symbols, added: draw(added), removed: draw(removed) })),
-    // The least and the largest id, and the one whose check is 0.
-    { symbols: 9, added: [0n, 0xa0761d6478bd642fn], removed: [2n ** 64n - 1n] },
+    { symbols: 20, added: [...EDGE_IDS.slice(0, 3)], removed: [...EDGE_IDS.slice(3)] },
   ]
   const name = (ids: bigint[]) => ids.map((id) => id.toString(16).padStart(16, '0'))
   return sets.map(({ symbols, added, removed }) => {

@@ -82,13 +82,11 @@ pub fn merkle_root(
         let mut nodes = nodes;
         let inputs = [span(&ids), span(&lengths), nodes.as_deref().map_or((0, 0), span)];
         let out = writable(&mut out, "out", &inputs)?;
-        let actual = out.len() as u64;
-        let root = out.try_into().map_err(|_| wrong_length("out", actual, 32))?;
         let nodes = match &mut nodes {
             Some(nodes) => Some(writable(nodes, "nodes", &inputs[..2])?),
             None => None,
         };
-        Ok(catalog_core::merkle_root(&ids, &lengths, profile, root, nodes)? as u32)
+        Ok(catalog_core::merkle_root(&ids, &lengths, profile, out, nodes)? as u32)
     })
 }
 
@@ -109,9 +107,7 @@ pub fn merkle_verify(
         let (profile, total) = (integer("profile", profile)?, integer("total", total)?);
         let (count, index, length) =
             (integer("count", count)?, integer("index", index)?, integer("length", length)?);
-        let root = (&*root).try_into().map_err(|_| wrong_length("root", root.len() as u64, 32))?;
-        let id = (&*id).try_into().map_err(|_| wrong_length("id", id.len() as u64, 32))?;
-        Ok(catalog_core::merkle_verify(root, profile, total, count, index, id, length, &proof)?)
+        Ok(catalog_core::merkle_verify(&root, profile, total, count, index, &id, length, &proof)?)
     })
 }
 
@@ -154,10 +150,12 @@ pub fn sketch_update(
     #[napi(ts_arg_type = "Uint8Array")] mut sketch: Uint8ArraySlice,
     symbols: f64,
     #[napi(ts_arg_type = "BigUint64Array")] ids: BigUint64ArraySlice,
-    sign: i32,
+    sign: f64,
 ) -> Coded<u32> {
     guarded(|| {
         let symbols = integer("symbols", symbols)?;
+        let size: i32 = integer("sign", sign.abs())?;
+        let sign = if sign < 0.0 { -size } else { size };
         let sketch = writable(&mut sketch, "sketch", &[span(&ids)])?;
         Ok(catalog_core::sketch_update(sketch, symbols, &ids, sign)? as u32)
     })
@@ -186,11 +184,10 @@ pub fn sketch_decode(
 fn integer<T: TryFrom<u64>>(name: &str, value: f64) -> Result<T, Failure> {
     let whole = value.fract() == 0.0 && (0.0..=MAX_SAFE_INTEGER).contains(&value);
     let converted = if whole { T::try_from(value as u64).ok() } else { None };
-    converted.ok_or_else(|| Failure { code: "CORE_RANGE", message: format!("{name} is {value}, which is out of bounds") })
-}
-
-fn wrong_length(name: &str, actual: u64, expected: u64) -> Failure {
-    Failure { code: "CORE_LENGTH", message: format!("{name} holds {actual} elements, expected {expected}") }
+    converted.ok_or_else(|| Failure {
+        code: "CORE_RANGE",
+        message: format!("{name} is {value}, which is out of bounds"),
+    })
 }
 
 /// First address and one past the last.
@@ -224,7 +221,11 @@ view!(Uint8ArraySlice: u8, Uint32ArraySlice: u32, BigUint64ArraySlice: u64, Int8
 
 /// An output view as a slice, unless it shares bytes with another argument. JavaScript may well pass the same
 /// memory twice; in Rust that must never become a `&[u8]` and a `&mut [u8]`.
-fn writable<'a, V: View>(view: &'a mut V, name: &str, others: &[Span]) -> Result<&'a mut [V::Element], Failure> {
+fn writable<'a, V: View>(
+    view: &'a mut V,
+    name: &str,
+    others: &[Span],
+) -> Result<&'a mut [V::Element], Failure> {
     let (start, end) = span(view);
     if others.iter().any(|&(from, to)| start.max(from) < end.min(to)) {
         return Err(Failure { code: "CORE_RANGE", message: format!("{name} overlaps another argument") });

@@ -27,13 +27,15 @@ pub enum CoreError {
         /// Length of the buffer.
         buffer_bytes: u64,
     },
-    /// A chunk is empty or longer than [`MAX_CHUNK_BYTES`](crate::MAX_CHUNK_BYTES).
-    #[error("chunk {index} is {bytes} bytes long, allowed are 1 to {max}", max = crate::MAX_CHUNK_BYTES)]
+    /// A chunk is empty or longer than [`max_chunk_bytes`](crate::max_chunk_bytes).
+    #[error("chunk {index} is {bytes} bytes long, allowed are 1 to {max}")]
     ChunkLength {
         /// Position of the chunk.
         index: usize,
         /// Its claimed length.
         bytes: u32,
+        /// The longest that its profile allows.
+        max: u32,
     },
     /// More chunks than the 32-bit count in a root can express.
     #[error("{0} chunks do not fit the 32-bit count of a root")]
@@ -48,6 +50,30 @@ pub enum CoreError {
         /// What it may be, in words.
         allowed: &'static str,
     },
+    /// A hash cannot go on from this state.
+    #[error("the state is {0}")]
+    State(&'static str),
+    /// No stripe has such shards.
+    #[error(
+        "a stripe of {data} + {parity} shards of {shard_bytes} bytes, allowed are at least 1 of each and {max} shards",
+        max = crate::SHARDS_MAX
+    )]
+    Stripe {
+        /// Its data shards.
+        data: usize,
+        /// Its parity shards.
+        parity: usize,
+        /// Length of each.
+        shard_bytes: usize,
+    },
+    /// A stripe has lost more shards than it has parity.
+    #[error("{present} shards are present, {needed} are needed to rebuild another")]
+    TooFewShards {
+        /// Shards that are there.
+        present: usize,
+        /// Shards that any other can be computed from.
+        needed: usize,
+    },
 }
 
 impl CoreError {
@@ -55,9 +81,28 @@ impl CoreError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Length { .. } => "CORE_LENGTH",
-            Self::Range { .. } | Self::ChunkLength { .. } | Self::ChunkCount(_) | Self::Bounds { .. } => {
-                "CORE_RANGE"
-            }
+            Self::Range { .. }
+            | Self::ChunkLength { .. }
+            | Self::ChunkCount(_)
+            | Self::Bounds { .. }
+            | Self::State(_)
+            | Self::Stripe { .. }
+            | Self::TooFewShards { .. } => "CORE_RANGE",
         }
     }
+}
+
+/// Refuses an argument that has another number of elements than it must have.
+pub(crate) fn check_length(what: &'static str, actual: usize, expected: usize) -> Result<(), CoreError> {
+    let (actual, expected) = (actual as u64, expected as u64);
+    if actual == expected { Ok(()) } else { Err(CoreError::Length { what, actual, expected }) }
+}
+
+/// The argument as an array of `N` bytes, unless it has another length.
+pub(crate) fn sized<'a, const N: usize>(
+    what: &'static str,
+    bytes: &'a [u8],
+) -> Result<&'a [u8; N], CoreError> {
+    let (actual, expected) = (bytes.len() as u64, N as u64);
+    bytes.try_into().map_err(|_| CoreError::Length { what, actual, expected })
 }

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 /// The extensions that some kernel asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features {
-    /// `sha-ni`: SHA-256 rounds, with SSSE3 and SSE4.1 around them.
+    /// `sha-ni`: SHA-256 rounds, with SSSE3, SSE4.1 and the three-operand forms of AVX around them.
     pub sha_ni: bool,
     /// `avx2`: 256-bit integer vectors.
     pub avx2: bool,
@@ -30,7 +30,7 @@ impl Features {
         static ACTIVE: OnceLock<Features> = OnceLock::new();
         *ACTIVE.get_or_init(|| {
             let detected = Self::detected();
-            std::env::var(VARIABLE).map_or(detected, |list| detected.only(&list))
+            std::env::var(VARIABLE).map_or(detected, |list| detected.narrowed(&list))
         })
     }
 
@@ -40,7 +40,8 @@ impl Features {
         Self {
             sha_ni: is_x86_feature_detected!("sha")
                 && is_x86_feature_detected!("ssse3")
-                && is_x86_feature_detected!("sse4.1"),
+                && is_x86_feature_detected!("sse4.1")
+                && is_x86_feature_detected!("avx"),
             avx2: is_x86_feature_detected!("avx2"),
             avx512: is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw"),
             gfni: is_x86_feature_detected!("gfni") && is_x86_feature_detected!("avx"),
@@ -54,7 +55,7 @@ impl Features {
     }
 
     /// Those of `self` that the comma-separated `list` names.
-    pub fn only(self, list: &str) -> Self {
+    pub fn narrowed(self, list: &str) -> Self {
         let named = |name| list.split(',').any(|word| word.trim() == name);
         Self {
             sha_ni: self.sha_ni && named("sha-ni"),

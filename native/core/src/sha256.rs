@@ -1,26 +1,42 @@
 //! SHA-256 over many ranges of one buffer, with the fastest kernel the processor has.
 //!
-//! One stream leaves the SHA unit waiting on its own results; two interleaved streams fill the gaps
-//! (about 1.25 times the throughput of one). A whole-file hash is one stream and gains nothing here.
+//! One stream leaves the SHA unit waiting on its own results; two interleaved streams fill the gaps, and sixteen side
+//! by side in wide vectors are faster still. A whole-file hash is one stream and gains nothing here.
 
-mod message;
 #[cfg(target_arch = "x86_64")]
-mod pairs;
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+mod message;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
+mod update;
 
 use crate::CoreError;
+use crate::error::check_length;
+use message::Stream;
+use std::iter;
 use std::sync::OnceLock;
+
+pub use update::{SHA256_STATE_BYTES, sha256_update};
 
 /// Length of a SHA-256 digest.
 pub const DIGEST_BYTES: usize = 32;
 
-/// Length of the block the compression function takes.
-const BLOCK_BYTES: usize = 64;
+/// The fewest streams that are faster through AVX-512 than two at a time through the SHA extension: so on Zen 4. It
+/// takes fewer where vectors are faster, and little is lost by going on to this number there.
+#[cfg(target_arch = "x86_64")]
+const WIDE_LEAST_OVER_PAIR: usize = 14;
+/// The same where there is no SHA extension.
+#[cfg(target_arch = "x86_64")]
+const WIDE_LEAST_OVER_PORTABLE: usize = 2;
 
-type Block = [u8; BLOCK_BYTES];
-type Digest = [u8; DIGEST_BYTES];
+/// Length of the block the compression function takes.
+pub(crate) const BLOCK_BYTES: usize = 64;
+
+pub(crate) type Block = [u8; BLOCK_BYTES];
+pub(crate) type Digest = [u8; DIGEST_BYTES];
 /// The eight chaining words a…h of FIPS 180-4.
 type State = [u32; 8];
 
@@ -41,10 +57,38 @@ const ROUND_CONSTANTS: [u32; 64] = [
     0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2,
 ];
 
+/// The chaining values of `N` streams, word by word as wide vectors want them: word w of stream i is `.0[w][i]`.
+#[repr(align(64))]
+struct States<const N: usize>([[u32; N]; 8]);
+
+impl<const N: usize> States<N> {
+    fn fresh() -> Self {
+        Self(INITIAL_STATE.map(|word| [word; N]))
+    }
+
+    fn get(&self, stream: usize) -> State {
+        self.0.map(|words| words[stream])
+    }
+
+    fn set(&mut self, stream: usize, state: State) {
+        for (words, word) in self.0.iter_mut().zip(state) {
+            words[stream] = word;
+        }
+    }
+
+    fn digest(&self, stream: usize) -> Digest {
+        let mut digest = [0; DIGEST_BYTES];
+        for (bytes, words) in digest.as_chunks_mut::<4>().0.iter_mut().zip(&self.0) {
+            *bytes = words[stream].to_be_bytes();
+        }
+        digest
+    }
+}
+
 /// The compression function over whole blocks, for `N` independent streams at once.
-trait Kernel: Copy {
-    /// Absorbs `blocks[i]` into `states[i]`; all `N` block slices have the same length.
-    fn compress<const N: usize>(self, states: &mut [State; N], blocks: [&[Block]; N]);
+trait Kernel<const N: usize>: Copy {
+    /// Absorbs `blocks[i]` into stream i; all `N` block slices have the same length, which is not 0.
+    fn compress(self, states: &mut States<N>, blocks: [&[Block]; N]);
 }
 
 /// A way to compute SHA-256. All give the same digests.
@@ -56,11 +100,23 @@ pub enum Variant {
     ShaNi,
     /// The x86 SHA extension, two interleaved streams.
     ShaNiPair,
+    /// AVX-512, sixteen streams side by side; what is too few for that as above.
+    Avx512,
 }
 
 impl Variant {
     /// Every variant there is, slowest first, whether or not this processor has it.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::ShaNi, Self::ShaNiPair];
+    pub const ALL: [Self; 4] = [Self::Portable, Self::ShaNi, Self::ShaNiPair, Self::Avx512];
+
+    /// How [`features`](crate::features) calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "sha256:portable",
+            Self::ShaNi => "sha256:sha-ni",
+            Self::ShaNiPair => "sha256:sha-ni-x2",
+            Self::Avx512 => "sha256:avx512-x16",
+        }
+    }
 }
 
 /// SHA-256 with a variant this processor is known to have.
@@ -74,26 +130,37 @@ enum Backend {
     ShaNi(sha_ni::ShaNi),
     #[cfg(target_arch = "x86_64")]
     ShaNiPair(sha_ni::ShaNi),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Avx512, Option<sha_ni::ShaNi>),
 }
 
 impl Sha256 {
-    /// The fastest variant of this processor; detected once per process.
+    /// The fastest variant of this process; chosen once.
     pub fn best() -> Self {
         static BEST: OnceLock<Sha256> = OnceLock::new();
-        *BEST.get_or_init(|| Self::with(Variant::ShaNiPair).unwrap_or(Self(Backend::Portable)))
+        *BEST.get_or_init(|| {
+            let best = Variant::ALL.into_iter().rev().find_map(Self::with);
+            best.unwrap_or(Self(Backend::Portable))
+        })
     }
 
-    /// The given variant, or `None` when this processor lacks it. For tests and measurements.
+    /// The given variant, or `None` when this process may not use it. For tests and measurements.
+    #[cfg(target_arch = "x86_64")]
     pub fn with(variant: Variant) -> Option<Self> {
+        use {avx512::Avx512, sha_ni::ShaNi};
         match variant {
-            Variant::Portable => Some(Self(Backend::Portable)),
-            #[cfg(target_arch = "x86_64")]
-            Variant::ShaNi => sha_ni::ShaNi::detect().map(|kernel| Self(Backend::ShaNi(kernel))),
-            #[cfg(target_arch = "x86_64")]
-            Variant::ShaNiPair => sha_ni::ShaNi::detect().map(|kernel| Self(Backend::ShaNiPair(kernel))),
-            #[cfg(not(target_arch = "x86_64"))]
-            Variant::ShaNi | Variant::ShaNiPair => None,
+            Variant::Portable => Some(Backend::Portable),
+            Variant::ShaNi => ShaNi::detect().map(Backend::ShaNi),
+            Variant::ShaNiPair => ShaNi::detect().map(Backend::ShaNiPair),
+            Variant::Avx512 => Avx512::detect().map(|wide| Backend::Avx512(wide, ShaNi::detect())),
         }
+        .map(Self)
+    }
+
+    /// The given variant, or `None` when this process may not use it. For tests and measurements.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub fn with(variant: Variant) -> Option<Self> {
+        (variant == Variant::Portable).then_some(Self(Backend::Portable))
     }
 
     /// Which variant this is.
@@ -104,16 +171,16 @@ impl Sha256 {
             Backend::ShaNi(_) => Variant::ShaNi,
             #[cfg(target_arch = "x86_64")]
             Backend::ShaNiPair(_) => Variant::ShaNiPair,
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx512(..) => Variant::Avx512,
         }
     }
 
     /// The digest of one message.
     pub fn digest(self, message: &[u8]) -> [u8; DIGEST_BYTES] {
-        match self.0 {
-            Backend::Portable => message::digest(portable::Portable, message),
-            #[cfg(target_arch = "x86_64")]
-            Backend::ShaNi(kernel) | Backend::ShaNiPair(kernel) => message::digest(kernel, message),
-        }
+        let mut digest = [0; DIGEST_BYTES];
+        message::finish_each(self, iter::once(Stream::new(message, &mut digest)));
+        digest
     }
 
     /// [`sha256_many`] with this variant.
@@ -121,21 +188,79 @@ impl Sha256 {
     /// # Errors
     /// As [`sha256_many`].
     pub fn many(self, buf: &[u8], ranges: &[u32], out: &mut [u8]) -> Result<usize, CoreError> {
-        let (pairs, digests) = checked(buf, ranges, out)?;
-        let messages = pairs.iter().map(|&[offset, length]| {
-            let start = offset as usize;
-            &buf[start..start + length as usize]
+        let (ranges, digests) = checked(buf, ranges, out)?;
+        let streams = ranges.iter().zip(digests).map(|(&[offset, length], out)| {
+            let (start, bytes) = (offset as usize, length as usize);
+            Stream::new(&buf[start..start + bytes], out)
         });
-        let jobs = messages.zip(digests.iter_mut());
         match self.0 {
-            Backend::Portable => message::digest_each(portable::Portable, jobs),
             #[cfg(target_arch = "x86_64")]
-            Backend::ShaNi(kernel) => message::digest_each(kernel, jobs),
+            Backend::Avx512(wide, None) => {
+                message::finish_each(self, lanes::absorb(wide, streams, WIDE_LEAST_OVER_PORTABLE));
+            }
             #[cfg(target_arch = "x86_64")]
-            Backend::ShaNiPair(kernel) => pairs::digest_each(kernel, jobs),
+            Backend::Avx512(wide, Some(pair)) if fills_lanes(ranges) => {
+                let few = lanes::absorb(wide, streams, WIDE_LEAST_OVER_PAIR);
+                message::finish_each(self, lanes::absorb::<_, 2>(pair, few, 2));
+            }
+            #[cfg(target_arch = "x86_64")]
+            Backend::ShaNiPair(pair) | Backend::Avx512(_, Some(pair)) => {
+                message::finish_each(self, lanes::absorb::<_, 2>(pair, streams, 2));
+            }
+            _ => message::finish_each(self, streams),
         }
-        Ok(pairs.len())
+        Ok(ranges.len())
     }
+
+    /// SHA-256 of messages that are padded already, `B` blocks each, into as many digests.
+    pub(crate) fn digest_padded<'a, const B: usize>(
+        self,
+        mut messages: &[[Block; B]],
+        mut out: impl Iterator<Item = &'a mut Digest>,
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        if let Backend::Avx512(wide, narrow) = self.0 {
+            let least = if narrow.is_some() { WIDE_LEAST_OVER_PAIR } else { WIDE_LEAST_OVER_PORTABLE };
+            while messages.len() >= least {
+                let (now, later) = messages.split_at(messages.len().min(avx512::LANES));
+                message::digest_padded(wide, now, out.by_ref());
+                messages = later;
+            }
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Backend::ShaNiPair(kernel) | Backend::Avx512(_, Some(kernel)) = self.0 {
+            while let Some((now, later)) = messages.split_at_checked(2) {
+                message::digest_padded::<_, 2, B>(kernel, now, out.by_ref());
+                messages = later;
+            }
+        }
+        while let Some((now, later)) = messages.split_at_checked(1) {
+            message::digest_padded::<_, 1, B>(self, now, out.by_ref());
+            messages = later;
+        }
+    }
+}
+
+/// One stream has no use for wide vectors.
+impl Kernel<1> for Sha256 {
+    fn compress(self, states: &mut States<1>, blocks: [&[Block]; 1]) {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Backend::ShaNi(kernel) | Backend::ShaNiPair(kernel) | Backend::Avx512(_, Some(kernel)) => {
+                kernel.compress(states, blocks);
+            }
+            _ => portable::Portable.compress(states, blocks),
+        }
+    }
+}
+
+/// Whether sixteen lanes are worth entering: not for a few ranges, nor when one is so long, more than a third of all,
+/// that at last it would run alone where two at a time could have shared the work.
+#[cfg(target_arch = "x86_64")]
+fn fills_lanes(ranges: &[[u32; 2]]) -> bool {
+    let lengths = ranges.iter().map(|&[_, length]| u64::from(length));
+    let (longest, total) = (lengths.clone().max().unwrap_or(0), lengths.sum::<u64>());
+    ranges.len() >= WIDE_LEAST_OVER_PAIR && longest <= total / 3
 }
 
 /// SHA-256 of each of n ranges of `buf`.
@@ -161,10 +286,7 @@ fn checked<'a>(buf: &[u8], ranges: &'a [u32], out: &'a mut [u8]) -> Result<Check
         let actual = ranges.len() as u64;
         return Err(CoreError::Length { what: "ranges", actual, expected: actual + 1 });
     }
-    let (actual, expected) = (out.len() as u64, (pairs.len() * DIGEST_BYTES) as u64);
-    if actual != expected {
-        return Err(CoreError::Length { what: "out", actual, expected });
-    }
+    check_length("out", out.len(), pairs.len() * DIGEST_BYTES)?;
     let buffer_bytes = buf.len() as u64;
     for (index, &[offset, length]) in pairs.iter().enumerate() {
         let (offset, end) = (u64::from(offset), u64::from(offset) + u64::from(length));

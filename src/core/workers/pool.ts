@@ -122,28 +122,21 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   /**
-   * Name, and given a target write, the next portion of a blob. The slot is the worker's meanwhile and the caller's again
-   * when the promise settles.
+   * Name, and given a target write, the next portion of a blob. The slot is the worker's meanwhile and the caller's
+   * again when the promise settles.
    *
    * @throws CatalogError `TARGET_EXISTS`, `DISK_FULL`, `STORE_FAILED`; `INTERNAL` when the slot is not the caller's;
    *   `CORE_RANGE` for more bytes than it has
    */
   ingestSlot(slot: Slot, task: PortionTask, signal?: AbortSignal): Promise<PortionDigest> {
-    return this.#effects.run(async () => {
-      slot.lend()
-      try {
-        const targets = task.target ? [task.target] : []
-        return await this.#run('portion', { ...task, slot: slot.index }, targets, signal)
-      } finally {
-        slot.reclaim()
-      }
-    })
+    return this.#effects.run(() => this.#ingestSlot(slot, task, signal))
   }
 
   /**
    * Check a blob against its root and, given its outline, find the chunks that are damaged.
    *
-   * @throws CatalogError `FILE_UNREADABLE`, also when the file is too short; `CORE_LENGTH` for an outline of another blob
+   * @throws CatalogError `FILE_UNREADABLE`, also when the file is too short; `CORE_LENGTH` for an outline of another
+   *   length
    */
   verify({ path, offset, size, root, outline }: VerifyTask, signal?: AbortSignal): Promise<Verification> {
     return this.#effects.run(async () => {
@@ -181,7 +174,10 @@ export class WorkerPool implements AsyncDisposable {
     return this.#effects.run(() => this.#run('repairStripes', { ...task, ids }, targets, signal))
   }
 
-  /** End the tasks, under way and waiting, with `CLOSED`, and the threads. Later calls are refused with `CLOSED`. */
+  /**
+   * End the tasks, under way and waiting, with `CLOSED`, and then the threads; one that waits for the disk ends when
+   * the disk has answered. Later calls are refused with `CLOSED`.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#effects.run(() => this.#close())
     return this.#closing
@@ -210,6 +206,16 @@ export class WorkerPool implements AsyncDisposable {
     return { size: bytes.length, root: rootOf(core, outline, bytes.length), outline, sha256 }
   }
 
+  async #ingestSlot(slot: Slot, task: PortionTask, signal: AbortSignal | undefined): Promise<PortionDigest> {
+    slot.lend()
+    try {
+      const targets = task.target ? [task.target] : []
+      return await this.#run('portion', { ...task, slot: slot.index }, targets, signal)
+    } finally {
+      slot.reclaim()
+    }
+  }
+
   async #digestPortions(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<FileDigest> {
     const outline = new Uint8Array(outlineBytes(bytes.length))
     let state = new Uint8Array(SHA256_STATE_BYTES)
@@ -218,7 +224,7 @@ export class WorkerPool implements AsyncDisposable {
       const portion = bytes.subarray(at, at + SLOT_BYTES)
       slot.bytes.set(portion)
       const final = at + SLOT_BYTES >= bytes.length
-      const named = await this.ingestSlot(slot, { length: portion.length, state, final }, signal)
+      const named = await this.#ingestSlot(slot, { length: portion.length, state, final }, signal)
       outline.set(named.ids, outlineBytes(at))
       state = named.state
     }

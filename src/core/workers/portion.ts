@@ -8,7 +8,8 @@ import type { PortionDigest, PortionTask } from './tasks.ts'
  * Name a portion of a blob and, given a target, write it there.
  *
  * @param filled - the slot with the bytes
- * @throws CatalogError `DISK_FULL` or `STORE_FAILED`, `CORE_RANGE` for more bytes than a slot has or a state that is none
+ * @throws CatalogError `DISK_FULL` or `STORE_FAILED`, `CORE_RANGE` for more bytes than a slot has or a state that is
+ *   none
  */
 export function hashPortion({ core }: Bench, task: PortionTask, filled: Uint8Array): PortionDigest {
   const { length, final, target } = task

@@ -8,8 +8,8 @@
 // Lanes are numbered throughout: one index walks several arrays in step.
 #![allow(clippy::needless_range_loop)]
 
-use super::{Block, Kernel, ROUND_CONSTANTS, State};
-use std::arch::is_x86_feature_detected;
+use super::{Block, Kernel, ROUND_CONSTANTS, State, States};
+use crate::Features;
 use std::arch::x86_64::*;
 
 /// Proof that this processor has the instructions: it can only be made by [`ShaNi::detect`].
@@ -17,18 +17,14 @@ use std::arch::x86_64::*;
 pub(super) struct ShaNi(());
 
 impl ShaNi {
-    /// `None` when the processor, or its operating system, does not offer all that is needed.
+    /// `None` when this process may not use the SHA extension.
     pub(super) fn detect() -> Option<Self> {
-        let present = is_x86_feature_detected!("sha")
-            && is_x86_feature_detected!("ssse3")
-            && is_x86_feature_detected!("sse4.1")
-            && is_x86_feature_detected!("avx");
-        present.then_some(Self(()))
+        Features::active().sha_ni.then_some(Self(()))
     }
 }
 
-impl Kernel for ShaNi {
-    fn compress<const N: usize>(self, states: &mut [State; N], blocks: [&[Block]; N]) {
+impl<const N: usize> Kernel<N> for ShaNi {
+    fn compress(self, states: &mut States<N>, blocks: [&[Block]; N]) {
         // SAFETY: `self` exists, so `detect` has found every feature that `compress` is compiled for.
         unsafe { compress(states, blocks) }
     }
@@ -44,12 +40,12 @@ struct Registers {
 /// AVX is not used as such: it gives the three-operand encoding, which saves the copies that the
 /// two-operand form of these instructions needs.
 #[target_feature(enable = "sha,ssse3,sse4.1,avx")]
-fn compress<const N: usize>(states: &mut [State; N], blocks: [&[Block]; N]) {
+fn compress<const N: usize>(states: &mut States<N>, blocks: [&[Block]; N]) {
     let count = blocks.iter().map(|stream| stream.len()).min().unwrap_or(0);
     debug_assert!(blocks.iter().all(|stream| stream.len() == count), "streams differ in length");
     let mut registers = [Registers { abef: _mm_setzero_si128(), cdgh: _mm_setzero_si128() }; N];
     for lane in 0..N {
-        registers[lane] = unpack(&states[lane]);
+        registers[lane] = unpack(&states.get(lane));
     }
     for index in 0..count {
         let mut words = [[_mm_setzero_si128(); 4]; N];
@@ -75,7 +71,7 @@ fn compress<const N: usize>(states: &mut [State; N], blocks: [&[Block]; N]) {
         }
     }
     for lane in 0..N {
-        states[lane] = pack(registers[lane]);
+        states.set(lane, pack(registers[lane]));
     }
 }
 
