@@ -12,3 +12,9 @@ export {
   type ShareOptions,
   SharingManager,
 } from './sharing-manager.ts'
+export {
+  type PinnedRelease,
+  StorageManager,
+  type StorageStatus,
+  type VerifiedArtifact,
+} from './storage-manager.ts'

@@ -367,8 +367,7 @@ async function assemble(
   const packageType = (type: string) => PACKAGE_TYPES.find((candidate) => candidate.type === type)
   const indexer = new Indexer({ index, records, shares, clock, packageType })
   const federation = new Federation({ rpc, hello, clock, random })
-  const found = { index, records, shares, blobs, pins, exchange, federation, rpc, clock, packageType }
-  const search = new Search(found)
+  const search = new Search({ index, records, shares, blobs, pins, exchange, federation, rpc, clock, packageType })
   const maintenance = new Maintenance({ blobs, collector, repacker, clock })
   const storage = new StorageManager({
     ...{ blobs, collector, environment, kept, packages, packs, quota, records, recovery, repacker, scrubber, space },

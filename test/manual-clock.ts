@@ -42,7 +42,7 @@ export class ManualClock implements Clock {
     const until = this.#now + ms
     await settled()
     while ((this.#timers[0]?.at ?? Number.POSITIVE_INFINITY) <= until) {
-      this.#fire()
+      this.fire()
       await settled()
     }
     this.#now = until
@@ -62,17 +62,19 @@ export class ManualClock implements Clock {
     await settled()
     while (!done) {
       if (this.#timers.length === 0) throw new Error('Nothing is left to wait for, and the work is not done.')
-      this.#fire()
+      this.fire()
       await settled()
     }
     return work
   }
 
-  #fire(): void {
+  /** Let time pass to the earliest timer and fire it. @returns false when there is none */
+  fire(): boolean {
     const timer = this.#timers.shift()
-    if (!timer) return
+    if (!timer) return false
     this.#now = Math.max(this.#now, timer.at)
     timer.callback()
+    return true
   }
 }
 

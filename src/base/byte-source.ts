@@ -17,6 +17,10 @@ export interface ByteSource {
 /** The bytes in order; the stream opens the file and closes it again. */
 export function streamOf({ path, offset, length, bytes }: ByteSource, signal?: AbortSignal): Readable {
   // A read stream cannot be told to read nothing: its end is inclusive.
-  if (bytes || path === undefined || length === 0) return Readable.from(bytes?.length ? [bytes] : [])
+  if (bytes || path === undefined || length === 0) return Readable.from(bytes?.length ? [asBuffer(bytes)] : [])
   return createReadStream(path, { start: offset, end: offset + length - 1, highWaterMark: READ_BYTES, signal })
+}
+
+function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength)
 }

@@ -189,6 +189,7 @@ export class BlobIndex {
       for (const sum of SUMS) sums[sum] += standing[sum]
     }
     for (const sum of SUMS) environment.meta.put(sum, sums[sum])
+    this.#pending = NOTHING
   }
 
   /** Whether this node published the blob under some release. */

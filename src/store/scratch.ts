@@ -1,7 +1,7 @@
 // Folders for what is being made, emptied at each start.
 import { join } from 'node:path'
 import { toHex } from '../base/bytes.ts'
-import type { Disk } from '../base/disk.ts'
+import { type Disk, makeFolders } from '../base/disk.ts'
 import type { Random } from '../base/random.ts'
 
 interface Components {
@@ -35,7 +35,8 @@ export class Scratch {
       folder: async () => {
         const path = join(this.#folder, toHex(random.bytes(12)))
         made.push(path)
-        await disk.makeFolder(path)
+        // Past `disk`: who asks is at work inside an effect already.
+        await makeFolders(path)
         return path
       },
       [Symbol.asyncDispose]: async () => {

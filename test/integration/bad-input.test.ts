@@ -47,7 +47,7 @@ async function checkRefusals(t: Test, node: TestNode, refusals: readonly Refusal
   }
   await Promise.all(Array.from({ length: PARALLEL }, work))
   t.same(await kept(node), before, 'nothing was added or taken away')
-  t.same(await readdir(join(node.dataDir, 'staging')), [], 'nothing is left in the staging folder')
+  t.same(await readdir(join(node.dataDir, 'scratch')), [], 'nothing half made is left')
 }
 
 async function kept(node: TestNode) {

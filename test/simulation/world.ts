@@ -1,50 +1,13 @@
 // A world for whole nodes: virtual time, seeded randomness, a network in memory. Disk, database, index and workers are
 // the real ones; while one of them is at work time stands still, and what they have done is told in the order it was
 // asked for, so that one seed always plays the same story.
-import type { Clock } from '../../src/base/clock.ts'
 import type { Effects } from '../../src/base/effects.ts'
 import { listen } from '../../src/base/events.ts'
 import { type Random, seededRandom } from '../../src/base/random.ts'
 import { MemoryHub, MemoryNetwork } from '../../src/network/memory.ts'
 import type { MessageHandler, Network, PeerStream, StreamHandler } from '../../src/network/network.ts'
 import { CatalogNode, type NodeOptions } from '../../src/node.ts'
-
-interface Timer {
-  readonly at: number
-  readonly callback: () => void
-}
-
-/** Timers fire one at a time, in the order of their times, equal ones in the order they were set. */
-export class VirtualClock implements Clock {
-  #now: number
-  #timers: Timer[] = []
-
-  constructor(start = Date.UTC(2026, 0, 1)) {
-    this.#now = start
-  }
-
-  now(): number {
-    return this.#now
-  }
-
-  after(delayMs: number, callback: () => void): () => void {
-    const timer = { at: this.#now + Math.max(0, delayMs), callback }
-    const next = this.#timers.findIndex(({ at }) => at > timer.at)
-    this.#timers.splice(next < 0 ? this.#timers.length : next, 0, timer)
-    return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer)
-    }
-  }
-
-  /** Let time pass to the earliest timer and fire it. @returns false when there is none */
-  fire(): boolean {
-    const timer = this.#timers.shift()
-    if (!timer) return false
-    this.#now = timer.at
-    timer.callback()
-    return true
-  }
-}
+import { ManualClock } from '../manual-clock.ts'
 
 interface Work {
   done: boolean
@@ -94,7 +57,7 @@ async function started<T>(work: () => Promise<T>): Promise<T> {
 const ESCAPES = /^(?:FSReq|FSEvent|GetAddrInfo|TCP|UDP)/
 
 export class World {
-  readonly clock = new VirtualClock()
+  readonly clock = new ManualClock()
   readonly effects = new OrderedEffects()
   readonly hub: MemoryHub
   /** What happened, each with its virtual time in milliseconds since the beginning. */

@@ -129,15 +129,7 @@ export class WorkerPool implements AsyncDisposable {
    *   `CORE_RANGE` for more bytes than it has
    */
   ingestSlot(slot: Slot, task: PortionTask, signal?: AbortSignal): Promise<PortionDigest> {
-    return this.#effects.run(async () => {
-      slot.lend()
-      try {
-        const targets = task.target ? [task.target] : []
-        return await this.#run('portion', { ...task, slot: slot.index }, targets, signal)
-      } finally {
-        slot.reclaim()
-      }
-    })
+    return this.#effects.run(() => this.#ingestSlot(slot, task, signal))
   }
 
   /**
@@ -214,6 +206,16 @@ export class WorkerPool implements AsyncDisposable {
     return { size: bytes.length, root: rootOf(core, outline, bytes.length), outline, sha256 }
   }
 
+  async #ingestSlot(slot: Slot, task: PortionTask, signal: AbortSignal | undefined): Promise<PortionDigest> {
+    slot.lend()
+    try {
+      const targets = task.target ? [task.target] : []
+      return await this.#run('portion', { ...task, slot: slot.index }, targets, signal)
+    } finally {
+      slot.reclaim()
+    }
+  }
+
   async #digestPortions(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<FileDigest> {
     const outline = new Uint8Array(outlineBytes(bytes.length))
     let state = new Uint8Array(SHA256_STATE_BYTES)
@@ -222,7 +224,7 @@ export class WorkerPool implements AsyncDisposable {
       const portion = bytes.subarray(at, at + SLOT_BYTES)
       slot.bytes.set(portion)
       const final = at + SLOT_BYTES >= bytes.length
-      const named = await this.ingestSlot(slot, { length: portion.length, state, final }, signal)
+      const named = await this.#ingestSlot(slot, { length: portion.length, state, final }, signal)
       outline.set(named.ids, outlineBytes(at))
       state = named.state
     }

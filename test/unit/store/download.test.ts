@@ -171,7 +171,7 @@ test('what comes while the chunks before it are committed counts towards the nex
   await download.suspend()
 })
 
-test('a disk that fills up while a blob is fetched stops it before the reserve is used, and it goes on later', async (t) => {
+test('a disk that fills up while a blob is fetched stops it, and it goes on later', async (t) => {
   const disk = watchedDisk()
   const store = await openStore(t, t.testdir({}), disk)
   const blob = blobOf(32 * CHUNK_BYTES)

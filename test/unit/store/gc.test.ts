@@ -114,7 +114,7 @@ test('a release that comes back while its blobs are swept keeps them', async (t)
   await admitting
 })
 
-test('much garbage goes in batches; cancelled between two, what was told of is gone and the rest is there', async (t) => {
+test('much garbage goes in batches; cancelled between two, what was told of is gone and no more', async (t) => {
   const store = await openStore(t)
   const count = 1_100
   await store.environment.transaction(() => {

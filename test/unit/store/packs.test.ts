@@ -165,7 +165,7 @@ test('a file that cannot be removed is told, stops nobody, and goes at the next 
   t.same(after.names(), [])
 })
 
-test('a start cuts tails, removes what no row knows, tells what is short, and goes on behind the last byte', async (t) => {
+test('a start cuts tails, removes what no row knows, tells what is short, and goes on', async (t) => {
   const store = await opened(t)
   const [, second] = [await filled(store, 1000), await filled(store, 500)]
   const tail = store.packs.reserve(300)

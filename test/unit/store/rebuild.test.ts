@@ -164,7 +164,7 @@ test('a damaged blob is out of sight, with its sound chunks, also when only the 
   await holds(t, store, [bent, asleep])
 })
 
-test('what the disk cannot give back is damaged; another fault stops the rebuild, which can be run again', async (t) => {
+test('what the disk cannot give back is damaged; another fault stops the rebuild for now', async (t) => {
   const disk = watchedDisk()
   const store = await openStore(t, t.testdir({}), disk)
   const [first, second] = [blobOf(20 * CHUNK_BYTES), blobOf(21 * CHUNK_BYTES)]
@@ -184,7 +184,7 @@ test('what the disk cannot give back is damaged; another fault stops the rebuild
   t.match(store.environment.downloads.get(first.root), { bitmap: Buffer.from([0b1111_0111, 255, 0b1111]) })
 })
 
-test('what looks like an extent inside a blob is not taken up, whether that is sealed, unfinished or damaged', async (t) => {
+test('what looks like an extent inside a blob is not taken up, whatever state that is in', async (t) => {
   const victim = blobOf(100_000)
   // Everything about it is right but its bytes: who checks no more than header and footer takes it for the victim.
   const fake = extentOf({ ...victim, bytes: Buffer.alloc(victim.size) })

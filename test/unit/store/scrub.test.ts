@@ -82,7 +82,7 @@ test('bytes in the database that changed are found, and the blob is out of sight
   t.same(await store.check(), [])
 })
 
-test('a chunk that the disk cannot give back costs no other; what says nothing about the bytes costs none', async (t) => {
+test('a chunk that the disk cannot give back costs no other; what says nothing of the bytes, none', async (t) => {
   const disk = watchedDisk()
   const store = await openStore(t, t.testdir({}), disk)
   const release = await released(store, '1.0.0')
