@@ -6,4 +6,8 @@ import { perform, type Suite } from './suite.ts'
 const [, , suite = '', indices = ''] = process.argv
 const { default: run } = (await import(`./${suite}.bench.ts`)) as { default: Suite }
 const wanted = BUDGETS.filter((_, index) => indices.split(',').includes(`${index}`))
-await perform(run, wanted, (report) => process.send?.(report))
+await perform(run, wanted, (report) => {
+  // Whoever wanted it may have been interrupted.
+  if (!process.connected) process.exit(1)
+  process.send?.(report)
+})

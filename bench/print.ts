@@ -25,7 +25,6 @@ export function printer(expected: readonly Budget[]) {
     progress('')
     console.log(text)
   }
-  let done = 0
   return {
     heading(machine: string): void {
       say(
@@ -36,10 +35,9 @@ export function printer(expected: readonly Budget[]) {
       say(`\n${row(['', title, ...HEADS])}`)
     },
     progress(suite: string, name: string): void {
-      progress(`${suite}: ${name} … (${done} of ${expected.length} done)`)
+      progress(`${suite}: ${name} …`)
     },
     result(result: Result): void {
-      done++
       say(row([mark(result), label(result.name, result.variant), ...(result.value === null ? [] : figures(result))]))
       if (result.budget !== null && !result.judged) say(row(['', `  not judged here: ${result.reason}`]))
       if (result.note !== null) say(row(['', `  ${result.note}`]))

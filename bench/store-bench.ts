@@ -61,7 +61,11 @@ export function blobsOf(count: number, size: number): (HashedBlob & { readonly b
 function createOutline(bytes: Uint8Array): Uint8Array {
   const ids: Buffer[] = []
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
-    ids.push(createHash('sha256').update(bytes.subarray(at, at + CHUNK_BYTES)).digest())
+    ids.push(
+      createHash('sha256')
+        .update(bytes.subarray(at, at + CHUNK_BYTES))
+        .digest(),
+    )
   }
   return Buffer.concat(ids)
 }

@@ -10,7 +10,7 @@ import { formatBytes, KiB, MiB } from '../src/base/units.ts'
 import { CatalogNode } from '../src/node.ts'
 import { spendMicros } from './baselines.ts'
 import type { Contest } from './harness.ts'
-import { type Bench, blobsOf, openBench, recordsOf, RELEASE } from './store-bench.ts'
+import { type Bench, blobsOf, openBench, RELEASE, recordsOf } from './store-bench.ts'
 import type { Suite } from './suite.ts'
 
 const TOTAL_BYTES = 256 * MiB
@@ -169,7 +169,9 @@ function releases(ends: AsyncDisposableStack, folder: string): Contest {
   }
   // What a publish stores: the bytes, a release of about 700 and a share of about 400.
   const rows = files.flatMap((_, i) =>
-    [RELEASE_BYTES, 700, 400].map((bytes, part) => [Buffer.alloc(32, `${i}:${part}:`), Buffer.alloc(bytes, i)] as const),
+    [RELEASE_BYTES, 700, 400].map(
+      (bytes, part) => [Buffer.alloc(32, `${i}:${part}:`), Buffer.alloc(bytes, i)] as const,
+    ),
   )
   const baseline = () => {
     for (const group of groups(rows, 3 * CONCURRENT)) putAll(values.now, group)

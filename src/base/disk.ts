@@ -3,7 +3,7 @@ import { constants, statfsSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Effects } from './effects.ts'
-import { CatalogError } from './errors.ts'
+import { CatalogError, hasCode } from './errors.ts'
 
 export interface DiskFile {
   /** Fill `buffer` from `position`. @returns bytes read, fewer only at the end of the file */
@@ -65,10 +65,7 @@ export function systemDisk(effects: Effects): Disk {
     list: (path) => run(path, async () => (await readdir(path)).sort()),
     exists: (path) => run(path, () => stat(path).then(() => true, isAbsent)),
     syncFolder: (path) => run(path, () => syncFolder(path)),
-    space(path) {
-      const { bsize, blocks, bavail } = statfsSync(path)
-      return { total: bsize * blocks, free: bsize * bavail }
-    },
+    space: (path) => spaceOf(path),
   }
 }
 
@@ -95,6 +92,15 @@ function keepFolder(path: string) {
     const there = await stat(path).catch(() => undefined)
     if (there?.isDirectory()) return
     throw error.code === 'EEXIST' ? Object.assign(error, { code: 'ENOTDIR' }) : error
+  }
+}
+
+function spaceOf(path: string): DiskSpace {
+  try {
+    const { bsize, blocks, bavail } = statfsSync(path)
+    return { total: bsize * blocks, free: bsize * bavail }
+  } catch (thrown) {
+    throw fileError(path, thrown)
   }
 }
 
@@ -178,4 +184,12 @@ export function fileError(path: string, thrown: unknown): CatalogError {
     details: { errno: code },
     cause: thrown,
   })
+}
+
+/** What a disk says of bytes that it cannot give back; all else that can go wrong says nothing about them. */
+const LOST = ['EIO', 'ENODATA', 'EBADMSG', 'EUCLEAN']
+
+/** Whether a read failed because the bytes are gone. */
+export function isLost(thrown: unknown): boolean {
+  return hasCode(thrown, 'FILE_UNREADABLE') && LOST.includes(String(thrown.details['errno']))
 }

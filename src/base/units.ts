@@ -24,6 +24,6 @@ export function formatBytes(bytes: number): string {
 export function parseBytes(text: string | number): number | undefined {
   const match = /^\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])?i?b?)\s*$/i.exec(String(text))
   if (!match) return undefined
-  const bytes = Number(match[1]) * 1024 ** (' kmgt'.indexOf(match[2]?.toLowerCase() ?? ' '))
+  const bytes = Number(match[1]) * 1024 ** ' kmgt'.indexOf(match[2]?.toLowerCase() ?? ' ')
   return Number.isSafeInteger(Math.round(bytes)) ? Math.round(bytes) : undefined
 }

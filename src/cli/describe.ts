@@ -103,7 +103,9 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
   backup: ({ to, files, bytes }) => `Copied ${plural(files, 'file')}, ${formatBytes(bytes)}, to ${colors.bold(to)}`,
   restored: ({ dataDir, files, bytes }) =>
     `Restored ${plural(files, 'file')}, ${formatBytes(bytes)}, to ${colors.bold(dataDir)}`,
-  rebuilt: ({ pack, blobs, bytes }) => `read     pack ${pack}  ${plural(blobs, 'artifact')}, ${formatBytes(bytes)}`,
+  rebuilt: ({ pack, blobs, bytes, damaged }) =>
+    `read     pack ${pack}  ${plural(blobs, 'artifact')}, ${formatBytes(bytes)}` +
+    (damaged > 0 ? `; ${colors.red(`${damaged} damaged`)}` : ''),
   finding: ({ subject, problem }) => `${colors.red('wrong')}  ${subject}: ${problem}`,
   peer: ({ peer, agent, addresses }) => `${peer}  ${agent}\n  ${addresses[0] ?? ''}`,
   connected: ({ peer, agent }) => `Connected to ${peer} (${agent})`,

@@ -34,7 +34,7 @@ export function restoreInto(dataDir: string, backup: string, signal: AbortSignal
 }
 
 /**
- * `rebuilt` {pack, blobs, bytes} for each pack.
+ * `rebuilt` {pack, blobs, bytes, damaged} for each pack.
  *
  * @throws CatalogError `DATA_DIR`, `DATA_DIR_LOCKED`, `STORE_FAILED`, `STORE_FORMAT`, `ABORTED`
  */

@@ -23,6 +23,9 @@ export interface BlobUsage {
 const NOTHING: BlobUsage = { blobs: 0, bytes: 0, mirroredBytes: 0 }
 const SUMS = ['blobs', 'bytes', 'mirroredBytes'] as const satisfies readonly (keyof BlobUsage)[]
 
+/** Blobs listed at a time. */
+const LIST_ROWS = 500
+
 interface Components {
   environment: Environment
   packs: Packs
@@ -72,9 +75,19 @@ export class BlobIndex {
     return [...rows].map(({ key, value }) => ({ release: new Uint8Array(key.subarray(32)), origin: value }))
   }
 
+  /**
+   * All blobs, read a few at a time, so that whoever waits between two holds neither all of them nor an old state of
+   * the database. What comes or goes meanwhile may be seen or not.
+   */
   *list(): Generator<BlobNames> {
-    for (const { key, value } of this.#components.environment.blobs.getRange({})) {
-      yield namesOf(new Uint8Array(key), value)
+    const { blobs } = this.#components.environment
+    let start = new Uint8Array(0)
+    for (let page = [...blobs.getRange({ limit: LIST_ROWS })]; page.length > 0; ) {
+      for (const { key, value } of page) {
+        yield namesOf(new Uint8Array(key), value)
+        start = Uint8Array.of(...key, 0)
+      }
+      page = [...blobs.getRange({ start, limit: LIST_ROWS })]
     }
   }
 

@@ -7,6 +7,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Disk } from '../base/disk.ts'
 import { CatalogError } from '../base/errors.ts'
 import { BLOB_AT_HAND_BYTES_MAX, BLOB_INLINE_BYTES_MAX } from '../base/limits.ts'
+import { together } from '../base/together.ts'
 import type { WorkerPool } from '../core/workers/pool.ts'
 import { BlobIndex, type StagedBlob } from './blob-index.ts'
 import { extentOf, type HashedBlob, placeOf, writeEnds } from './blob-rows.ts'
@@ -129,14 +130,16 @@ export class Blobs extends BlobIndex {
   /** Write down what was read since the last time: in one go, as a read must not cost a transaction. */
   async saveUses(): Promise<void> {
     const { environment } = this.#components
-    if (this.#used.size === 0) return
+    const used = [...this.#used]
+    if (used.length === 0) return
     await environment.transaction(() => {
-      for (const [name, at] of this.#used) {
+      for (const [name, at] of used) {
         const root = Buffer.from(name, 'hex')
         if (environment.blobs.doesExist(root)) environment.uses.put(root, at)
       }
     })
-    this.#used.clear()
+    // What was read again meanwhile waits for the next time.
+    for (const [name, at] of used) if (this.#used.get(name) === at) this.#used.delete(name)
   }
 
   /**
@@ -153,8 +156,9 @@ export class Blobs extends BlobIndex {
     let length = file.length ?? 0
     try {
       length = file.length ?? (await source.size()) - offset
+      if (length < 0) throw shortFile(path)
       if (length <= BLOB_AT_HAND_BYTES_MAX) {
-        bytes = new Uint8Array(Math.max(0, length))
+        bytes = new Uint8Array(length)
         if ((await source.read(bytes, offset)) < length) throw shortFile(path)
       }
     } finally {
@@ -185,18 +189,19 @@ export class Blobs extends BlobIndex {
    * @throws CatalogError `DISK_FULL`, `STORE_FAILED`
    */
   async seal(staged: readonly StagedBlob[], release: Uint8Array): Promise<void> {
+    // Also of a blob that is here already: it may be gone again when this one is linked.
+    const placed = staged.filter(({ size }) => size > BLOB_INLINE_BYTES_MAX)
+    await together(
+      placed.map((blob) => (blob.bytes ? this.#write(blob, blob.bytes, release) : this.#close(blob, release))),
+    )
+  }
+
+  async #close(blob: StagedBlob, release: Uint8Array): Promise<void> {
     const { packs } = this.#components
-    const filled: number[] = []
-    const written: Promise<void>[] = []
-    for (const blob of staged) {
-      if (this.get(blob.root) || blob.size <= BLOB_INLINE_BYTES_MAX) continue
-      if (blob.bytes) written.push(this.#write(blob, blob.bytes, release))
-      else if (blob.place) {
-        await writeEnds(packs, blob.place, blob, release)
-        filled.push(blob.place.pack)
-      }
-    }
-    await Promise.all([...written, ...[...new Set(filled)].map((pack) => packs.sync(pack))])
+    const { place } = blob
+    if (!place) throw new CatalogError('INTERNAL', 'A staged blob is nowhere.')
+    await writeEnds(packs, place, blob, release)
+    await packs.sync(place.pack)
   }
 
   async #write(blob: StagedBlob, bytes: Uint8Array, release: Uint8Array): Promise<void> {
@@ -212,7 +217,8 @@ export class Blobs extends BlobIndex {
   /** What is staged and was not linked gives its space back; call it for all, whatever came of them. */
   async discard(staged: readonly StagedBlob[]): Promise<void> {
     const { environment, packs } = this.#components
-    for (const { root, place } of staged) {
+    // From the last one: each then gives its space back to the tail.
+    for (const { root, place } of staged.toReversed()) {
       if (!place) continue
       const row = environment.blobs.get(root)
       if (row?.pack === place.pack && row.offset === place.offset) packs.settled(place)

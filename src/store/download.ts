@@ -6,10 +6,10 @@ import { bitmapFor, hasBit, setBit } from '../base/bitmap.ts'
 import { equalBytes, sha256 } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { BLOB_AT_HAND_BYTES_MAX, CHUNK_BYTES, FETCH_COMMIT_BYTES, FETCH_COMMIT_MS } from '../base/limits.ts'
-import type { FileDigest } from '../core/workers/tasks.ts'
 import type { WorkerPool } from '../core/workers/pool.ts'
-import { extentOf, type HashedBlob, writeEnds } from './blob-rows.ts'
+import type { FileDigest } from '../core/workers/tasks.ts'
 import type { StagedBlob } from './blob-index.ts'
+import { extentOf, type HashedBlob, writeEnds } from './blob-rows.ts'
 import type { Blobs } from './blobs.ts'
 import type { DownloadRow, Environment } from './environment.ts'
 import { encodeHeader, extentBytes, HEADER_BYTES } from './extent.ts'
@@ -122,10 +122,17 @@ export class Download {
     return held
   }
 
-  /** Write chunks that were checked against the outline, whole and in order from `first`. */
+  /**
+   * Write chunks that were checked against the outline, whole and in order from `first`.
+   *
+   * @throws CatalogError `DISK_FULL`, `STORE_FAILED`; what was written before counts all the same
+   */
   async write(first: number, bytes: Uint8Array): Promise<void> {
-    if (this.#place) await this.#components.packs.write(this.#place, HEADER_BYTES + first * CHUNK_BYTES, bytes)
-    else this.#bytes?.set(bytes, first * CHUNK_BYTES)
+    if (this.#place) {
+      // What was reserved takes no room before it is written: others may have filled the disk since.
+      this.#components.space.check(bytes.length)
+      await this.#components.packs.write(this.#place, HEADER_BYTES + first * CHUNK_BYTES, bytes)
+    } else this.#bytes?.set(bytes, first * CHUNK_BYTES)
     for (let chunk = first; chunk < first + Math.ceil(bytes.length / CHUNK_BYTES); chunk++) setBit(this.#bitmap, chunk)
     this.#uncommitted += bytes.length
     const due = this.#components.clock.now() - this.#committedAt >= FETCH_COMMIT_MS
@@ -139,11 +146,12 @@ export class Download {
     const { environment, clock, packs } = this.#components
     const { pack, offset } = this.#place
     const bitmap = this.#bitmap.slice()
+    // From here on: what is written while this runs is for the next one.
+    this.#uncommitted = 0
+    this.#committedAt = clock.now()
     await packs.sync(pack)
     const at = clock.now()
     await environment.transaction(() => environment.downloads.put(root, { size, release, bitmap, at, pack, offset }))
-    this.#uncommitted = 0
-    this.#committedAt = at
   }
 
   /** Root and hashes of the whole as it lies there, in one pass. */
@@ -179,7 +187,11 @@ export class Download {
     const { release } = this.#target
     try {
       await blobs.seal([blob], release)
-      await environment.transaction(() => blobs.link(blob, release, 'fetched'))
+      await environment.transaction(() => {
+        // Of an earlier fetch that took it for larger: nobody else fills it now.
+        blobs.dropDownload(blob.root)
+        blobs.link(blob, release, 'fetched')
+      })
     } finally {
       await blobs.discard([blob])
     }

@@ -154,6 +154,8 @@ export class Environment {
   readonly #onFailure: (error: CatalogError) => void
   readonly #hooks: CommitHook[] = []
   #failure: CatalogError | undefined
+  /** Whether there was none before. */
+  readonly isNew: boolean
   readonly meta: Table<number, string>
   readonly records: Table<Uint8Array, Uint8Array>
   readonly slots: Table<SlotEntry[], string[]>
@@ -210,11 +212,13 @@ export class Environment {
     if (version !== undefined && version !== STORE_VERSION) {
       const which =
         version > STORE_VERSION ? 'a later version of Catalog' : 'a version of Catalog before its first release'
+      void this.#root.close()
       throw new CatalogError('STORE_FORMAT', `The store in ${path} was written by ${which}.`, {
         hint: 'Run that version, or choose another --data-dir.',
       })
     }
-    if (version === undefined) this.#inOne(() => this.meta.put('version', STORE_VERSION))
+    this.isNew = version === undefined
+    if (this.isNew) this.#inOne(() => this.meta.put('version', STORE_VERSION))
   }
 
   /** Have a part in every commit from now on. */

@@ -1,6 +1,6 @@
 // Garbage collection: mark what some release on a shelf, or the user, still wants; forget the rest. Bytes that nobody
 // wants any more are given back when their pack is rewritten (repack.ts) or empty.
-import type { Clock } from '../base/clock.ts'
+import { type Clock, sleep } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
 import { DOWNLOAD_STALE_MS } from '../base/limits.ts'
 import { readRelease } from '../model/release.ts'
@@ -10,8 +10,8 @@ import type { Kept } from './kept.ts'
 import type { Packs } from './packs.ts'
 import type { Records } from './records.ts'
 
-/** Blobs forgotten in one transaction: others get their turn in between. */
-const SWEEP_BATCH = 500
+/** Looked at or forgotten at a time: others get their turn in between. */
+const BATCH = 500
 
 /** Why something is garbage. */
 export type GarbageReason =
@@ -51,25 +51,7 @@ export class GarbageCollector {
 
   /** Everything that would be forgotten now, and why; changes nothing. */
   *mark(): Generator<Garbage> {
-    const { blobs, environment, clock } = this.#components
-    for (const { root, size } of blobs.list()) {
-      let wanted = 0
-      const releases = blobs.releasesOf(root)
-      for (const [i, { release }] of releases.entries()) {
-        const reason = this.#unwanted(release)
-        if (!reason) wanted++
-        // Its bytes go with the last release that it is kept under.
-        const bytes = wanted === 0 && i === releases.length - 1 ? size : 0
-        if (reason) yield { kind: 'blob', root, release, bytes, reason, ...this.#named(release) }
-      }
-    }
-    for (const { key, value } of environment.downloads.getRange({})) {
-      const [root, release] = [new Uint8Array(key), new Uint8Array(value.release)]
-      if (blobs.isDownloading(root)) continue
-      const stale = clock.now() - value.at > DOWNLOAD_STALE_MS
-      const reason = stale ? 'stale-fetch' : this.#unwanted(release)
-      if (reason) yield { kind: 'fetch', root, release, bytes: value.size, reason, ...this.#named(release) }
-    }
+    for (const garbage of this.#look()) if (garbage) yield garbage
   }
 
   /**
@@ -78,28 +60,70 @@ export class GarbageCollector {
    * @throws CatalogError `ABORTED` between two transactions; what was told of is gone then, the rest is as it was
    */
   async *sweep(signal?: AbortSignal): AsyncGenerator<Garbage> {
-    const { environment, packs } = this.#components
-    const found = [...this.mark()]
-    for (let at = 0; at < found.length; at += SWEEP_BATCH) {
-      if (signal?.aborted) throw new CatalogError('ABORTED', 'Cancelled.', { cause: signal.reason })
-      const batch = found.slice(at, at + SWEEP_BATCH)
-      // Marked outside, so looked at again inside: someone may have come to want it meanwhile.
-      const gone = await environment.transaction(() => batch.filter((garbage) => this.#forget(garbage)))
-      await packs.collect()
-      yield* gone
+    const { clock } = this.#components
+    let [seen, batch] = [0, [] as Garbage[]]
+    for (const garbage of this.#look()) {
+      if (garbage) batch.push(garbage)
+      if (++seen % BATCH !== 0) continue
+      yield* await this.#forgetAll(batch, signal)
+      batch = []
+      await sleep(clock, 0, signal).catch(() => undefined) // an abort is told before the next transaction
     }
+    yield* await this.#forgetAll(batch, signal)
+  }
+
+  /** Every blob under every release and every fetch, one at a time; nothing for one that is wanted. */
+  *#look(): Generator<Garbage | undefined> {
+    const { blobs, environment } = this.#components
+    for (const { root, size } of blobs.list()) {
+      let wanted = 0
+      const releases = blobs.releasesOf(root)
+      for (const [i, { release }] of releases.entries()) {
+        const reason = this.#unwanted(release)
+        if (!reason) wanted++
+        // Its bytes go with the last release that it is kept under.
+        const bytes = wanted === 0 && i === releases.length - 1 ? size : 0
+        yield reason && { kind: 'blob', root, release, bytes, reason, ...this.#named(release) }
+      }
+    }
+    for (const key of [...environment.downloads.getKeys({})]) {
+      const root = new Uint8Array(key)
+      const row = environment.downloads.get(root)
+      const reason = this.#unwantedFetch(root)
+      if (!row || !reason) continue
+      const release = new Uint8Array(row.release)
+      yield { kind: 'fetch', root, release, bytes: row.size, reason, ...this.#named(release) }
+    }
+  }
+
+  /** @returns what is gone */
+  async #forgetAll(batch: readonly Garbage[], signal: AbortSignal | undefined): Promise<readonly Garbage[]> {
+    const { environment, packs } = this.#components
+    if (signal?.aborted) throw new CatalogError('ABORTED', 'Cancelled.', { cause: signal.reason })
+    if (batch.length === 0) return []
+    // Marked outside, so looked at again inside: someone may have come to want it meanwhile.
+    const gone = await environment.transaction(() => batch.filter((garbage) => this.#forget(garbage)))
+    await packs.collect()
+    return gone
   }
 
   #forget({ kind, root, release, reason }: Garbage): boolean {
     const { blobs } = this.#components
     if (kind === 'fetch') {
-      if (blobs.isDownloading(root)) return false
+      if (this.#unwantedFetch(root) !== reason) return false
       blobs.dropDownload(root)
       return true
     }
     if (this.#unwanted(release) !== reason || !blobs.isUnder(root, release)) return false
     blobs.unlink(root, release)
     return true
+  }
+
+  #unwantedFetch(root: Uint8Array): GarbageReason | undefined {
+    const { blobs, environment, clock } = this.#components
+    const row = environment.downloads.get(root)
+    if (!row || blobs.isDownloading(root)) return undefined
+    return clock.now() - row.at > DOWNLOAD_STALE_MS ? 'stale-fetch' : this.#unwanted(row.release)
   }
 
   #unwanted(id: Uint8Array): GarbageReason | undefined {

@@ -1,6 +1,7 @@
 // Extents of blobs that are at hand, written together: whoever comes while a group is on its way to the disk goes
 // with the next one. A group is one write for each stretch of a pack, and one fdatasync.
 import { PACK_GROUP_BYTES } from '../base/limits.ts'
+import { together } from '../base/together.ts'
 import type { HashedBlob } from './blob-rows.ts'
 import { encodeFooter, encodeHeader, extentBytes } from './extent.ts'
 import type { Packs, Place } from './packs.ts'
@@ -51,7 +52,8 @@ export class GroupWriter {
     this.#writing = true
     while (this.#waiting.length > 0) {
       let [count, bytes] = [0, 0]
-      while (count < this.#waiting.length && bytes < PACK_GROUP_BYTES) bytes += this.#waiting[count++]?.bytes.length ?? 0
+      do bytes += this.#waiting[count++]?.bytes.length ?? 0
+      while (count < this.#waiting.length && bytes < PACK_GROUP_BYTES)
       await this.#writeGroup(this.#waiting.splice(0, count))
     }
     this.#writing = false
@@ -65,9 +67,10 @@ export class GroupWriter {
       space.check(group.reduce((sum, { blob }) => sum + extentBytes(blob.size), 0))
       for (const { blob } of group) places.push(packs.reserve(extentBytes(blob.size)))
       const stretches = layOut(group, places)
-      await Promise.all(stretches.map(({ first, parts }) => packs.write(first, 0, parts)))
-      await Promise.all([...new Set(places.map(({ pack }) => pack))].map((pack) => packs.sync(pack)))
-      group.forEach(({ written }, index) => written.resolve(places[index] as Place))
+      // All of them, before any of their space can be somebody else's.
+      await together(stretches.map(({ first, parts }) => packs.write(first, 0, parts)))
+      await together([...new Set(places.map(({ pack }) => pack))].map((pack) => packs.sync(pack)))
+      for (const [index, { written }] of group.entries()) written.resolve(places[index] as Place)
     } catch (thrown) {
       // From the last one: each then gives its space back to the tail.
       for (const place of places.reverse()) await packs.abandon(place)
@@ -78,7 +81,7 @@ export class GroupWriter {
 
 function layOut(group: readonly Waiting[], places: readonly Place[]): Stretch[] {
   const stretches: Stretch[] = []
-  group.forEach(({ blob, bytes, release }, index) => {
+  for (const [index, { blob, bytes, release }] of group.entries()) {
     const place = places[index] as Place
     const parts = [encodeHeader(blob), bytes, encodeFooter(blob, { ...blob, release })]
     const last = stretches.at(-1)
@@ -86,6 +89,6 @@ function layOut(group: readonly Waiting[], places: readonly Place[]): Stretch[] 
       last.parts.push(...parts)
       last.end += place.bytes
     } else stretches.push({ first: place, end: place.offset + place.bytes, parts })
-  })
+  }
   return stretches
 }

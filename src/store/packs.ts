@@ -2,19 +2,19 @@
 // whoever has reserved it, and counts from the transaction that names it. What lies behind the last counted byte when
 // the store is opened belongs to nobody and is cut off. Space that is given back is never written again: its pack is
 // rewritten (repack.ts) or, once nothing in it is live, removed.
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { LRUCache } from 'lru-cache'
-import type { Disk, DiskFile } from '../base/disk.ts'
+import type { Disk } from '../base/disk.ts'
 import { CatalogError } from '../base/errors.ts'
+import { emit } from '../base/events.ts'
 import { PACK_ALONE_BYTES, PACK_BYTES } from '../base/limits.ts'
 import type { Environment, PackRow } from './environment.ts'
+import { PackFiles } from './pack-files.ts'
 
 /** In `meta` while the index is made anew (rebuild.ts): packs that no row knows are not nobody's then. */
 export const REBUILDING = 'rebuilding'
 
 const SUFFIX = '.pack'
-/** Files kept open; each is a descriptor. */
-const OPEN_FILES = 64
 
 /** Where an extent lies. */
 export interface Place {
@@ -39,16 +39,6 @@ export interface PackRecovery {
   readonly short: readonly { pack: number; missing: number }[]
 }
 
-interface OpenFile {
-  readonly file: Promise<DiskFile>
-  /** The same once it is open. */
-  ready: DiskFile | undefined
-  users: number
-  /** No longer kept: closed by its last user. */
-  evicted: boolean
-  closed: boolean
-}
-
 interface Components {
   environment: Environment
   disk: Disk
@@ -67,34 +57,29 @@ export class Packs {
   /** One at a time, so that who waits for it knows that the files are gone. */
   #collecting: Promise<void> = Promise.resolve()
   readonly #syncs = new Map<number, { running?: Promise<void>; next?: Promise<void> }>()
+  /** Packs whose fdatasync has failed. */
+  readonly #faulty = new Set<number>()
   /** Packs in which perhaps nothing counts any more. */
   readonly #emptied = new Set<number>()
-  readonly #files = new LRUCache<number, OpenFile>({
-    max: OPEN_FILES,
-    dispose: (open) => {
-      open.evicted = true
-      void closeIdle(open)
-    },
-  })
+  readonly #files: PackFiles
 
   constructor(components: Components, { folder }: { folder: string }) {
     this.#components = components
     this.folder = folder
+    this.#files = new PackFiles(components, { folder, path: (pack) => this.path(pack) })
   }
 
   /**
    * Bring the files in line with the rows, and find where to go on writing.
    *
-   * @throws CatalogError `STORE_DAMAGED` when the rows are only half made
+   * @throws CatalogError `STORE_DAMAGED` when the rows are only half made, or gone
    */
   async recover(): Promise<PackRecovery> {
     const { environment, disk } = this.#components
-    if (environment.meta.doesExist(REBUILDING)) {
-      throw new CatalogError('STORE_DAMAGED', 'Making the index of blobs anew was cut off before it was done.', {
-        hint: 'Run it again: catalog doctor --rebuild-index',
-      })
-    }
+    const fresh = !(await disk.exists(this.folder))
     await disk.makeFolder(this.folder)
+    if (fresh) await disk.syncFolder(dirname(this.folder))
+    await this.#mustBeKnown()
     const rows = new Map<number, PackRow>()
     for (const { key, value } of environment.packs.getRange({})) rows.set(key, value)
     const removed: number[] = []
@@ -114,6 +99,18 @@ export class Packs {
     }
     if (removed.length > 0) await disk.syncFolder(this.folder)
     return { cut, removed, short }
+  }
+
+  /** Without rows that can be believed, every pack would be nobody's, and removed. */
+  async #mustBeKnown(): Promise<void> {
+    const { environment } = this.#components
+    const lost = environment.isNew && (await this.#listed()).length > 0
+    if (lost) await environment.transaction(() => environment.meta.put(REBUILDING, 1))
+    if (!environment.meta.doesExist(REBUILDING)) return
+    const what = lost ? 'There are packs, and no database that knows them.' : 'The index of blobs is only half made.'
+    throw new CatalogError('STORE_DAMAGED', what, {
+      hint: 'Make it anew from the packs with "catalog doctor --rebuild-index", or restore a backup.',
+    })
   }
 
   path(pack: number): string {
@@ -142,9 +139,15 @@ export class Packs {
     return { pack, offset: tail, bytes }
   }
 
-  /** Give back space that was never committed. */
+  /**
+   * Give back reserved space. What was counted meanwhile, and is counted no more, is not written again all the same:
+   * somebody may be reading it.
+   */
   async abandon({ pack, offset, bytes }: Place): Promise<void> {
-    if (this.#current?.pack === pack && this.#current.tail === offset + bytes) this.#current.tail = offset
+    const counted = this.#components.environment.packs.get(pack)?.end ?? 0
+    if (this.#current?.pack === pack && this.#current.tail === offset + bytes) {
+      this.#current.tail = Math.max(offset, counted)
+    }
     this.#emptied.add(pack)
     this.#release(pack)
     await this.collect()
@@ -197,7 +200,7 @@ export class Packs {
   async files(): Promise<{ pack: number; size: number }[]> {
     const files: { pack: number; size: number }[] = []
     for (const pack of await this.#listed()) {
-      files.push({ pack, size: await this.#use(pack, (file) => file.size()) })
+      files.push({ pack, size: await this.#files.use(pack, (file) => file.size()) })
     }
     return files
   }
@@ -207,20 +210,23 @@ export class Packs {
     this.#emptied.add(pack)
   }
 
-  /** Remove the files of packs in which nothing counts any more and which nobody holds. */
+  /**
+   * Remove the files of packs in which nothing counts any more and which nobody holds. Never rejects: what cannot be
+   * removed now is removed at the next start, and who has forgotten something has forgotten it.
+   */
   collect(): Promise<void> {
-    this.#collecting = this.#collecting.catch(() => undefined).then(() => this.#collect())
+    this.#collecting = this.#collecting.then(() => this.#collect())
     return this.#collecting
   }
 
   async #collect(): Promise<void> {
-    if (this.#kept > 0) return
     for (const pack of [...this.#emptied]) {
-      if (this.#busy.has(pack)) continue
+      // Looked at each time: a backup may have begun while the last file was being removed.
+      if (this.#kept > 0 || this.#busy.has(pack)) continue
       this.#emptied.delete(pack)
       if (this.isCurrent(pack) || this.#isCounted(pack)) continue
-      this.#files.delete(pack)
-      await this.#components.disk.remove(this.path(pack))
+      this.#files.release(pack)
+      await this.#components.disk.remove(this.path(pack)).catch((thrown) => report(`remove pack ${pack}`, thrown))
     }
   }
 
@@ -231,39 +237,34 @@ export class Packs {
       if (!held) return
       held = false
       this.#release(pack)
-      // What cannot be removed now is removed at the next start.
-      if (this.#emptied.has(pack)) void this.collect().catch(() => undefined)
+      if (this.#emptied.has(pack)) void this.collect()
     }
     return { path: this.path(pack), [Symbol.dispose]: release }
   }
 
   /** Write at `at` in an extent, or on from there where the extents behind it are the caller's too. */
   async write({ pack, offset }: Place, at: number, bytes: Uint8Array | readonly Uint8Array[]): Promise<void> {
-    await this.#use(pack, (file) => file.write(bytes, offset + at))
+    await this.#files.use(pack, (file) => file.write(bytes, offset + at))
   }
 
   /** @returns bytes read, fewer only where the file ends */
   read({ pack, offset }: Place, at: number, buffer: Uint8Array): Promise<number> {
-    const open = this.#files.get(pack)
-    // Reads are many and small: one of an open file takes as few steps as it can.
-    if (!open?.ready) return this.#use(pack, (file) => file.read(buffer, offset + at))
-    open.users++
-    return open.ready.read(buffer, offset + at).finally(() => this.#leave(open))
-  }
-
-  #leave(open: OpenFile): Promise<void> | undefined {
-    open.users--
-    return open.evicted ? closeIdle(open) : undefined
+    return this.#files.read(pack, buffer, offset + at)
   }
 
   /** Make the file as long as a reservation needs, so that whoever fills it by path finds it. */
   extend({ pack, offset, bytes }: Place): Promise<void> {
-    return this.#use(pack, async (file) => {
+    return this.#files.use(pack, async (file) => {
       if ((await file.size()) < offset + bytes) await file.truncate(offset + bytes)
     })
   }
 
-  /** What has been written to a pack survives a power cut. Calls at one time share one fdatasync. */
+  /**
+   * What has been written to a pack survives a power cut. Calls at one time share one fdatasync.
+   *
+   * @throws CatalogError `STORE_FAILED` once an fdatasync of this pack has failed: the system may have dropped what was
+   *   written, and would say of the next one that all is well
+   */
   sync(pack: number): Promise<void> {
     const state = this.#syncs.get(pack) ?? {}
     this.#syncs.set(pack, state)
@@ -271,7 +272,7 @@ export class Packs {
     state.next ??= (state.running ?? Promise.resolve())
       .catch(() => undefined)
       .then(() => {
-        state.running = this.#use(pack, (file) => file.sync()).finally(() => {
+        state.running = this.#syncNow(pack).finally(() => {
           if (state.next === undefined) this.#syncs.delete(pack)
         })
         delete state.next
@@ -280,10 +281,25 @@ export class Packs {
     return state.next
   }
 
-  async close(): Promise<void> {
-    const open = [...this.#files.values()]
-    this.#files.clear()
-    await Promise.all(open.map(closeIdle))
+  async #syncNow(pack: number): Promise<void> {
+    if (this.#faulty.has(pack)) {
+      throw new CatalogError('STORE_FAILED', `Pack ${pack} could not be written to the disk before.`, {
+        hint: 'See that the disk is sound, then start the node again.',
+      })
+    }
+    await this.#files.use(pack, async (file) => {
+      try {
+        await file.sync()
+      } catch (thrown) {
+        this.#faulty.add(pack)
+        this.retire(pack)
+        throw thrown
+      }
+    })
+  }
+
+  close(): Promise<void> {
+    return this.#files.close()
   }
 
   #isCounted(pack: number): boolean {
@@ -309,45 +325,15 @@ export class Packs {
   async #trim(pack: number, end: number): Promise<number> {
     const { disk } = this.#components
     if (!(await disk.exists(this.path(pack)))) return -end
-    return this.#use(pack, async (file) => {
+    return this.#files.use(pack, async (file) => {
       const size = await file.size()
       if (size > end) await file.truncate(end)
       return size - end
     })
   }
-
-  async #use<T>(pack: number, work: (file: DiskFile) => Promise<T>): Promise<T> {
-    let open = this.#files.get(pack)
-    if (!open) {
-      open = { file: this.#open(pack), ready: undefined, users: 0, evicted: false, closed: false }
-      this.#files.set(pack, open)
-    }
-    open.users++
-    try {
-      open.ready = await open.file
-      return await work(open.ready)
-    } catch (thrown) {
-      // A file that could not be opened is not kept: the next use tries again.
-      if (this.#files.peek(pack) === open) await open.file.catch(() => this.#files.delete(pack))
-      throw thrown
-    } finally {
-      await this.#leave(open)
-    }
-  }
-
-  async #open(pack: number): Promise<DiskFile> {
-    const { disk } = this.#components
-    const path = this.path(pack)
-    const fresh = !(await disk.exists(path))
-    const file = await disk.open(path, 'update')
-    if (fresh) await disk.syncFolder(this.folder)
-    return file
-  }
 }
 
-async function closeIdle(open: OpenFile): Promise<void> {
-  if (!open.evicted || open.users > 0 || open.closed) return
-  open.closed = true
-  const file = await open.file.catch(() => undefined) // it never opened: whoever asked was told
-  await file?.close()
+function report(task: string, thrown: unknown): void {
+  const { code, message } = CatalogError.from(thrown)
+  emit('catalog:failure', { task, code, message })
 }

@@ -16,6 +16,9 @@ interface Components {
   kept: Kept
 }
 
+/** Blobs evicted in one transaction: others get their turn in between. */
+const EVICT_BATCH = 500
+
 interface Candidate {
   readonly root: Uint8Array
   readonly size: number
@@ -25,6 +28,8 @@ interface Candidate {
 export class Quota {
   readonly #components: Components
   readonly max: number
+  /** Bytes of what is being fetched: room that others may not count on. */
+  #promised = 0
 
   /** @param max - bytes of mirrored data */
   constructor(components: Components, { max }: { max: number }) {
@@ -33,38 +38,66 @@ export class Quota {
   }
 
   /**
-   * Make room for a blob that is to be fetched.
+   * Make room for a blob that is to be fetched. It is kept until what is returned is disposed of: when the fetch has
+   * ended, well or not.
    *
    * @throws CatalogError `LIMIT_EXCEEDED` when it cannot fit, whatever is evicted
    */
-  async makeRoom(bytes: number): Promise<void> {
+  async makeRoom(bytes: number): Promise<Disposable> {
+    this.#promised += bytes
+    const giveBack = () => {
+      this.#promised -= bytes
+    }
+    try {
+      if (this.#excess() > 0) await this.#evict(bytes)
+    } catch (thrown) {
+      giveBack()
+      throw thrown
+    }
+    return { [Symbol.dispose]: giveBack }
+  }
+
+  #excess(): number {
+    return this.#components.blobs.usage().mirroredBytes + this.#promised - this.max
+  }
+
+  async #evict(bytes: number): Promise<void> {
     const { blobs, packs, environment } = this.#components
-    const excess = () => blobs.usage().mirroredBytes + bytes - this.max
-    if (excess() <= 0) return
     await blobs.saveUses()
     const candidates = this.#candidates()
     const evictable = candidates.reduce((sum, { size }) => sum + size, 0)
-    if (excess() > evictable) throw this.#tooSmall(bytes)
-    await environment.transaction(() => {
-      for (const { root, size } of candidates) {
-        if (excess() <= 0) break
-        blobs.remove(root)
+    if (this.#excess() > evictable) throw this.#tooSmall(bytes)
+    for (let at = 0; at < candidates.length && this.#excess() > 0; at += EVICT_BATCH) {
+      const batch = candidates.slice(at, at + EVICT_BATCH)
+      for (const { root, size } of await environment.transaction(() => batch.filter((each) => this.#evictOne(each)))) {
         emit('catalog:evicted', { root: toHex(root), bytes: size })
       }
-    })
-    await packs.collect()
+      await packs.collect()
+    }
+    if (this.#excess() > 0) throw this.#tooSmall(bytes)
+  }
+
+  /** @returns false when there is room enough already, or it has gone or become wanted meanwhile */
+  #evictOne({ root }: Candidate): boolean {
+    const { blobs } = this.#components
+    if (this.#excess() <= 0 || !blobs.get(root) || this.#isHeld(root)) return false
+    blobs.remove(root)
+    return true
   }
 
   /** What may go, least recently read first. */
   #candidates(): Candidate[] {
-    const { blobs, kept } = this.#components
+    const { blobs } = this.#components
     const found: Candidate[] = []
     for (const { root, size } of blobs.list()) {
-      const links = blobs.releasesOf(root)
-      const held = links.some(({ release, origin }) => origin === 'published' || kept.has(release))
-      if (!held) found.push({ root, size, usedAt: blobs.usedAt(root) })
+      if (!this.#isHeld(root)) found.push({ root, size, usedAt: blobs.usedAt(root) })
     }
     return found.sort((a, b) => a.usedAt - b.usedAt)
+  }
+
+  #isHeld(root: Uint8Array): boolean {
+    const { blobs, kept } = this.#components
+    return blobs.releasesOf(root).some(({ release, origin }) => origin === 'published' || kept.has(release))
   }
 
   #tooSmall(bytes: number): CatalogError {
@@ -72,7 +105,7 @@ export class Quota {
     return new CatalogError(
       'LIMIT_EXCEEDED',
       `${formatBytes(bytes)} do not fit the ${formatBytes(this.max)} kept for mirrored data, ` +
-        `of which ${formatBytes(mirroredBytes)} are in use.`,
+        `of which ${formatBytes(mirroredBytes + this.#promised - bytes)} are in use.`,
       { hint: 'Raise it with "catalog up --max-mirror-storage SIZE", or unpin something with "catalog unpin PURL".' },
     )
   }

@@ -2,7 +2,8 @@
 // transaction says that they are there now. Killed before it, the copies are a tail that nobody knows; after it, the
 // old pack is a file that nobody knows. Readers who hold the old pack go on reading it.
 import { type Clock, sleep, untilAborted } from '../base/clock.ts'
-import { CatalogError } from '../base/errors.ts'
+import { CatalogError, hasCode } from '../base/errors.ts'
+import { emit } from '../base/events.ts'
 import { PACK_LIVE_SHARE_MIN } from '../base/limits.ts'
 import { MiB } from '../base/units.ts'
 import type { Blobs } from './blobs.ts'
@@ -69,14 +70,25 @@ export class Repacker {
   }
 
   /**
-   * Rewrite what is worth it.
+   * Rewrite what is worth it. A pack that cannot be read is told and left as it is.
    *
    * @param gently - leave the disk to others half of the time
    * @throws CatalogError `ABORTED`, `DISK_FULL`; whatever was told of is done
    */
   async *run(options: { gently?: boolean; signal?: AbortSignal | undefined } = {}): AsyncGenerator<Repacked> {
-    for (const { pack, end } of this.candidates()) {
-      const movedBytes = await this.#rewrite(pack, options)
+    const candidates = this.candidates()
+    // All of them at once: what is copied must not go where it has to be copied from again.
+    for (const { pack } of candidates) this.#components.packs.retire(pack)
+    for (const { pack, end } of candidates) {
+      const movedBytes = await this.#rewrite(pack, options).catch((thrown) => {
+        // It must not keep the others from their turn, for good.
+        if (!hasCode(thrown, 'FILE_UNREADABLE')) throw thrown
+        const { code, message } = thrown
+        emit('catalog:failure', { task: `rewrite pack ${pack}`, code, message })
+        return undefined
+      })
+      // Held until now: what is told to be freed is free.
+      await this.#components.packs.collect()
       if (movedBytes !== undefined) yield { pack, movedBytes, freedBytes: end - movedBytes }
     }
   }
@@ -84,7 +96,6 @@ export class Repacker {
   /** @returns bytes copied; nothing when a fetch has begun in the pack meanwhile */
   async #rewrite(pack: number, options: { gently?: boolean; signal?: AbortSignal | undefined }) {
     const { packs } = this.#components
-    packs.retire(pack)
     using _ = packs.hold(pack)
     const extents = this.#extents(pack)
     if (extents.some(({ sealed }) => !sealed)) return undefined
@@ -100,8 +111,10 @@ export class Repacker {
           bytes += place.bytes
         }
       } catch (thrown) {
-        for (const { to } of batch) await packs.abandon(to)
-        throw thrown
+        // From the last one: each then gives its space back to the tail.
+        for (const { to } of batch.reverse()) await packs.abandon(to)
+        const { signal } = options
+        throw signal?.aborted ? new CatalogError('ABORTED', 'Cancelled.', { cause: signal.reason }) : thrown
       }
       moved += await this.#commit(batch)
     }
@@ -134,31 +147,30 @@ export class Repacker {
 
   async #commit(batch: readonly Move[]): Promise<number> {
     const { environment, blobs, packs } = this.#components
-    const moved: Move[] = []
+    const moved = new Set<Move>()
     try {
       await Promise.all([...new Set(batch.map(({ to }) => to.pack))].map((target) => packs.sync(target)))
       await environment.transaction(() => {
-        moved.length = 0
-        for (const move of batch) if (blobs.move(move.root, move.from, move.to)) moved.push(move)
+        moved.clear() // it may run twice
+        for (const move of batch) if (blobs.move(move.root, move.from, move.to)) moved.add(move)
       })
     } catch (thrown) {
-      for (const { to } of batch) await packs.abandon(to)
+      for (const { to } of batch.toReversed()) await packs.abandon(to)
       throw thrown
     }
-    for (const move of batch) {
-      if (moved.includes(move)) packs.settled(move.to)
+    for (const move of batch.toReversed()) {
+      if (moved.has(move)) packs.settled(move.to)
       else await packs.abandon(move.to)
     }
-    return moved.reduce((sum, { to }) => sum + to.bytes, 0)
+    return [...moved].reduce((sum, { to }) => sum + to.bytes, 0)
   }
 
-  /** A pack that was the current one keeps its row when it empties; it is no longer current. */
+  /** A pack that was the current one keeps its row when it empties; it is no longer current. `collect` removes it. */
   async #forgetEmpty(pack: number): Promise<void> {
     const { environment, packs } = this.#components
     await environment.transaction(() => {
       if (environment.packs.get(pack)?.live === 0) environment.packs.remove(pack)
     })
     packs.emptied(pack)
-    await packs.collect()
   }
 }

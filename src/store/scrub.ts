@@ -3,6 +3,7 @@
 import { bitmapFor, setBit } from '../base/bitmap.ts'
 import { equalBytes, sha256, toHex } from '../base/bytes.ts'
 import { type Clock, sleep } from '../base/clock.ts'
+import { isLost } from '../base/disk.ts'
 import { CatalogError, hasCode } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import { CHUNK_BYTES } from '../base/limits.ts'
@@ -69,9 +70,13 @@ export class Scrubber {
   async *run(roots: Iterable<Uint8Array> | undefined, options: ScrubOptions = {}): AsyncGenerator<Scrubbed> {
     const { blobs } = this.#components
     let done = 0
-    for (const root of roots ?? [...blobs.list()].map((blob) => blob.root)) {
+    for (const root of roots ?? rootsOf(blobs)) {
       const before = done
-      const scrubbed = await this.#check(root, { ...options, onBytes: (bytes) => options.onBytes?.(before + bytes) })
+      const onBytes = (bytes: number) => options.onBytes?.(before + bytes)
+      const scrubbed = await this.#check(root, { ...options, onBytes }).catch((thrown) => {
+        const { signal } = options
+        throw signal?.aborted ? new CatalogError('ABORTED', 'Cancelled.', { cause: signal.reason }) : thrown
+      })
       if (!scrubbed) continue
       done += scrubbed.bytes
       options.onBytes?.(done)
@@ -111,7 +116,8 @@ export class Scrubber {
       }
       return await this.#compare(lease.path, lease, outline, options)
     } catch (thrown) {
-      if (hasCode(thrown, 'BLOB_CORRUPT', 'FILE_UNREADABLE')) return { good: none(chunks), reason: thrown.message }
+      const lost = hasCode(thrown, 'BLOB_CORRUPT') || isLost(thrown)
+      if (lost) return { good: none(chunks), reason: CatalogError.from(thrown).message }
       throw thrown
     }
   }
@@ -127,8 +133,13 @@ export class Scrubber {
       const size = Math.min(PIECE_BYTES, lease.length - at)
       const first = at / CHUNK_BYTES
       const ids = outline.slice(first * 32, (first + Math.ceil(size / CHUNK_BYTES)) * 32)
-      const { bad } = await workers.verify({ path, offset: lease.offset + at, size, outline: ids }, signal)
-      const wrong = new Set(bad)
+      const wrong = await workers
+        .verify({ path, offset: lease.offset + at, size, outline: ids }, signal)
+        .then(({ bad }) => new Set(bad))
+        .catch((thrown) => {
+          if (!hasCode(thrown, 'FILE_UNREADABLE')) throw thrown
+          return this.#wrongChunks(lease, at, ids)
+        })
       for (let chunk = 0; chunk < ids.length / 32; chunk++) {
         if (wrong.has(chunk)) continue
         setBit(good.bitmap, first + chunk)
@@ -140,6 +151,28 @@ export class Scrubber {
     const damaged = outline.length / 32 - good.count
     return damaged === 0 ? {} : { good, reason: `${damaged} of its chunks are not what was written.` }
   }
+
+  /** Chunk by chunk, where not all can be read: one that cannot costs no other. */
+  async #wrongChunks(lease: Lease, at: number, ids: Uint8Array): Promise<Set<number>> {
+    const { blobs } = this.#components
+    const wrong = new Set<number>()
+    const buffer = new Uint8Array(CHUNK_BYTES)
+    for (let chunk = 0; chunk < ids.length / 32; chunk++) {
+      const from = at + chunk * CHUNK_BYTES
+      const wanted = buffer.subarray(0, Math.min(CHUNK_BYTES, lease.length - from))
+      const read = await blobs.readFrom(lease, from, wanted).catch((thrown) => {
+        if (!isLost(thrown)) throw thrown
+        return -1
+      })
+      const sound = read === wanted.length && equalBytes(sha256(wanted), ids.subarray(chunk * 32, chunk * 32 + 32))
+      if (!sound) wrong.add(chunk)
+    }
+    return wrong
+  }
+}
+
+function* rootsOf(blobs: Blobs): Generator<Uint8Array> {
+  for (const { root } of blobs.list()) yield root
 }
 
 /** Nothing when all is well. */

@@ -123,7 +123,7 @@ class Transfer {
     try {
       const outlined = await this.#outline(providers)
       const { root, size, release } = this.#blob
-      await this.#components.quota.makeRoom(size)
+      using _room = await this.#components.quota.makeRoom(size)
       const download = await this.#components.blobs.download(root, size, release, outlined.outline)
       let done = false
       try {

@@ -1,5 +1,5 @@
 // What every package type promises, run over all of them. A new type adds a line to SAMPLES.
-import { cp, mkdir, mkdtemp, readFile, readdir, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
@@ -54,7 +54,12 @@ async function lay(t: Test, sample: Sample) {
     await mkdir(join(source, path, '..'), { recursive: true })
     await writeFile(join(source, path), content)
   }
-  return { source, scratch: () => mkdtemp(join(dir, 'scratch', 'made-')), target: join(dir, 'target'), again: join(dir, 'again') }
+  return {
+    source,
+    scratch: () => mkdtemp(join(dir, 'scratch', 'made-')),
+    target: join(dir, 'target'),
+    again: join(dir, 'again'),
+  }
 }
 
 /** Path → content of all files below a folder. */

@@ -54,3 +54,9 @@ test('what the system says becomes an error with the path and the reason', async
   t.match(fileError('/p', coded('EACCES')), { code: 'FILE_UNREADABLE', message: 'Cannot use /p: permission denied.' })
   t.match(fileError('/p', coded('ENOSPC')), { code: 'DISK_FULL' })
 })
+
+test('the room of a file system is told in bytes', async (t) => {
+  const { total, free } = disk.space(t.testdir({}))
+  t.ok(total >= free && free >= 0)
+  t.throws(() => disk.space('/no/such/folder'), { code: 'FILE_UNREADABLE' })
+})

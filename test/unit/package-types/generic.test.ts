@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtemp, readFile, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +10,11 @@ import { tarOf } from './tars.ts'
 
 function lay(t: Test, folder: Parameters<Test['testdir']>[0]) {
   const dir = t.testdir({ 'my-data': folder ?? {}, scratch: {}, target: {} })
-  return { folder: join(dir, 'my-data'), scratch: () => mkdtemp(join(dir, 'scratch', 'made-')), target: join(dir, 'target') }
+  return {
+    folder: join(dir, 'my-data'),
+    scratch: () => mkdtemp(join(dir, 'scratch', 'made-')),
+    target: join(dir, 'target'),
+  }
 }
 
 t.test('a file travels as it is, under its own name', async (t) => {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, readdir, symlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
@@ -10,7 +10,11 @@ const manifest = json({ name: '@acme/demo', version: '1.2.3', bin: { demo: './bi
 
 function lay(t: Test, folder: Parameters<Test['testdir']>[0]) {
   const dir = t.testdir({ folder: folder ?? {}, scratch: {}, target: {} })
-  return { folder: join(dir, 'folder'), scratch: () => mkdtemp(join(dir, 'scratch', 'made-')), target: join(dir, 'target') }
+  return {
+    folder: join(dir, 'folder'),
+    scratch: () => mkdtemp(join(dir, 'scratch', 'made-')),
+    target: join(dir, 'target'),
+  }
 }
 
 async function packed(t: Test, entries: Entries) {

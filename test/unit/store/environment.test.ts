@@ -1,6 +1,11 @@
+import { existsSync, readdirSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'tap'
+import { directEffects } from '../../../src/base/effects.ts'
 import { CatalogError } from '../../../src/base/errors.ts'
-import { openStore } from './opened.ts'
+import { MiB } from '../../../src/base/units.ts'
+import { Environment } from '../../../src/store/environment.ts'
+import { blobOf, type Made, nobody, openStore } from './opened.ts'
 
 const pin = { signer: 'publisher:a', reason: 'trusted', at: 1 } as const
 
@@ -111,4 +116,90 @@ test('a store of another version is refused', async (t) => {
 test('a database that cannot be opened is a CatalogError', async (t) => {
   const folder = t.testdir({ database: 'a file that is no database' })
   await t.rejects(openStore(t, folder), { name: 'CatalogError' })
+})
+
+test('a refused store is closed again', async (t) => {
+  const folder = t.testdir({})
+  const store = await openStore(t, folder)
+  await store.environment.transaction(() => store.environment.meta.put('version', 99))
+  await t.rejects(store.reopen(), { code: 'STORE_FORMAT' })
+  await new Promise((resolve) => setImmediate(resolve))
+  const open = existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd') : []
+  const targets = open.map((fd) => (existsSync(`/proc/self/fd/${fd}`) ? readlinkSync(`/proc/self/fd/${fd}`) : ''))
+  t.notOk(targets.some((path) => path.startsWith(folder)))
+})
+
+test('what there is no room for is refused before it is begun, and nothing else is lost', async (t) => {
+  const failures: CatalogError[] = []
+  let room = 10 * MiB
+  const guard = (bytes: number) => {
+    if (bytes > room) throw new CatalogError('DISK_FULL', 'full')
+  }
+  const path = join(t.testdir({}), 'database')
+  const onFailure = (error: CatalogError) => failures.push(error)
+  const environment = new Environment({ effects: directEffects }, { path, guard, onFailure })
+  t.teardown(() => environment.close())
+  const put = (name: string, bytes: number) =>
+    environment.transaction(() => environment.pins.put(['npm', name], pin), bytes)
+  const outcomes = await Promise.allSettled([put('a', 9 * MiB), put('b', 9 * MiB), put('c', 11 * MiB)])
+  t.match(outcomes, [
+    { status: 'fulfilled' },
+    { status: 'fulfilled' },
+    { status: 'rejected', reason: { code: 'DISK_FULL' } },
+  ])
+  room = 0
+  await t.rejects(put('d', 1), { code: 'DISK_FULL' })
+  room = MiB
+  await put('d', 1)
+  t.same(
+    ['a', 'b', 'c', 'd'].map((name) => environment.pins.doesExist(['npm', name])),
+    [true, true, false, true],
+  )
+  t.same(failures, [])
+})
+
+test('after a commit that failed nothing is written any more, it is told once, and reads go on', async (t) => {
+  const failures: CatalogError[] = []
+  const path = join(t.testdir({}), 'database')
+  const onFailure = (error: CatalogError) => failures.push(error)
+  const environment = new Environment({ effects: directEffects }, { path, onFailure })
+  t.teardown(() => environment.close())
+  await environment.transaction(() => environment.pins.put(['npm', 'before'], pin))
+  let rolledBack = 0
+  let fails = true
+  environment.addHook({
+    beforeCommit() {
+      if (fails) throw new Error('no write')
+    },
+    rolledBack: () => {
+      rolledBack++
+    },
+  })
+  const put = () => environment.transaction(() => environment.pins.put(['npm', 'x'], pin))
+  const both = await Promise.allSettled([put(), put()])
+  t.match(both, [{ reason: { code: 'STORE_FAILED' } }, { reason: { code: 'STORE_FAILED' } }])
+  fails = false
+  await t.rejects(put(), { code: 'STORE_FAILED', hint: /start the node again/ })
+  t.match(failures, [{ code: 'STORE_FAILED', message: /no write/ }])
+  t.ok(rolledBack > 0)
+  t.ok(environment.pins.doesExist(['npm', 'before']))
+  t.notOk(environment.pins.doesExist(['npm', 'x']))
+})
+
+test('a work that throws makes the others of its group run again, and no sum counts twice', async (t) => {
+  const store = await openStore(t)
+  const { environment, blobs } = store
+  const [first, second] = [blobOf(5), blobOf(6)]
+  const link = (blob: Made) =>
+    environment.transaction(() => blobs.link({ ...blob, bytes: blob.bytes }, nobody, 'fetched'))
+  const outcomes = await Promise.allSettled([
+    link(first),
+    environment.transaction(() => {
+      throw new CatalogError('LIMIT_EXCEEDED', 'no')
+    }),
+    link(second),
+  ])
+  t.match(outcomes, [{ status: 'fulfilled' }, { reason: { code: 'LIMIT_EXCEEDED' } }, { status: 'fulfilled' }])
+  t.same(blobs.usage(), { blobs: 2, bytes: 11, mirroredBytes: 11 })
+  t.same(await store.check(), [])
 })

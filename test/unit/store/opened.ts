@@ -1,5 +1,5 @@
 // The store's parts over a folder of a test, opened as a node opens them and closed when the test ends.
-import { writeFileSync } from 'node:fs'
+import { closeSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { concatBytes, sha256 } from '../../../src/base/bytes.ts'
@@ -10,9 +10,11 @@ import { seededRandom } from '../../../src/base/random.ts'
 import { rootOf } from '../../../src/core/digest-tree.ts'
 import { loadCore } from '../../../src/core/load.ts'
 import { WorkerPool } from '../../../src/core/workers/pool.ts'
+import type { StagedBlob } from '../../../src/store/blob-index.ts'
 import type { HashedBlob } from '../../../src/store/blob-rows.ts'
-import { Blobs } from '../../../src/store/blobs.ts'
-import { type Finding, checkStore } from '../../../src/store/check.ts'
+import { Blobs, type Lease } from '../../../src/store/blobs.ts'
+import { checkStore, type Finding } from '../../../src/store/check.ts'
+import type { Download } from '../../../src/store/download.ts'
 import { Environment } from '../../../src/store/environment.ts'
 import { GarbageCollector } from '../../../src/store/gc.ts'
 import { Kept } from '../../../src/store/kept.ts'
@@ -24,6 +26,7 @@ import { Scratch } from '../../../src/store/scratch.ts'
 import { Scrubber } from '../../../src/store/scrub.ts'
 import { Space } from '../../../src/store/space.ts'
 import { ManualClock } from '../../manual-clock.ts'
+import { publisherOf, releaseOf, shareOf } from '../model/made.ts'
 
 export interface Opened {
   readonly environment: Environment
@@ -42,6 +45,7 @@ export interface Opened {
   readonly recovery: Recovery
   /** All that does not hold; a sound store has nothing. */
   check(): Promise<Finding[]>
+  close(): Promise<void>
   /** As after a restart: everything anew over the same folder. */
   reopen(): Promise<Opened>
 }
@@ -49,7 +53,17 @@ export interface Opened {
 export const core = await loadCore('wasm')
 const disks = systemDisk(directEffects)
 
-export async function openStore(t: Test, folder = t.testdir({}), disk: Disk = disks): Promise<Opened> {
+interface OpenOptions {
+  /** Whether files and rows are brought in line first, as a node does it; true by default. */
+  readonly recovering?: boolean
+}
+
+export async function openStore(
+  t: Test,
+  folder = t.testdir({}),
+  disk: Disk = disks,
+  { recovering = true }: OpenOptions = {},
+): Promise<Opened> {
   const clock = new ManualClock()
   const environment = new Environment({ effects: directEffects }, { path: join(folder, 'database') })
   const workers = new WorkerPool({ effects: directEffects }, { threads: 1, core: 'wasm' })
@@ -66,7 +80,12 @@ export async function openStore(t: Test, folder = t.testdir({}), disk: Disk = di
   const space = new Space({ disk, packs }, { folder })
   const blobs = new Blobs({ environment, packs, space, disk, workers, clock })
   const scratch = new Scratch({ disk, random: seededRandom(1) }, { folder: join(folder, 'scratch') })
-  const recovery = await recover({ environment, packs, scratch })
+  const nothing: Recovery = { cut: [], removed: [], short: [], scratch: 0, fetches: 0 }
+  const opening = recovering ? recover({ environment, packs, scratch }) : Promise.resolve(nothing)
+  const recovery = await opening.catch(async (thrown) => {
+    await close()
+    throw thrown
+  })
   const records = new Records({ environment })
   const kept = new Kept({ environment, clock })
   const components = { environment, records, blobs, packs, kept, clock, disk, space, workers, core }
@@ -80,6 +99,7 @@ export async function openStore(t: Test, folder = t.testdir({}), disk: Disk = di
       for await (const finding of checkStore(components)) findings.push(finding)
       return findings
     },
+    close,
     async reopen() {
       await close()
       return openStore(t, folder, disk)
@@ -87,26 +107,41 @@ export async function openStore(t: Test, folder = t.testdir({}), disk: Disk = di
   }
 }
 
+/** Id of a release that is on no shelf. */
+export const nobody = new Uint8Array(32).fill(9)
+
 /** A blob with its bytes, as whoever published it has it. */
 export interface Made extends HashedBlob {
   readonly bytes: Buffer
 }
 
-export function blobOf(size: number, seed = size): Made {
+/** @param of - its bytes, or how many of them to make up */
+export function blobOf(of: number | Buffer, seed = Number(of)): Made {
   // Random once, and every chunk another: a generator in JavaScript would take seconds for the larger ones.
-  const bytes = Buffer.alloc(size, seededRandom(seed).bytes(Math.min(size, 9973)))
+  const bytes = typeof of === 'number' ? Buffer.alloc(of, seededRandom(seed).bytes(Math.min(of, 9973))) : of
+  const size = bytes.length
   const ids: Uint8Array[] = []
   for (let at = 0; at < size; at += CHUNK_BYTES) ids.push(sha256(bytes.subarray(at, at + CHUNK_BYTES)))
   const outline = concatBytes(...ids)
   return { bytes, outline, root: rootOf(core, outline, size), size, sha256: sha256(bytes) }
 }
 
+/** Bytes of whole chunks of a blob, from `chunk` on. */
+export function chunkOf({ bytes }: Made, chunk: number, count = 1): Uint8Array {
+  return bytes.subarray(chunk * CHUNK_BYTES, (chunk + count) * CHUNK_BYTES)
+}
+
+/** A blob that is written, and known to nobody yet. */
+export async function stagedOf({ blobs, scratch }: Opened, { bytes }: Made): Promise<StagedBlob> {
+  await using folders = scratch.open()
+  const path = join(await folders.folder(), 'file')
+  writeFileSync(path, bytes)
+  return await blobs.stage({ path })
+}
+
 /** Publish a blob under a release, the way publishing does. */
 export async function put(store: Opened, blob: Made, release: Uint8Array): Promise<void> {
-  await using folders = store.scratch.open()
-  const path = join(await folders.folder(), 'file')
-  writeFileSync(path, blob.bytes)
-  const staged = await store.blobs.stage({ path })
+  const staged = await stagedOf(store, blob)
   try {
     await store.blobs.seal([staged], release)
     await store.environment.transaction(() => store.blobs.link(staged, release, 'published'))
@@ -115,13 +150,44 @@ export async function put(store: Opened, blob: Made, release: Uint8Array): Promi
   }
 }
 
+/** Begin or resume fetching a blob. */
+export function begun({ blobs }: Opened, blob: Made, release: Uint8Array): Promise<Download> {
+  return blobs.download(blob.root, blob.size, release, blob.outline)
+}
+
 /** Fetch a blob, the way the fetcher does. */
 export async function fetched(store: Opened, blob: Made, release: Uint8Array): Promise<void> {
-  const download = await store.blobs.download(blob.root, blob.size, release, blob.outline)
-  for (const { first, count } of download.missing()) {
-    await download.write(first, blob.bytes.subarray(first * CHUNK_BYTES, (first + count) * CHUNK_BYTES))
-  }
+  const download = await begun(store, blob, release)
+  for (const { first, count } of download.missing()) await download.write(first, chunkOf(blob, first, count))
   await download.finish(blob)
+}
+
+/** A public release on a shelf. @returns its record id */
+export async function released({ records }: Opened, version: string, publisher = publisherOf(0)): Promise<Uint8Array> {
+  const release = releaseOf(publisher, { version })
+  const share = shareOf(publisher, release.statement.subject, 1)
+  await records.admitAll(
+    [publisher.document, release, share].map((record) => ({ record, audience: 'public' as const })),
+  )
+  return release.id
+}
+
+/** The bytes a lease names, read past the store. */
+export function leased(lease: Lease | undefined): Buffer {
+  if (lease?.path === undefined) return Buffer.from(lease?.bytes ?? [])
+  const bytes = Buffer.alloc(lease.length)
+  const file = openSync(lease.path, 'r')
+  readSync(file, bytes, 0, lease.length, lease.offset)
+  closeSync(file)
+  return bytes
+}
+
+/** Change bytes of a blob on the disk. @param at - from its first byte; may lie before or behind the blob */
+export function bend({ blobs }: Opened, root: Uint8Array, at: number, bytes: Uint8Array | string = 'x'): void {
+  using lease = blobs.lease(root, { quietly: true })
+  const file = openSync(lease?.path ?? '', 'r+')
+  writeSync(file, Buffer.from(bytes), 0, bytes.length, (lease?.offset ?? 0) + at)
+  closeSync(file)
 }
 
 /** All bytes of a blob that is kept. */
