@@ -1,6 +1,6 @@
 // The façade of what a node keeps: checking it, clearing it, keeping releases for good, copying all of it. Beside
 // SharingManager for the HTTP API, the command line and programs that import the library.
-import { toHex } from './base/bytes.ts'
+import { equalBytes, toHex } from './base/bytes.ts'
 import type { Clock } from './base/clock.ts'
 import type { Disk } from './base/disk.ts'
 import type { Effects } from './base/effects.ts'
@@ -9,7 +9,7 @@ import { formatPurl, parsePurl } from './model/purl.ts'
 import { type Release, readRelease } from './model/release.ts'
 import type { Packages } from './publishing/packages.ts'
 import { type BackupOptions, backUp, type Copied } from './store/backup.ts'
-import type { Blobs } from './store/blobs.ts'
+import { type Blobs, rootsOf } from './store/blobs.ts'
 import { checkStore, type Finding } from './store/check.ts'
 import type { DataPaths } from './store/data-directory.ts'
 import type { Environment } from './store/environment.ts'
@@ -99,6 +99,8 @@ export interface StorageComponents {
   paths: DataPaths
 }
 
+type ArtifactName = Required<Pick<VerifiedArtifact, 'purl' | 'path'>>
+
 export class StorageManager {
   readonly #components: StorageComponents
 
@@ -133,13 +135,18 @@ export class StorageManager {
     const { onProgress, ...scrubbing } = options
     const roots = text === undefined ? undefined : this.#rootsOf(text)
     const total = roots?.reduce((sum, root) => sum + (blobs.get(root)?.size ?? 0), 0) ?? blobs.usage().bytes
-    const named = new Map<string, { purl: string; path: string }>()
-    for (const release of this.#keptReleases()) {
-      for (const { root, path } of release.body.artifacts) named.set(toHex(root), { purl: release.purl, path })
-    }
     const onBytes = (bytes: number) => onProgress?.({ bytes, total })
-    for await (const { root, bytes, reason } of scrubber.run(roots, { ...scrubbing, onBytes })) {
-      yield { ...named.get(toHex(root)), root: toHex(root), bytes, ok: reason === undefined, reason }
+    // Looked up beforehand: once it is out of sight, nothing tells what a damaged blob is of.
+    let name: ArtifactName | undefined
+    const nameOf = (root: Uint8Array) => this.#nameOf(root)
+    const named = function* () {
+      for (const root of roots ?? rootsOf(blobs)) {
+        name = nameOf(root)
+        yield root
+      }
+    }
+    for await (const { root, bytes, reason } of scrubber.run(named(), { ...scrubbing, onBytes })) {
+      yield { ...name, root: toHex(root), bytes, ok: reason === undefined, reason }
     }
   }
 
@@ -237,12 +244,16 @@ export class StorageManager {
     }
   }
 
-  #keptReleases(): Release[] {
+  /** Of a blob in one of the releases it is kept under. */
+  #nameOf(root: Uint8Array): ArtifactName | undefined {
     const { records, blobs } = this.#components
-    return blobs.releaseIds().flatMap((id) => {
+    for (const { release: id } of blobs.releasesOf(root)) {
       const record = records.get(id)
-      return record ? [readRelease(record)] : []
-    })
+      const release = record && readRelease(record)
+      const artifact = release?.body.artifacts.find((each) => equalBytes(each.root, root))
+      if (release && artifact) return { purl: release.purl, path: artifact.path }
+    }
+    return undefined
   }
 
   #rootsOf(text: string): Uint8Array[] {

@@ -250,14 +250,18 @@ export class BlobIndex {
     environment.downloads.put(root, { size: row.size, release, bitmap: good, at: clock.now(), pack, offset })
   }
 
-  /** Say where a blob's extent lies now. @returns whether it lay at `from` */
+  /** Say where the extent of a blob, or of a fetch that nobody goes on with, lies now. @returns whether it lay at `from` */
   move(root: Uint8Array, from: Place, to: Place): boolean {
     const { environment, packs } = this.#components
-    const row = environment.blobs.get(root)
-    if (row?.pack !== from.pack || row.offset !== from.offset) return false
-    environment.extents.remove([from.pack, from.offset])
-    environment.extents.put([to.pack, to.offset], { root, bytes: to.bytes, sealed: true })
-    environment.blobs.put(root, { ...row, pack: to.pack, offset: to.offset })
+    const { blobs, downloads, extents } = environment
+    const [blob, fetch] = [blobs.get(root), downloads.get(root)]
+    const { pack, offset, bytes } = to
+    const sealed = blob?.pack === from.pack && blob.offset === from.offset
+    if (sealed) blobs.put(root, { ...blob, pack, offset })
+    else if (fetch?.pack !== from.pack || fetch.offset !== from.offset || this.isDownloading(root)) return false
+    else downloads.put(root, { ...fetch, pack, offset })
+    extents.remove([from.pack, from.offset])
+    extents.put([pack, offset], { root, bytes, sealed })
     packs.commit(to)
     packs.free(from)
     return true

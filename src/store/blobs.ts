@@ -262,6 +262,11 @@ export class Blobs extends BlobIndex {
   }
 }
 
+/** Roots of all complete blobs, a few at a time. */
+export function* rootsOf(blobs: Blobs): Generator<Uint8Array> {
+  for (const { root } of blobs.list()) yield root
+}
+
 function shortFile(path: string): CatalogError {
   return new CatalogError('FILE_UNREADABLE', `${path} became shorter while it was read.`, {
     hint: 'If something is still writing the file, wait until it is done.',

@@ -43,14 +43,15 @@ export async function* checkStore(components: Components): AsyncGenerator<Findin
 }
 
 /** Roots and counts as computed anew from the ids. */
-function* shelves({ records }: Components): Generator<Found> {
+function* shelves({ environment, records }: Components): Generator<Found> {
   for (const { audience, signer, count, root } of records.shelves.list()) {
     const subject = `${audience} ${signer}`
     const ids = records.shelves.ids(audience, signer)
     if (ids.length !== count) yield { subject, problem: `its count is ${count}, and ${ids.length} records stand on it` }
     if (!equalBytes(trieRoot(ids), root)) yield { subject, problem: 'its root is not that of its records' }
     for (const id of ids) {
-      if (!records.get(id)) yield { subject, problem: `record ${toHex(id)} stands on it and is not there` }
+      if (!environment.records.doesExist(id))
+        yield { subject, problem: `record ${toHex(id)} stands on it and is not there` }
     }
   }
 }
@@ -96,6 +97,11 @@ function* blobs({ environment, blobs }: Components): Generator<Found> {
     const extent = environment.extents.get([place.pack, place.offset])
     const holds = extent?.sealed && extent.bytes === place.bytes && equalBytes(new Uint8Array(extent.root), key)
     if (!holds) yield { subject, problem: 'its extent is not known as its own' }
+  }
+  for (const key of environment.blobReleases.getKeys({})) {
+    const root = key.subarray(0, 32)
+    if (!blobs.row(root))
+      yield { subject: `blob ${toHex(root)}`, problem: 'it is kept under a release, and is not here' }
   }
   if (environment.inline.getCount() !== inlineBlobs(environment)) {
     yield { subject: 'inline', problem: 'there are bytes of blobs that nobody knows' }

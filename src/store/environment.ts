@@ -336,9 +336,20 @@ export class Environment {
     await this.#effects.run(() => this.#root.close())
   }
 
-  /** Copy the database, as it is now, into a folder of its own; writes go on meanwhile. */
+  /**
+   * Copy the database, as it is now, into a folder of its own; writes go on meanwhile.
+   *
+   * @throws CatalogError `DISK_FULL`, `STORE_FAILED`
+   */
   async copyTo(folder: string): Promise<void> {
-    await this.#effects.run(() => this.#root.backup(folder, true))
+    await this.#effects.run(() =>
+      this.#root.backup(folder, true).catch((cause: Error) => {
+        // lmdb says what the system did, in words alone.
+        const isFull = /no space left|quota/i.test(cause.message)
+        const message = `The database cannot be copied to ${folder}: ${cause.message}.`
+        throw new CatalogError(isFull ? 'DISK_FULL' : 'STORE_FAILED', message, { cause })
+      }),
+    )
   }
 }
 

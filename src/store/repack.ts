@@ -59,13 +59,13 @@ export class Repacker {
     return this.#paused !== undefined
   }
 
-  /** Packs worth rewriting, the emptiest first: none that some blob is being fetched into. */
+  /** Packs worth rewriting, the emptiest first: none that some blob is being fetched into now. */
   candidates(): { pack: number; live: number; end: number }[] {
     const { packs } = this.#components.environment
     return [...packs.getRange({})]
       .map(({ key, value }) => ({ pack: key, live: value.live, end: value.end }))
       .filter(({ live, end }) => end > 0 && live / end < PACK_LIVE_SHARE_MIN)
-      .filter(({ pack }) => this.#extents(pack).every(({ sealed }) => sealed))
+      .filter(({ pack }) => !this.#isFilled(pack))
       .sort((a, b) => a.live / a.end - b.live / b.end)
   }
 
@@ -97,8 +97,8 @@ export class Repacker {
   async #rewrite(pack: number, options: { gently?: boolean; signal?: AbortSignal | undefined }) {
     const { packs } = this.#components
     using _ = packs.hold(pack)
+    if (this.#isFilled(pack)) return undefined
     const extents = this.#extents(pack)
-    if (extents.some(({ sealed }) => !sealed)) return undefined
     let moved = 0
     for (let at = 0; at < extents.length; ) {
       const batch: Move[] = []
@@ -120,6 +120,11 @@ export class Repacker {
     }
     await this.#forgetEmpty(pack)
     return moved
+  }
+
+  /** A fetch that was interrupted is moved as blobs are: it must not keep the space of others for a week. */
+  #isFilled(pack: number): boolean {
+    return this.#extents(pack).some(({ root, sealed }) => !sealed && this.#components.blobs.isDownloading(root))
   }
 
   #extents(pack: number): { root: Uint8Array; place: Place; sealed: boolean }[] {

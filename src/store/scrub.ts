@@ -11,7 +11,7 @@ import { MiB, SECOND_MS } from '../base/units.ts'
 import { rootOf } from '../core/digest-tree.ts'
 import type { Core } from '../core/surface.ts'
 import type { WorkerPool } from '../core/workers/pool.ts'
-import type { Blobs, Lease } from './blobs.ts'
+import { type Blobs, type Lease, rootsOf } from './blobs.ts'
 
 /** Hashed between two looks at rate and signal. */
 const PIECE_BYTES = 16 * MiB
@@ -169,10 +169,6 @@ export class Scrubber {
     }
     return wrong
   }
-}
-
-function* rootsOf(blobs: Blobs): Generator<Uint8Array> {
-  for (const { root } of blobs.list()) yield root
 }
 
 /** Nothing when all is well. */

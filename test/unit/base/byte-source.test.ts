@@ -14,3 +14,13 @@ test('a stream gives Buffers of the bytes asked for, wherever they lie', async (
   }
   t.equal((await buffer(streamOf({ offset: 0, length: 0, bytes: new Uint8Array(0) }))).length, 0)
 })
+
+test('a file that is gone, and a reader who gives up, end the stream with an error and no descriptor', async (t) => {
+  const path = join(t.testdir({ file: '0123456789' }), 'file')
+  await t.rejects(buffer(streamOf({ path: `${path}-gone`, offset: 0, length: 3 })), { code: 'ENOENT' })
+  const stop = new AbortController()
+  const stream = streamOf({ path, offset: 0, length: 3 }, stop.signal)
+  stop.abort()
+  await t.rejects(buffer(stream), { name: 'AbortError' })
+  t.ok(stream.destroyed)
+})

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { directEffects } from '../../../src/base/effects.ts'
@@ -202,4 +202,18 @@ test('a work that throws makes the others of its group run again, and no sum cou
   t.match(outcomes, [{ status: 'fulfilled' }, { reason: { code: 'LIMIT_EXCEEDED' } }, { status: 'fulfilled' }])
   t.same(blobs.usage(), { blobs: 2, bytes: 11, mirroredBytes: 11 })
   t.same(await store.check(), [])
+})
+
+test('a copy is the database of one moment; one that cannot be made is told', async (t) => {
+  const { environment, folder } = await openStore(t)
+  const put = (name: string) => environment.transaction(() => environment.pins.put(['npm', name], pin))
+  await put('a')
+  const target = join(folder, 'copy')
+  mkdirSync(target)
+  await Promise.all([environment.copyTo(target), put('b')])
+  const copy = new Environment({ effects: directEffects }, { path: target })
+  t.teardown(() => copy.close())
+  t.ok(copy.pins.doesExist(['npm', 'a']))
+  t.notOk(copy.isNew)
+  await t.rejects(environment.copyTo(join(folder, 'nowhere')), { code: 'STORE_FAILED', message: /No such file/ })
 })

@@ -118,19 +118,45 @@ test('a blob that goes, or is found damaged, while it is copied is not brought b
   t.equal(store.environment.blobs.get(stays.root)?.pack, 2)
   t.same(await store.check(), [])
   const download = await begun(store, bent, release)
-  t.match(store.environment.downloads.get(bent.root), { pack: 1 }, 'it stays where it is being mended')
   for (const { first, count } of download.missing()) await download.write(first, chunkOf(bent, first, count))
   await download.finish(bent)
   t.ok((await bytesOf(store, bent.root))?.equals(bent.bytes))
   t.same(await store.check(), [])
 })
 
-test('a pack that a blob is being fetched into is left alone', async (t) => {
+test('a pack that a blob is being fetched into is left alone; a fetch that was interrupted is moved', async (t) => {
   const [store, , release] = await sparse(t)
-  const download = await begun(store, blobOf(2 * MiB, 5), release)
+  const blob = blobOf(2 * MiB, 5)
+  const download = await begun(store, blob, release)
+  await download.write(3, chunkOf(blob, 3, 7))
   t.same(store.repacker.candidates(), [])
   await download.suspend()
-  t.same(await repacked(store), [])
+  t.match(await repacked(store), [{ pack: 1 }])
+  t.same(await store.check(), [])
+  t.same(filesOf(store), ['00000002.pack'])
+  const resumed = await begun(await store.reopen(), blob, release)
+  t.equal(resumed.heldBytes(), 7 * 65_536)
+  for (const { first, count } of resumed.missing()) await resumed.write(first, chunkOf(blob, first, count))
+  t.same((await resumed.digest(false)).root, blob.root)
+})
+
+test('a fetch that goes on while its pack is rewritten goes on where it is', async (t) => {
+  const disk = watchedDisk()
+  const [store, , release] = await sparse(t, disk)
+  const blob = blobOf(2 * MiB, 5)
+  await (await begun(store, blob, release)).suspend()
+  const copying = gate()
+  disk.watch.before = (operation) => (operation === 'sync' ? copying.wait() : undefined)
+  const running = repacked(store)
+  await copying.reached
+  const download = await begun(store, blob, release)
+  copying.open()
+  await running
+  t.match(store.environment.downloads.get(blob.root), { pack: 1 })
+  await download.write(0, blob.bytes)
+  await download.finish(blob)
+  t.ok((await bytesOf(store, blob.root))?.equals(blob.bytes))
+  t.same(await store.check(), [])
 })
 
 test('a pack that cannot be read is told, and does not keep the others from being rewritten', async (t) => {
