@@ -11,7 +11,3 @@ export function hasBit(bitmap: Uint8Array, index: number): boolean {
 export function setBit(bitmap: Uint8Array, index: number): void {
   bitmap[index >> 3] = (bitmap[index >> 3] ?? 0) | (1 << (index & 7))
 }
-
-export function clearBit(bitmap: Uint8Array, index: number): void {
-  bitmap[index >> 3] = (bitmap[index >> 3] ?? 0) & ~(1 << (index & 7))
-}

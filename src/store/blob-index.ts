@@ -250,7 +250,7 @@ export class BlobIndex {
     environment.downloads.put(root, { size: row.size, release, bitmap: good, at: clock.now(), pack, offset })
   }
 
-  /** Say where the extent of a blob, or of a fetch that nobody goes on with, lies now. @returns whether it lay at `from` */
+  /** Say where an extent lies now, of a blob or of a fetch nobody goes on with. @returns whether it lay at `from` */
   move(root: Uint8Array, from: Place, to: Place): boolean {
     const { environment, packs } = this.#components
     const { blobs, downloads, extents } = environment
