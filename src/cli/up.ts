@@ -22,7 +22,9 @@ export interface UpOptions {
 }
 
 /**
- * Run a node until it is told to stop.
+ * Run a node until it is told to stop. Lines: `recovered` {cut, removed, short, scratch, fetches} when the last run did
+ * not end as it should, `ready` {pid, peerId, addresses, http}, then `peer` and `warning` as things happen; each time
+ * the node has died `restart` {status, delayMs}, and all of them anew.
  *
  * @returns exit status
  * @throws CatalogError what the node cannot be opened or started for

@@ -41,7 +41,7 @@ const settingsSchema = z.strictObject({
   dht: flag.default(true),
   /** Compute core: native, wasm, or the better one that loads. */
   core: z.enum(['auto', 'native', 'wasm']).default('auto'),
-  /** Most bytes kept of what others published and nobody here pinned; own publications are apart. */
+  /** Most bytes kept of what others published; own publications are apart. */
   maxMirrorStorage: bytes.default(10 * GiB),
   /** Worker threads for hashing. */
   workers: z.coerce.number().int().min(1).max(64).default(2),

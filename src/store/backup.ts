@@ -56,12 +56,14 @@ export async function backUp(
   using _ = packs.keepAll()
   try {
     for (const name of FOLDERS) await disk.makeFolder(join(folder, name))
-    await environment.copyTo(join(folder, 'database'))
+    await copyDatabase(environment, join(folder, 'database'))
     const files = (await packs.files()).map(({ pack, size }) => ({ path: packs.path(pack), to: 'packs', size }))
     return await effects.run(async () => {
       const database = await filesIn(join(folder, 'database'), 'database')
       const copied = await copyAll([...files, ...(await keysAndSettings(paths))], folder, options, database)
-      await onDisk(folder, () => writeFile(join(folder, MARK), `${JSON.stringify({ format: FORMAT })}\n`))
+      await onDisk(folder, () =>
+        writeFile(join(folder, MARK), `${JSON.stringify({ format: FORMAT })}\n`, { mode: 0o600 }),
+      )
       await toDisk(join(folder, MARK), folder)
       return copied
     })
@@ -96,6 +98,16 @@ export async function restore(source: string, target: string, options: BackupOpt
   } catch (thrown) {
     await removeAll(aside)
     throw thrown
+  }
+}
+
+/** What lmdb throws has the system's sentence for the fault, and no code. */
+async function copyDatabase(environment: Environment, folder: string): Promise<void> {
+  try {
+    await environment.copyTo(folder)
+  } catch (thrown) {
+    const isFull = thrown instanceof Error && /no space left|not enough space/i.test(thrown.message)
+    throw fileError(folder, isFull ? Object.assign(thrown, { code: 'ENOSPC' }) : thrown)
   }
 }
 

@@ -1,0 +1,86 @@
+// What a person reads of lines about what is kept; the others are read in the integration tests.
+import { stripVTControlCharacters } from 'node:util'
+import { test } from 'tap'
+import { GiB, MiB } from '../../../src/base/units.ts'
+import { describeLine } from '../../../src/cli/describe.ts'
+import type { Line } from '../../../src/gateway/api/operation.ts'
+
+const ROOT = '01'.repeat(32)
+const say = (line: Line) => stripVTControlCharacters(describeLine(line) ?? '')
+
+test('garbage is named by its package, or by its root where no record tells of it', async (t) => {
+  const garbage = { type: 'garbage', kind: 'blob', root: ROOT, release: ROOT, bytes: 3 * MiB, reason: 'no-release' }
+  t.equal(say(garbage), `garbage  ${ROOT}  3.0 MiB  no release that names it is known any more`)
+  const withdrawn = { ...garbage, purl: 'pkg:npm/a@1.0.0', reason: 'withdrawn' }
+  t.equal(say(withdrawn), 'garbage  pkg:npm/a@1.0.0  3.0 MiB  its publisher has withdrawn it')
+  t.match(
+    say({ ...withdrawn, kind: 'fetch', reason: 'stale-fetch' }),
+    /unfinished fetch of pkg:npm\/a@1\.0\.0 .* week$/,
+  )
+})
+
+test('a collection is summed up as what was done, or would be', async (t) => {
+  const sums = { type: 'summary', garbage: 2, garbageBytes: 3 * MiB, packs: 1, movedBytes: 5, freedBytes: 40 * MiB }
+  const done = { ...sums, dryRun: false, paused: false }
+  t.equal(say(done), 'Forgot 2 pieces of garbage (3.0 MiB), and rewrote 1 pack, giving back 40 MiB.')
+  t.match(say({ ...done, dryRun: true }), /^Would forget 2 .*, and rewrite 1 pack,/)
+  t.match(say({ ...done, paused: true }), /^Forgot 2 .*\. Packs are not rewritten before "catalog gc --resume"\.$/)
+  t.match(say({ type: 'repacked', pack: 7, movedBytes: 5 * MiB, freedBytes: 40 * MiB }), /pack 7 {2}40 MiB given back/)
+  t.match(say({ type: 'rewriting', paused: true }), /gc --resume/)
+  t.match(say({ type: 'rewriting', paused: false }), /again/)
+})
+
+test('what is damaged is told with the reason', async (t) => {
+  const verified = { type: 'verified', root: ROOT, bytes: 5, ok: false, reason: 'Two chunks.' }
+  t.equal(say(verified), `damaged  ${ROOT}\n  Two chunks.`)
+  t.equal(
+    say({ ...verified, purl: 'pkg:npm/a@1.0.0', path: 'a.tgz' }),
+    'damaged  pkg:npm/a@1.0.0  a.tgz\n  Two chunks.',
+  )
+  t.equal(say({ type: 'finding', subject: 'pack 1', problem: 'it is green' }), 'wrong  pack 1: it is green')
+  t.equal(say({ type: 'summary', findings: 3 }), '3 wrong.')
+})
+
+test('what is pinned, copied, restored and made anew is told in a line each', async (t) => {
+  const pinned = { type: 'pinned', purl: 'pkg:npm/a@1.0.0', pinnedAt: '2026-01-01T00:00:00.000Z', local: false }
+  t.match(say(pinned), /^pkg:npm\/a@1\.0\.0 {2}kept since 2026-.*, not all of it is here$/)
+  t.notMatch(say({ ...pinned, local: true }), /not all/)
+  t.equal(say({ type: 'unpinned', purl: 'pkg:npm/a', changed: false }), 'pkg:npm/a was not pinned.')
+  t.equal(say({ type: 'backup', to: '/b', files: 1, bytes: 5 }), 'Copied 1 file, 5 B, to /b')
+  t.equal(say({ type: 'restored', dataDir: '/d', files: 2, bytes: 5 }), 'Restored 2 files, 5 B, to /d')
+  t.equal(say({ type: 'rebuilt', pack: 3, blobs: 1, bytes: 5 }), 'read     pack 3  1 artifact, 5 B')
+})
+
+test('the status says what the last start had to put right', async (t) => {
+  const status = { type: 'status', addresses: [], core: { backend: 'wasm', features: [] }, bytes: 0 }
+  const storage = { mirroredBytes: 2 * GiB, maxMirrorStorage: 10 * GiB, ownBytes: 5, pinned: 1, paused: true }
+  const disk = { freeBytes: 3 * GiB, reserveBytes: 256 * MiB }
+  const sound = { cut: [], removed: [], short: [], scratch: 0, fetches: 0 }
+  const plain = say({ ...status, storage: { ...storage, ...disk, recovery: sound } })
+  t.match(plain, /^mirrored +2\.0 GiB of at most 10 GiB\npinned +1 package\ndisk +3\.0 GiB free, .* 256 MiB/m)
+  t.match(plain, /^rewriting +held/m)
+  t.notMatch(plain, /recovered/)
+  const recovery = {
+    cut: [{ pack: 1, bytes: 512 }],
+    removed: [2, 3],
+    short: [{ pack: 4, missing: 3 * MiB }],
+    ...{ scratch: 1, fetches: 2 },
+  }
+  const lines = say({ ...status, storage: { ...storage, ...disk, paused: false, recovery } }).split('\n')
+  t.same(
+    lines.filter((line) => line.startsWith('recovered')).map((line) => line.slice(14)),
+    [
+      '512 B that nothing had acknowledged were cut off 1 pack.',
+      '2 packs with nothing in use were removed.',
+      '1 thing half made was removed.',
+      '2 unfinished fetches are kept; to go on with one, ask for the package again.',
+      'Pack 4 lacks 3.0 MiB that were there: run "catalog verify".',
+    ],
+  )
+  t.notMatch(lines.join(), /held/)
+})
+
+test('text from elsewhere cannot command a terminal', async (t) => {
+  const finding = { type: 'finding', subject: 'record \u001b[2J', problem: 'x\u202e' }
+  t.equal(say(finding), 'wrong  record �[2J: x�')
+})
