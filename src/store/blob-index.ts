@@ -108,8 +108,12 @@ export class BlobIndex {
     return { blobs: sum('blobs'), bytes: sum('bytes'), mirroredBytes: sum('mirroredBytes') }
   }
 
-  /** Make a sealed blob visible under a release. */
-  link(blob: StagedBlob, release: Uint8Array, origin: BlobOrigin): void {
+  /**
+   * Make a sealed blob visible under a release.
+   *
+   * @param isOwn - whether a fetch of it that is under way is the caller's own
+   */
+  link(blob: StagedBlob, release: Uint8Array, origin: BlobOrigin, isOwn = !this.isDownloading(blob.root)): void {
     const { environment, packs } = this.#components
     const { root, place, bytes, size } = blob
     if (environment.blobs.doesExist(root)) {
@@ -117,8 +121,8 @@ export class BlobIndex {
       return
     }
     const before = environment.downloads.get(root)?.links
-    // Whoever is filling an extent of this blob just now finds it done when he has finished.
-    if (!this.isDownloading(root)) this.dropDownload(root)
+    // Whoever else is filling an extent of this blob just now finds it done when he has finished.
+    if (isOwn) this.dropDownload(root)
     if (place) packs.commit(place)
     else environment.inline.put(root, bytes ?? new Uint8Array(0))
     this.#putRow(blob, place)
@@ -244,10 +248,11 @@ export class BlobIndex {
    * @param good - one bit a chunk, least significant first: the chunk is what its id says
    */
   setAside(root: Uint8Array, good: Uint8Array): void {
-    const { environment, clock } = this.#components
+    const { environment, packs, clock } = this.#components
     const row = this.row(root)
     const place = row && placeOf(row)
-    const links = this.releasesOf(root)
+    const fetch = environment.downloads.get(root)
+    const links = [...this.releasesOf(root), ...(fetch?.links ?? [])]
     const [link] = links
     if (!place || !link) {
       this.remove(root)
@@ -255,6 +260,14 @@ export class BlobIndex {
     }
     this.#counted(root, () => this.#forget(root))
     const { pack, offset, bytes } = place
+    if (fetch && this.isDownloading(root)) {
+      // It is on its way in anew already, into another extent.
+      environment.extents.remove([pack, offset])
+      packs.free(place)
+      environment.downloads.put(root, { ...fetch, links })
+      return
+    }
+    this.dropDownload(root)
     environment.extents.put([pack, offset], { root, bytes, sealed: false })
     const { release } = link
     environment.downloads.put(root, { size: row.size, release, links, bitmap: good, at: clock.now(), pack, offset })

@@ -40,8 +40,6 @@ export class Download {
   /** All of it, when it is small. */
   #bytes: Uint8Array | undefined
   #bitmap: Uint8Array
-  /** Of a blob that is being mended. */
-  #links: DownloadRow['links']
   #uncommitted = 0
   #committedAt: number
 
@@ -66,24 +64,24 @@ export class Download {
   async #resume(row: DownloadRow): Promise<void> {
     this.#place = extentOf(row)
     this.#bitmap = new Uint8Array(row.bitmap)
-    this.#links = row.links
     // A pack that was damaged may end before the extent does.
     await this.#components.packs.extend(this.#place)
   }
 
   async #begin(): Promise<void> {
     const { environment, packs, space, blobs, clock } = this.#components
-    const { root, size, release } = this.#target
+    const { root, size } = this.#target
     const place = space.reserve(extentBytes(size))
     try {
       await packs.extend(place)
       await packs.write(place, 0, encodeHeader({ root, size }))
       const { pack, offset, bytes } = place
       await environment.transaction(() => {
+        const row = this.#row(this.#bitmap, clock.now(), place)
         blobs.dropDownload(root)
         packs.commit(place)
         environment.extents.put([pack, offset], { root, bytes, sealed: false })
-        environment.downloads.put(root, { size, release, bitmap: this.#bitmap, at: clock.now(), pack, offset })
+        environment.downloads.put(root, row)
       })
     } catch (thrown) {
       await packs.abandon(place)
@@ -91,6 +89,13 @@ export class Download {
     }
     packs.settled(place)
     this.#place = place
+  }
+
+  /** Its row as it is to be, in a transaction: what it was here under before, when it is mended, stays in it. */
+  #row(bitmap: Uint8Array, at: number, { pack, offset }: Place): DownloadRow {
+    const { root, size, release } = this.#target
+    const links = this.#components.environment.downloads.get(root)?.links
+    return { size, release, ...(links && { links }), bitmap, at, pack, offset }
   }
 
   get chunks(): number {
@@ -144,18 +149,17 @@ export class Download {
 
   /** Make what was written so far survive a crash. */
   async commit(): Promise<void> {
-    if (!this.#place) return
-    const { root, size, release } = this.#target
+    const place = this.#place
+    if (!place) return
+    const { root } = this.#target
     const { environment, clock, packs } = this.#components
-    const { pack, offset } = this.#place
     const bitmap = this.#bitmap.slice()
     // From here on: what is written while this runs is for the next one.
     this.#uncommitted = 0
     this.#committedAt = clock.now()
-    await packs.sync(pack)
-    const row: DownloadRow = { size, release, bitmap, at: clock.now(), pack, offset }
-    const links = this.#links
-    await environment.transaction(() => environment.downloads.put(root, links ? { ...row, links } : row))
+    await packs.sync(place.pack)
+    const at = clock.now()
+    await environment.transaction(() => environment.downloads.put(root, this.#row(bitmap, at, place)))
   }
 
   /** Root and hashes of the whole as it lies there, in one pass. */
@@ -191,11 +195,7 @@ export class Download {
     const { release } = this.#target
     try {
       await blobs.seal([blob], release)
-      await environment.transaction(() => {
-        // Of an earlier fetch that took it for larger: nobody else fills it now.
-        blobs.dropDownload(blob.root)
-        blobs.link(blob, release, 'fetched')
-      })
+      await environment.transaction(() => blobs.link(blob, release, 'fetched', true))
     } finally {
       await blobs.discard([blob])
     }

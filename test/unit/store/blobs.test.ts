@@ -229,3 +229,24 @@ test('a blob that was mended is whose it was, under every release it was under',
   t.same(after.blobs.usage(), { blobs: 1, bytes: blob.size, mirroredBytes: 0 })
   t.same(await after.check(), [])
 })
+
+test('a blob found damaged while it is being fetched leaves no extent that nobody owns', async (t) => {
+  const store = await openStore(t)
+  const blob = blobOf(20 * CHUNK_BYTES)
+  for (const resumed of [false, true]) {
+    const download = await begun(store, blob, nobody)
+    await download.write(0, chunkOf(blob, 0, 5))
+    if (resumed) await download.suspend()
+    await put(store, blob, release)
+    const other = resumed ? undefined : download
+    await store.blobs.quarantine(blob.root, new Uint8Array(3))
+    t.same(await store.check(), [], resumed ? 'its own chunks count now' : 'the fetch goes on where it is')
+    const last = other ?? (await begun(store, blob, nobody))
+    for (const { first, count } of last.missing()) await last.write(first, chunkOf(blob, first, count))
+    await last.commit()
+    await last.finish(blob)
+    t.equal(store.blobs.originOf(blob.root, release), 'published')
+    t.same(await store.check(), [])
+    await store.environment.transaction(() => store.blobs.remove(blob.root))
+  }
+})
