@@ -9,6 +9,8 @@ export type DiskOperation = 'open' | 'read' | 'write' | 'sync' | 'truncate' | 'c
 interface Watch {
   /** Called before an operation; what it throws is what the operation fails with. */
   before?: ((operation: DiskOperation, path: string, position?: number) => Promise<void> | void) | undefined
+  /** Called when one has been done. */
+  after?: ((operation: DiskOperation, path: string) => void) | undefined
   space?: (() => DiskSpace) | undefined
 }
 
@@ -32,7 +34,11 @@ export function watchedDisk(watch: Watch = {}): WatchedDisk {
     ...file,
     read: (buffer, position) => begin('read', path, position).then(() => file.read(buffer, position)),
     write: (buffer, position) => begin('write', path, position).then(() => file.write(buffer, position)),
-    sync: () => begin('sync', path).then(() => file.sync()),
+    async sync() {
+      await begin('sync', path)
+      await file.sync()
+      watch.after?.('sync', path)
+    },
     truncate: (bytes) => begin('truncate', path).then(() => file.truncate(bytes)),
     close: async () => {
       await file.close()
