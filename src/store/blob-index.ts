@@ -3,7 +3,7 @@
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { type BlobNames, blobReleaseKey, extentOf, type HashedBlob, namesOf, placeOf, rowOf } from './blob-rows.ts'
-import { type BlobOrigin, type BlobRow, type Environment, endOf } from './environment.ts'
+import { type BlobLink, type BlobOrigin, type BlobRow, type Environment, endOf } from './environment.ts'
 import type { Packs, Place } from './packs.ts'
 
 /** A blob that is written, and known to nobody until it is linked. */
@@ -70,7 +70,7 @@ export class BlobIndex {
   }
 
   /** Releases that a blob is kept under, by record id. */
-  releasesOf(root: Uint8Array): { release: Uint8Array; origin: BlobOrigin }[] {
+  releasesOf(root: Uint8Array): BlobLink[] {
     const rows = this.#components.environment.blobReleases.getRange({ start: root, end: endOf(root) })
     return [...rows].map(({ key, value }) => ({ release: new Uint8Array(key.subarray(32)), origin: value }))
   }
@@ -116,6 +116,7 @@ export class BlobIndex {
       this.#counted(root, () => this.#putLink(root, release, origin))
       return
     }
+    const before = environment.downloads.get(root)?.links
     // Whoever is filling an extent of this blob just now finds it done when he has finished.
     if (!this.isDownloading(root)) this.dropDownload(root)
     if (place) packs.commit(place)
@@ -123,12 +124,14 @@ export class BlobIndex {
     this.#putRow(blob, place)
     environment.blobReleases.put(blobReleaseKey(root, release), origin)
     this.#add(NOTHING, { blobs: 1, bytes: size, mirroredBytes: origin === 'published' ? 0 : size })
+    if (before) this.#counted(root, () => this.#putLinks(root, before))
   }
 
-  /** The same for a blob that was fetched into an extent of its own. */
+  /** The same for a blob that was fetched into an extent of its own, and for the releases it was under before. */
   adopt(blob: HashedBlob, place: Place, release: Uint8Array): void {
     const { environment } = this.#components
     const { root } = blob
+    const before = environment.downloads.get(root)?.links ?? []
     this.#counted(root, () => {
       if (environment.blobs.doesExist(root)) this.dropDownload(root)
       else {
@@ -136,6 +139,7 @@ export class BlobIndex {
         this.#putRow(blob, place)
       }
       this.#putLink(root, release, 'fetched')
+      this.#putLinks(root, before)
     })
   }
 
@@ -150,6 +154,10 @@ export class BlobIndex {
     const { blobReleases } = this.#components.environment
     const key = blobReleaseKey(root, release)
     if (blobReleases.get(key) !== 'published') blobReleases.put(key, origin)
+  }
+
+  #putLinks(root: Uint8Array, links: readonly BlobLink[]): void {
+    for (const { release, origin } of links) this.#putLink(root, new Uint8Array(release), origin)
   }
 
   /** Run a change to what is known of a blob, and keep the sums in step. */
@@ -230,7 +238,8 @@ export class BlobIndex {
 
   /**
    * Put a blob whose bytes have changed out of sight. What still is as it was counts as fetched already, so that only
-   * the damaged chunks have to come from somewhere else.
+   * the damaged chunks have to come from somewhere else. Mended, it is whose it was: what this node published does not
+   * become a mirrored blob, which may have to go for another.
    *
    * @param good - one bit a chunk, least significant first: the chunk is what its id says
    */
@@ -238,7 +247,8 @@ export class BlobIndex {
     const { environment, clock } = this.#components
     const row = this.row(root)
     const place = row && placeOf(row)
-    const [link] = this.releasesOf(root)
+    const links = this.releasesOf(root)
+    const [link] = links
     if (!place || !link) {
       this.remove(root)
       return
@@ -247,10 +257,14 @@ export class BlobIndex {
     const { pack, offset, bytes } = place
     environment.extents.put([pack, offset], { root, bytes, sealed: false })
     const { release } = link
-    environment.downloads.put(root, { size: row.size, release, bitmap: good, at: clock.now(), pack, offset })
+    environment.downloads.put(root, { size: row.size, release, links, bitmap: good, at: clock.now(), pack, offset })
   }
 
-  /** Say where an extent lies now, of a blob or of a fetch nobody goes on with. @returns whether it lay at `from` */
+  /**
+   * Say where the extent of a blob, or of a fetch that nobody goes on with, lies now.
+   *
+   * @returns whether it lay at `from`
+   */
   move(root: Uint8Array, from: Place, to: Place): boolean {
     const { environment, packs } = this.#components
     const { blobs, downloads, extents } = environment

@@ -40,6 +40,8 @@ export class Download {
   /** All of it, when it is small. */
   #bytes: Uint8Array | undefined
   #bitmap: Uint8Array
+  /** Of a blob that is being mended. */
+  #links: DownloadRow['links']
   #uncommitted = 0
   #committedAt: number
 
@@ -64,6 +66,7 @@ export class Download {
   async #resume(row: DownloadRow): Promise<void> {
     this.#place = extentOf(row)
     this.#bitmap = new Uint8Array(row.bitmap)
+    this.#links = row.links
     // A pack that was damaged may end before the extent does.
     await this.#components.packs.extend(this.#place)
   }
@@ -150,8 +153,9 @@ export class Download {
     this.#uncommitted = 0
     this.#committedAt = clock.now()
     await packs.sync(pack)
-    const at = clock.now()
-    await environment.transaction(() => environment.downloads.put(root, { size, release, bitmap, at, pack, offset }))
+    const row: DownloadRow = { size, release, bitmap, at: clock.now(), pack, offset }
+    const links = this.#links
+    await environment.transaction(() => environment.downloads.put(root, links ? { ...row, links } : row))
   }
 
   /** Root and hashes of the whole as it lies there, in one pass. */

@@ -78,6 +78,8 @@ export interface ExtentRow {
 export interface DownloadRow {
   size: number
   release: Uint8Array
+  /** How it came under which releases, when it was here before and was found damaged. */
+  links?: BlobLink[] | undefined
   /** One bit a chunk, least significant first: verified and on the disk. */
   bitmap: Uint8Array
   at: number
@@ -86,6 +88,10 @@ export interface DownloadRow {
 }
 /** How a blob came here under a release. */
 export type BlobOrigin = 'published' | 'fetched'
+export interface BlobLink {
+  release: Uint8Array
+  origin: BlobOrigin
+}
 export interface PinRow {
   signer: string
   reason: 'published' | 'trusted' | 'installed'

@@ -123,7 +123,9 @@ export class GarbageCollector {
     const { blobs, environment, clock } = this.#components
     const row = environment.downloads.get(root)
     if (!row || blobs.isDownloading(root)) return undefined
-    return clock.now() - row.at > DOWNLOAD_STALE_MS ? 'stale-fetch' : this.#unwanted(row.release)
+    if (clock.now() - row.at > DOWNLOAD_STALE_MS) return 'stale-fetch'
+    const releases = [row.release, ...(row.links ?? []).map(({ release }) => release)].map((id) => new Uint8Array(id))
+    return releases.every((id) => this.#unwanted(id)) ? this.#unwanted(new Uint8Array(row.release)) : undefined
   }
 
   #unwanted(id: Uint8Array): GarbageReason | undefined {

@@ -1,5 +1,7 @@
 // Extents of blobs that are at hand, written together: whoever comes while a group is on its way to the disk goes
 // with the next one. A group is one write for each stretch of a pack, and one fdatasync.
+import { CatalogError } from '../base/errors.ts'
+import { emit } from '../base/events.ts'
 import { PACK_GROUP_BYTES } from '../base/limits.ts'
 import { together } from '../base/together.ts'
 import type { HashedBlob } from './blob-rows.ts'
@@ -54,7 +56,7 @@ export class GroupWriter {
       let [count, bytes] = [0, 0]
       do bytes += this.#waiting[count++]?.bytes.length ?? 0
       while (count < this.#waiting.length && bytes < PACK_GROUP_BYTES)
-      await this.#writeGroup(this.#waiting.splice(0, count))
+      await this.#writeGroup(this.#waiting.splice(0, count)).catch(report)
     }
     this.#writing = false
   }
@@ -73,10 +75,19 @@ export class GroupWriter {
       for (const [index, { written }] of group.entries()) written.resolve(places[index] as Place)
     } catch (thrown) {
       // From the last one: each then gives its space back to the tail.
-      for (const place of places.reverse()) await packs.abandon(place)
-      for (const { written } of group) written.reject(thrown)
+      try {
+        for (const place of places.reverse()) await packs.abandon(place)
+      } finally {
+        for (const { written } of group) written.reject(thrown)
+      }
     }
   }
+}
+
+/** Space that could not be given back, to a store that has been closed for example: its group was told already. */
+function report(thrown: unknown): void {
+  const { code, message } = CatalogError.from(thrown)
+  emit('catalog:failure', { task: 'give back space', code, message })
 }
 
 function layOut(group: readonly Waiting[], places: readonly Place[]): Stretch[] {

@@ -2,7 +2,7 @@ import { closeSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { test } from 'tap'
 import { toHex } from '../../../src/base/bytes.ts'
 import { BLOB_AT_HAND_BYTES_MAX, BLOB_INLINE_BYTES_MAX, CHUNK_BYTES } from '../../../src/base/limits.ts'
-import { begun, blobOf, bytesOf, chunkOf, fetched, leased, openStore, put, stagedOf } from './opened.ts'
+import { begun, blobOf, bytesOf, chunkOf, fetched, leased, nobody, openStore, put, stagedOf } from './opened.ts'
 import { watchedDisk } from './watched-disk.ts'
 
 const release = new Uint8Array(32).fill(1)
@@ -196,4 +196,36 @@ test('when a blob was read is not forgotten while it is written down', async (t)
   t.equal(store.blobs.usedAt(blob.root), store.clock.now())
   await store.blobs.saveUses()
   t.equal(store.environment.uses.get(blob.root), store.clock.now())
+})
+
+test('a damaged blob that is published again is under every release it was under', async (t) => {
+  const store = await openStore(t)
+  const blob = blobOf(200_000)
+  await fetched(store, blob, release)
+  await store.blobs.quarantine(blob.root, Uint8Array.of(0))
+  await put(store, blob, otherRelease)
+  t.equal(store.blobs.originOf(blob.root, release), 'fetched')
+  t.equal(store.blobs.originOf(blob.root, otherRelease), 'published')
+  await store.blobs.quarantine(blob.root, Uint8Array.of(0))
+  await fetched(store, blob, nobody)
+  t.equal(store.blobs.releasesOf(blob.root).length, 3)
+  t.same(store.blobs.usage(), { blobs: 1, bytes: blob.size, mirroredBytes: 0 })
+  t.same(await store.check(), [])
+})
+
+test('a blob that was mended is whose it was, under every release it was under', async (t) => {
+  const store = await openStore(t)
+  const blob = blobOf(4 * CHUNK_BYTES)
+  await put(store, blob, release)
+  await store.blobs.fetchedAgain(blob.root, otherRelease)
+  await store.blobs.quarantine(blob.root, Uint8Array.of(0b1011))
+  await (await begun(store, blob, otherRelease)).suspend()
+  const after = await store.reopen()
+  const download = await begun(after, blob, otherRelease)
+  await download.write(2, chunkOf(blob, 2))
+  await download.finish(blob)
+  t.equal(after.blobs.originOf(blob.root, release), 'published')
+  t.equal(after.blobs.originOf(blob.root, otherRelease), 'fetched')
+  t.same(after.blobs.usage(), { blobs: 1, bytes: blob.size, mirroredBytes: 0 })
+  t.same(await after.check(), [])
 })

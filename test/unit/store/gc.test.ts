@@ -99,6 +99,18 @@ test('a fetch for a release that nobody wants goes at once, and one that somebod
   t.equal(store.environment.downloads.getCount(), 1)
 })
 
+test('a damaged blob is kept for mending while a release wants it, no longer than other fetches', async (t) => {
+  const store = await openStore(t)
+  const blob = blobOf(70_000)
+  await put(store, blob, nobody)
+  await store.blobs.fetchedAgain(blob.root, await released(store, '1.0.0'))
+  await store.blobs.quarantine(blob.root, Uint8Array.of(0))
+  t.same(await swept(store), [])
+  await store.clock.advance(DOWNLOAD_STALE_MS + 1)
+  t.match(await swept(store), [{ kind: 'fetch', reason: 'stale-fetch' }])
+  t.same(await store.check(), [])
+})
+
 test('a release that comes back while its blobs are swept keeps them', async (t) => {
   const store = await openStore(t)
   const blob = blobOf(100)

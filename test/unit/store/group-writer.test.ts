@@ -1,8 +1,10 @@
 import { test } from 'tap'
+import { listen } from '../../../src/base/events.ts'
 import { BLOB_AT_HAND_BYTES_MAX, PACK_BYTES, PACK_GROUP_BYTES } from '../../../src/base/limits.ts'
 import { MiB } from '../../../src/base/units.ts'
 import { decodeFooter, decodeHeader, extentBytes, footerBytes, HEADER_BYTES } from '../../../src/store/extent.ts'
 import { GroupWriter } from '../../../src/store/group-writer.ts'
+import type { Packs } from '../../../src/store/packs.ts'
 import { Space } from '../../../src/store/space.ts'
 import { blobOf, openStore } from './opened.ts'
 import { gate, watchedDisk } from './watched-disk.ts'
@@ -99,4 +101,20 @@ test('a full disk refuses the group and leaves nothing; there being room again, 
   t.same(await packs.files(), [])
   disk.watch.space = undefined
   t.match(await write(50_000), { pack: 1, offset: 0 })
+})
+
+test('space that cannot be given back holds nobody up', async (t) => {
+  const { disk, packs, ...store } = await opened(t)
+  const stuck: Packs = Object.assign(Object.create(packs), {
+    reserve: (bytes: number) => packs.reserve(bytes),
+    write: () => Promise.reject(new Error('no write')),
+    abandon: () => Promise.reject(new Error('closed')),
+  })
+  const told: string[] = []
+  t.teardown(listen('catalog:failure', ({ task, message }) => told.push(`${task}: ${message}`)))
+  const writer = new GroupWriter({ packs: stuck, space: new Space({ disk, packs }, { folder: store.folder }) })
+  for (const blob of [blobOf(30_000), blobOf(40_000)]) {
+    await t.rejects(writer.write(blob, blob.bytes, release), /no write/)
+  }
+  t.same(told, ['give back space: closed', 'give back space: closed'])
 })
