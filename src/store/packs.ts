@@ -227,10 +227,13 @@ export class Packs {
     return this.#use(pack, (file) => file.read(buffer, offset + at))
   }
 
-  /** Make the file as long as a reservation needs, so that whoever fills it by path finds it. */
+  /**
+   * Make the file as long as a reservation needs, so that whoever fills it by path finds it. By a zero at its end rather
+   * than by a new length: others write behind it meanwhile, and a length would cut that off.
+   */
   extend({ pack, offset, bytes }: Place): Promise<void> {
     return this.#use(pack, async (file) => {
-      if ((await file.size()) < offset + bytes) await file.truncate(offset + bytes)
+      if ((await file.size()) < offset + bytes) await file.write(Uint8Array.of(0), offset + bytes - 1)
     })
   }
 
