@@ -1,8 +1,9 @@
 // Packs under several writers at once: what one does to a file must leave alone what another has put there.
+import { truncateSync } from 'node:fs'
 import { test } from 'tap'
-import type { Disk, DiskFile } from '../../../src/base/disk.ts'
-import { systemDisk } from '../../../src/base/disk.ts'
+import { type Disk, type DiskFile, systemDisk } from '../../../src/base/disk.ts'
 import { directEffects } from '../../../src/base/effects.ts'
+import { CHUNK_BYTES } from '../../../src/base/limits.ts'
 import { KiB, MiB } from '../../../src/base/units.ts'
 import { blobOf, bytesOf, openStore, put } from './opened.ts'
 
@@ -38,4 +39,28 @@ test('making room for one extent takes nothing from another', async (t) => {
   await first
   for (const blob of [large, small]) t.ok((await bytesOf(store, blob.root))?.equals(blob.bytes))
   t.same(await store.check(), [])
+})
+
+test('a pack is short only of what was ever synced', async (t) => {
+  const folder = t.testdir({})
+  const store = await openStore(t, folder)
+  const [kept, fetched] = [blobOf(100 * KiB), blobOf(3 * MiB)]
+  await put(store, kept, release)
+  const begun = await store.blobs.download(fetched.root, fetched.size, release, fetched.outline)
+  const { end = 0 } = store.environment.packs.get(1) ?? {}
+  await store.close()
+  // The power went: nothing had made the room for the fetch stay.
+  truncateSync(store.packs.path(1), 200 * KiB)
+  const after = await openStore(t, folder)
+  t.same(after.recovery.short, [])
+  t.equal(after.recovery.fetches, 1)
+  t.same(await after.check(), [])
+  t.match(await after.packs.files(), [{ size: end }])
+  const resumed = await after.blobs.download(fetched.root, fetched.size, release, fetched.outline)
+  await resumed.write(0, fetched.bytes.subarray(0, CHUNK_BYTES))
+  await resumed.suspend()
+  await after.close()
+  truncateSync(after.packs.path(1), end - 1)
+  t.match((await openStore(t, folder)).recovery, { short: [{ pack: 1, missing: 1 }] }, 'a chunk was acknowledged')
+  t.equal(begun.heldBytes(), 0)
 })
