@@ -188,15 +188,20 @@ export class Blobs extends BlobIndex {
     const { packs } = this.#components
     const filled: number[] = []
     const written: Promise<void>[] = []
+    // Also what is here already: it may be gone by the time this copy is linked.
     for (const blob of staged) {
-      if (this.get(blob.root) || blob.size <= BLOB_INLINE_BYTES_MAX) continue
+      if (blob.size <= BLOB_INLINE_BYTES_MAX) continue
       if (blob.bytes) written.push(this.#write(blob, blob.bytes, release))
       else if (blob.place) {
         await writeEnds(packs, blob.place, blob, release)
         filled.push(blob.place.pack)
       }
     }
-    await Promise.all([...written, ...[...new Set(filled)].map((pack) => packs.sync(pack))])
+    const syncs = [...new Set(filled)].map((pack) => packs.sync(pack))
+    // All of them end before this does: whoever gives the space back must know where it is.
+    for (const end of await Promise.allSettled([...written, ...syncs])) {
+      if (end.status === 'rejected') throw end.reason
+    }
   }
 
   async #write(blob: StagedBlob, bytes: Uint8Array, release: Uint8Array): Promise<void> {

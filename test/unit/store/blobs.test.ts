@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { test } from 'tap'
 import { toHex } from '../../../src/base/bytes.ts'
 import { BLOB_AT_HAND_BYTES_MAX, BLOB_INLINE_BYTES_MAX, CHUNK_BYTES, FETCH_COMMIT_MS } from '../../../src/base/limits.ts'
@@ -283,4 +283,23 @@ test('a footer that was changed is told', async (t) => {
   writeSync(file, Uint8Array.of((byte ?? 0) ^ 1), 0, 1, at)
   closeSync(file)
   await t.rejects(store.blobs.outline(blob.root), { code: 'BLOB_CORRUPT' })
+})
+
+test('a blob that goes between sealing and linking its second copy is whole all the same', async (t) => {
+  const store = await openStore(t)
+  for (const blob of [blobOf(200_000), blobOf(3 * 1024 * 1024)]) {
+    await put(store, blob, release)
+    await using folders = store.scratch.open()
+    const path = `${await folders.folder()}/file`
+    writeFileSync(path, blob.bytes)
+    const staged = await store.blobs.stage({ path })
+    await store.blobs.seal([staged], otherRelease)
+    await store.environment.transaction(() => store.blobs.remove(blob.root))
+    await store.environment.transaction(() => store.blobs.link(staged, otherRelease, 'published'))
+    await store.blobs.discard([staged])
+    t.same(await store.blobs.outline(blob.root), blob.outline)
+    t.ok((await bytesOf(store, blob.root))?.equals(blob.bytes))
+  }
+  t.equal(store.environment.inline.getCount(), 0)
+  t.same(await store.check(), [])
 })
