@@ -254,8 +254,8 @@ export class Packs {
   }
 
   /**
-   * Make the file as long as a reservation needs, so that whoever fills it by path finds it. By a zero at its end rather
-   * than by a new length: others write behind it meanwhile, and a length would cut that off.
+   * Make the file as long as a reservation needs, so that whoever fills it by path finds it. By a zero at its end, not by
+   * a new length: others write behind it meanwhile, and a length would cut that off.
    */
   extend({ pack, offset, bytes }: Place): Promise<void> {
     return this.#files.use(pack, async (file) => {
