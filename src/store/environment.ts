@@ -227,6 +227,11 @@ export class Environment {
     if (this.isNew) this.#inOne(() => this.meta.put('version', STORE_VERSION))
   }
 
+  /** Whether a commit has failed: what it wrote may be there after the next start, or not. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined
+  }
+
   /** Have a part in every commit from now on. */
   addHook(hook: CommitHook): void {
     this.#hooks.push(hook)

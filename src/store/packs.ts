@@ -145,6 +145,11 @@ export class Packs {
    * somebody may be reading it.
    */
   async abandon({ pack, offset, bytes }: Place): Promise<void> {
+    if (this.#components.environment.hasFailed) {
+      // Perhaps the commit that failed is there after the next start, and says that this counts.
+      this.#release(pack)
+      return
+    }
     const counted = this.#components.environment.packs.get(pack)?.end ?? 0
     if (this.#current?.pack === pack && this.#current.tail === offset + bytes) {
       this.#current.tail = Math.max(offset, counted)
@@ -221,6 +226,7 @@ export class Packs {
   }
 
   async #collect(): Promise<void> {
+    if (this.#components.environment.hasFailed) return
     for (const pack of [...this.#emptied]) {
       // Looked at each time: a backup may have begun while the last file was being removed.
       if (this.#kept > 0 || this.#busy.has(pack)) continue
@@ -254,12 +260,13 @@ export class Packs {
   }
 
   /**
-   * Make the file as long as a reservation needs, so that whoever fills it by path finds it. By a zero at its end, not by
-   * a new length: others write behind it meanwhile, and a length would cut that off.
+   * Make the file as long as a reservation needs, so that whoever fills it by path finds it. By its last byte, not by
+   * setting a length: that could cut off what others have written behind it since the length was looked at.
    */
   extend({ pack, offset, bytes }: Place): Promise<void> {
+    const end = offset + bytes
     return this.#files.use(pack, async (file) => {
-      if ((await file.size()) < offset + bytes) await file.write(Uint8Array.of(0), offset + bytes - 1)
+      if ((await file.size()) < end) await file.write(new Uint8Array(1), end - 1)
     })
   }
 

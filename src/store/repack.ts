@@ -31,6 +31,12 @@ interface Components {
   clock: Clock
 }
 
+interface RepackOptions {
+  /** Leave the disk to others half of the time. */
+  readonly gently?: boolean
+  readonly signal?: AbortSignal | undefined
+}
+
 interface Move {
   readonly root: Uint8Array
   readonly from: Place
@@ -40,6 +46,8 @@ interface Move {
 export class Repacker {
   readonly #components: Components
   #paused: PromiseWithResolvers<void> | undefined
+  /** Ends when the last of those who rewrite has: two at once would copy the same twice. */
+  #turn: Promise<void> = Promise.resolve()
 
   constructor(components: Components) {
     this.#components = components
@@ -72,10 +80,23 @@ export class Repacker {
   /**
    * Rewrite what is worth it. A pack that cannot be read is told and left as it is.
    *
-   * @param gently - leave the disk to others half of the time
    * @throws CatalogError `ABORTED`, `DISK_FULL`; whatever was told of is done
    */
-  async *run(options: { gently?: boolean; signal?: AbortSignal | undefined } = {}): AsyncGenerator<Repacked> {
+  async *run(options: RepackOptions = {}): AsyncGenerator<Repacked> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const before = this.#turn
+    this.#turn = before.then(() => promise)
+    try {
+      await untilAborted(before, options.signal).catch((cause) => {
+        throw new CatalogError('ABORTED', 'Cancelled.', { cause })
+      })
+      yield* this.#rewriteAll(options)
+    } finally {
+      resolve()
+    }
+  }
+
+  async *#rewriteAll(options: RepackOptions): AsyncGenerator<Repacked> {
     const candidates = this.candidates()
     // All of them at once: what is copied must not go where it has to be copied from again.
     for (const { pack } of candidates) this.#components.packs.retire(pack)
@@ -94,7 +115,7 @@ export class Repacker {
   }
 
   /** @returns bytes copied; nothing when a fetch has begun in the pack meanwhile */
-  async #rewrite(pack: number, options: { gently?: boolean; signal?: AbortSignal | undefined }) {
+  async #rewrite(pack: number, options: RepackOptions) {
     const { packs } = this.#components
     using _ = packs.hold(pack)
     if (this.#isFilled(pack)) return undefined
@@ -135,7 +156,7 @@ export class Repacker {
     })
   }
 
-  async #copy({ from, to }: Move, { gently = false, signal }: { gently?: boolean; signal?: AbortSignal | undefined }) {
+  async #copy({ from, to }: Move, { gently = false, signal }: RepackOptions) {
     const { packs, clock } = this.#components
     const buffer = new Uint8Array(Math.min(PIECE_BYTES, from.bytes))
     for (let at = 0; at < from.bytes; at += buffer.length) {

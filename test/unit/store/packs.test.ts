@@ -295,3 +295,45 @@ test('what goes wrong with a file leaves no descriptor and is tried again the ne
   t.same(told, ['close a pack'])
   t.equal(disk.opened, 0)
 })
+
+test('a reservation that is made room for cuts off nothing that others write behind it', async (t) => {
+  const store = await opened(t)
+  const { packs, disk, commit } = store
+  const [first, second] = [packs.reserve(1000), packs.reserve(1000)]
+  const slow = gate()
+  disk.watch.before = (operation, _, position) =>
+    operation === 'truncate' || (operation === 'write' && position === 999) ? slow.wait() : undefined
+  const extending = packs.extend(first)
+  await slow.reached
+  await packs.write(second, 0, Buffer.alloc(1000, 7))
+  await packs.sync(1)
+  await commit(second)
+  slow.open()
+  await extending
+  const buffer = Buffer.alloc(1000)
+  t.equal(await packs.read(second, 0, buffer), 1000)
+  t.ok(buffer.equals(Buffer.alloc(1000, 7)))
+  t.equal(await packs.read(first, 0, buffer), 1000)
+  const again = packs.extend(first)
+  await again
+  t.equal(await packs.read(second, 0, buffer), 1000)
+})
+
+test('after a commit that failed nothing is written over, or removed, that it may have counted', async (t) => {
+  const { packs, environment, names } = await opened(t)
+  const [small, alone] = [packs.reserve(100), packs.reserve(PACK_ALONE_BYTES + 1)]
+  await packs.extend(alone)
+  environment.addHook({
+    beforeCommit() {
+      throw new Error('no write')
+    },
+    rolledBack: () => undefined,
+  })
+  const counting = environment.transaction(() => {
+    for (const place of [small, alone]) packs.commit(place)
+  })
+  await t.rejects(counting, { code: 'STORE_FAILED' })
+  for (const place of [small, alone]) await packs.abandon(place)
+  t.same(names(), ['00000002.pack'])
+  t.equal(packs.reserve(10).offset, 100)
+})

@@ -198,3 +198,21 @@ test('a damaged blob is copied as it is', async (t) => {
   for await (const each of store.scrubber.run([kept.root])) found.push(each)
   t.match(found, [{ damaged: 1 }])
 })
+
+test('who rewrites while another does waits for it, unless cancelled, and copies nothing twice', async (t) => {
+  const disk = watchedDisk()
+  const [store] = await sparse(t, disk)
+  const copying = gate()
+  disk.watch.before = (operation) => (operation === 'sync' ? copying.wait() : undefined)
+  const first = repacked(store)
+  await copying.reached
+  const written = disk.count('write')
+  const stop = new AbortController()
+  const [second, third] = [repacked(store, { signal: stop.signal }), repacked(store)]
+  stop.abort()
+  await t.rejects(second, { code: 'ABORTED' })
+  copying.open()
+  t.match(await first, [{ pack: 1 }])
+  t.same(await third, [])
+  t.equal(disk.count('write'), written)
+})
