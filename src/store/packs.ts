@@ -93,9 +93,10 @@ export class Packs {
     for (const [pack, { end, alone }] of rows) {
       this.#last = Math.max(this.#last, pack)
       const difference = await this.#trim(pack, end)
+      const missing = difference < 0 ? await this.#refill(pack, end, end + difference) : 0
       if (difference > 0) cut.push({ pack, bytes: difference })
-      if (difference < 0) short.push({ pack, missing: -difference })
-      if (!alone && difference >= 0 && end < PACK_BYTES) this.#current = { pack, tail: end }
+      if (missing > 0) short.push({ pack, missing })
+      if (!alone && missing === 0 && end < PACK_BYTES) this.#current = { pack, tail: end }
     }
     if (removed.length > 0) await disk.syncFolder(this.folder)
     return { cut, removed, short }
@@ -340,6 +341,27 @@ export class Packs {
       if (size > end) await file.truncate(end)
       return size - end
     })
+  }
+
+  /**
+   * Room made for a fetch counts before it has reached the disk: after a power cut it is made again.
+   *
+   * @returns bytes of what was acknowledged that a file of `size` bytes lacks
+   */
+  async #refill(pack: number, end: number, size: number): Promise<number> {
+    const missing = Math.max(0, this.#acknowledgedEnd(pack) - size)
+    if (missing === 0) await this.extend({ pack, offset: 0, bytes: end })
+    return missing
+  }
+
+  /** Where the last extent ends that is sealed, or of which a chunk counts as fetched. */
+  #acknowledgedEnd(pack: number): number {
+    const { extents, downloads } = this.#components.environment
+    for (const { key, value } of extents.getRange({ start: [pack + 1, 0], end: [pack, -1], reverse: true })) {
+      const begun = downloads.get(value.root)?.bitmap.some((byte) => byte !== 0)
+      if (key[0] === pack && (value.sealed || begun)) return (key[1] ?? 0) + value.bytes
+    }
+    return 0
   }
 }
 
