@@ -75,8 +75,6 @@ export class Download {
     try {
       await packs.extend(place)
       await packs.write(place, 0, encodeHeader({ root, size }))
-      // Without it, a power cut leaves a pack that is shorter than what it counts, and looks damaged.
-      await packs.sync(place.pack)
       const { pack, offset, bytes } = place
       await environment.transaction(() => {
         const row = this.#row(this.#bitmap, clock.now(), place)

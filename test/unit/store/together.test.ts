@@ -1,5 +1,5 @@
 // Everything that changes a store at once, in an order a seed and the disk decide: publishing, fetching, dropping,
-// evicting, scrubbing, sweeping, rewriting, backups and restarts, with a disk that is slow here and fails there. Whatever
+// evicting, scrubbing, sweeping, rewriting, backups and restarts, on a disk that is slow here and fails there. Whatever
 // happens, the store holds together, and what it says it has is what was put in.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
