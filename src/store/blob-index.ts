@@ -249,8 +249,11 @@ export class BlobIndex {
     const place = row && placeOf(row)
     const links = this.releasesOf(root)
     const [link] = links
-    if (!place || !link) {
+    const underWay = environment.downloads.get(root)
+    if (!place || !link || underWay) {
       this.remove(root)
+      // Its bytes are coming into an extent of their own already.
+      if (underWay) environment.downloads.put(root, { ...underWay, links })
       return
     }
     this.#counted(root, () => this.#forget(root))

@@ -40,8 +40,6 @@ export class Download {
   /** All of it, when it is small. */
   #bytes: Uint8Array | undefined
   #bitmap: Uint8Array
-  /** Of a blob that is being mended. */
-  #links: DownloadRow['links']
   #uncommitted = 0
   #committedAt: number
 
@@ -66,7 +64,6 @@ export class Download {
   async #resume(row: DownloadRow): Promise<void> {
     this.#place = extentOf(row)
     this.#bitmap = new Uint8Array(row.bitmap)
-    this.#links = row.links
     // A pack that was damaged may end before the extent does.
     await this.#components.packs.extend(this.#place)
   }
@@ -154,8 +151,10 @@ export class Download {
     this.#committedAt = clock.now()
     await packs.sync(pack)
     const row: DownloadRow = { size, release, bitmap, at: clock.now(), pack, offset }
-    const links = this.#links
-    await environment.transaction(() => environment.downloads.put(root, links ? { ...row, links } : row))
+    await environment.transaction(() => {
+      const links = environment.downloads.get(root)?.links
+      environment.downloads.put(root, links ? { ...row, links } : row)
+    })
   }
 
   /** Root and hashes of the whole as it lies there, in one pass. */
@@ -192,9 +191,9 @@ export class Download {
     try {
       await blobs.seal([blob], release)
       await environment.transaction(() => {
-        // Of an earlier fetch that took it for larger: nobody else fills it now.
-        blobs.dropDownload(blob.root)
         blobs.link(blob, release, 'fetched')
+        // Of an earlier fetch that took it for larger, or set aside meanwhile: nobody else fills it now.
+        blobs.dropDownload(blob.root)
       })
     } finally {
       await blobs.discard([blob])
