@@ -126,7 +126,7 @@ export class Repacker {
       try {
         for (let bytes = 0; at < extents.length && bytes < BATCH_BYTES; at++) {
           const { root, place } = extents[at] as (typeof extents)[number]
-          const move = { root, from: place, to: this.#components.space.reserve(place.bytes) }
+          const move = { root, from: place, to: this.#components.space.reserveToRewrite(place.bytes) }
           batch.push(move)
           await this.#copy(move, options)
           bytes += place.bytes

@@ -2,7 +2,8 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { listen } from '../../../src/base/events.ts'
-import { MiB } from '../../../src/base/units.ts'
+import { DISK_RESERVE_BYTES_MAX } from '../../../src/base/limits.ts'
+import { GiB, MiB } from '../../../src/base/units.ts'
 import {
   begun,
   bend,
@@ -215,4 +216,15 @@ test('who rewrites while another does waits for it, unless cancelled, and copies
   t.match(await first, [{ pack: 1 }])
   t.same(await third, [])
   t.equal(disk.count('write'), written)
+  t.same(await store.check(), [])
+})
+
+test('rewriting goes on where there is no room for anything new', async (t) => {
+  const disk = watchedDisk()
+  const [store, kept] = await sparse(t, disk)
+  disk.watch.space = () => ({ total: 1024 * GiB, free: DISK_RESERVE_BYTES_MAX + MiB })
+  await t.rejects(put(store, blobOf(2 * MiB, 3), nobody), { code: 'DISK_FULL' })
+  t.match(await repacked(store), [{ pack: 1 }])
+  t.ok((await bytesOf(store, kept.root))?.equals(kept.bytes))
+  t.same(await store.check(), [])
 })
