@@ -219,6 +219,34 @@ test('who rewrites while another does waits for it, unless cancelled, and copies
   t.same(await store.check(), [])
 })
 
+test('a fetch that goes on and ends while its pack is rewritten stays where it is', async (t) => {
+  const disk = watchedDisk()
+  const store = await openStore(t, t.testdir({}), disk)
+  const release = await released(store, '1.0.0')
+  const [fetched, kept] = [blobOf(2 * MiB, 3), blobOf(3 * MiB, 1)]
+  const download = await begun(store, fetched, release)
+  await download.write(0, chunkOf(fetched, 0, 3))
+  await download.suspend()
+  await put(store, kept, release)
+  await put(store, blobOf(12 * MiB, 2), nobody)
+  await swept(store)
+  // Held when the fetch has been copied, and the blob behind it has not.
+  const held = gate()
+  let read = 0
+  disk.watch.before = async (operation, path) => {
+    if (operation === 'read' && path.endsWith('.pack') && ++read === 4) await held.wait()
+  }
+  const running = repacked(store)
+  await held.reached
+  const resumed = await begun(store, fetched, release)
+  await resumed.write(3, chunkOf(fetched, 3, resumed.chunks - 3))
+  await resumed.finish(fetched)
+  held.open()
+  await running
+  for (const blob of [fetched, kept]) t.ok((await bytesOf(store, blob.root))?.equals(blob.bytes))
+  t.same(await store.check(), [])
+})
+
 test('rewriting goes on where there is no room for anything new', async (t) => {
   const disk = watchedDisk()
   const [store, kept] = await sparse(t, disk)
