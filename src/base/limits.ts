@@ -27,6 +27,8 @@ export const MAINTENANCE_INTERVAL_MS = 60 * 60 * SECOND_MS
 /** What is kept free of the disk: this much, or this share of a small one. */
 export const DISK_RESERVE_BYTES_MAX = 256 * MiB
 export const DISK_RESERVE_SHARE = 0.05
+/** Of the reserve, what the rewriting of a pack leaves: on a full disk it must be able to give space back. */
+export const DISK_RESERVE_REWRITE_SHARE = 3 / 8
 
 /** A record. 64 KiB holds the largest npm manifest with room for signatures. */
 export const RECORD_BYTES_MAX = 64 * KiB
@@ -140,3 +142,7 @@ assertLimit(BLOB_FRAME_BYTES < FRAME_BYTES_MAX, 'a blob frame fits a frame')
 assertLimit(SLOT_BYTES >= STRIPE_SHARDS_MAX * CHUNK_BYTES, 'a slot holds a stripe')
 assertLimit(SHARD_IDS_MAX >= (2 * BLOB_BYTES_MAX) / CHUNK_BYTES + STRIPE_SHARDS_MAX, 'the largest blob can be doubled')
 assertLimit(SEARCH_PEER_RESULTS_MAX * RECORD_BYTES_MAX <= SEARCH_REPLY_BYTES_MAX, 'a search reply fits its limit')
+assertLimit(
+  PACK_BYTES * PACK_LIVE_SHARE_MIN <= DISK_RESERVE_BYTES_MAX * (1 - DISK_RESERVE_REWRITE_SHARE),
+  'what is live in a pack to be rewritten fits the reserve',
+)

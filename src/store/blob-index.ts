@@ -36,6 +36,8 @@ export class BlobIndex {
   readonly #components: Components
   /** Blobs whose extent someone is filling now, by root in hexadecimal. */
   protected readonly filling = new Set<string>()
+  /** Blobs whose extent is being copied, and that nobody has begun to fill since. */
+  protected readonly copying = new Set<string>()
 
   /** What this transaction has changed of the sums; written once, before it commits. */
   #pending: BlobUsage = NOTHING
@@ -273,19 +275,30 @@ export class BlobIndex {
     environment.downloads.put(root, { size: row.size, release, links, bitmap: good, at: clock.now(), pack, offset })
   }
 
+  /** The extent of a blob, or of a fetch that nobody goes on with, is about to be copied. */
+  copies(root: Uint8Array): void {
+    if (!this.isDownloading(root)) this.copying.add(toHex(root))
+  }
+
+  /** No more copies are to be moved to. */
+  copied(): void {
+    this.copying.clear()
+  }
+
   /**
-   * Say where the extent of a blob, or of a fetch that nobody goes on with, lies now.
+   * Say where a copied extent lies now.
    *
-   * @returns whether it lay at `from`
+   * @returns whether it lay at `from`, and nobody has written to it since `copies`
    */
   move(root: Uint8Array, from: Place, to: Place): boolean {
     const { environment, packs } = this.#components
+    if (!this.copying.has(toHex(root))) return false
     const { blobs, downloads, extents } = environment
     const [blob, fetch] = [blobs.get(root), downloads.get(root)]
     const { pack, offset, bytes } = to
     const sealed = blob?.pack === from.pack && blob.offset === from.offset
     if (sealed) blobs.put(root, { ...blob, pack, offset })
-    else if (fetch?.pack !== from.pack || fetch.offset !== from.offset || this.isDownloading(root)) return false
+    else if (fetch?.pack !== from.pack || fetch.offset !== from.offset) return false
     else downloads.put(root, { ...fetch, pack, offset })
     extents.remove([from.pack, from.offset])
     extents.put([pack, offset], { root, bytes, sealed })

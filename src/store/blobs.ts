@@ -251,6 +251,7 @@ export class Blobs extends BlobIndex {
     }
     const download = new Download(components, target, ended)
     this.filling.add(name)
+    this.copying.delete(name)
     try {
       await download.open()
     } catch (thrown) {

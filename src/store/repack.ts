@@ -108,6 +108,7 @@ export class Repacker {
         emit('catalog:failure', { task: `rewrite pack ${pack}`, code, message })
         return undefined
       })
+      this.#components.blobs.copied()
       // Held until now: what is told to be freed is free.
       await this.#components.packs.collect()
       if (movedBytes !== undefined) yield { pack, movedBytes, freedBytes: end - movedBytes }
@@ -126,8 +127,9 @@ export class Repacker {
       try {
         for (let bytes = 0; at < extents.length && bytes < BATCH_BYTES; at++) {
           const { root, place } = extents[at] as (typeof extents)[number]
-          const move = { root, from: place, to: this.#components.space.reserve(place.bytes) }
+          const move = { root, from: place, to: this.#components.space.reserveToRewrite(place.bytes) }
           batch.push(move)
+          this.#components.blobs.copies(root)
           await this.#copy(move, options)
           bytes += place.bytes
         }

@@ -2,7 +2,7 @@
 // forgotten, and a database that meets a full disk itself can take the process with it.
 import type { Disk } from '../base/disk.ts'
 import { CatalogError } from '../base/errors.ts'
-import { DISK_RESERVE_BYTES_MAX, DISK_RESERVE_SHARE } from '../base/limits.ts'
+import { DISK_RESERVE_BYTES_MAX, DISK_RESERVE_REWRITE_SHARE, DISK_RESERVE_SHARE } from '../base/limits.ts'
 import { formatBytes } from '../base/units.ts'
 import type { Packs, Place } from './packs.ts'
 
@@ -30,6 +30,12 @@ export class Space {
    */
   reserve(bytes: number): Place {
     this.check(bytes)
+    return this.#components.packs.reserve(bytes)
+  }
+
+  /** The same for what is copied so that more can be given back: the reserve is there for that, too. */
+  reserveToRewrite(bytes: number): Place {
+    mustFit(this.#components.disk, this.#folder, bytes, DISK_RESERVE_REWRITE_SHARE)
     return this.#components.packs.reserve(bytes)
   }
 

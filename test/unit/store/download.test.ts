@@ -214,3 +214,17 @@ test('a finished fetch is finished, also when an emptied pack cannot be removed'
   t.ok((await bytesOf(store, blob.root))?.equals(blob.bytes))
   t.equal(store.environment.downloads.getCount(), 0)
 })
+
+test('a blob that is set aside while it is fetched is there once', async (t) => {
+  const store = await openStore(t)
+  const blob = blobOf(3 * MiB)
+  const download = await begun(store, blob, release)
+  await download.write(0, blob.bytes)
+  await put(store, blob, otherRelease)
+  await store.blobs.quarantine(blob.root, Uint8Array.of(1))
+  t.same(await store.check(), [])
+  await download.finish(blob)
+  t.ok((await bytesOf(store, blob.root))?.equals(blob.bytes))
+  t.equal(store.blobs.originOf(blob.root, otherRelease), 'published', 'and whose it was')
+  t.same(await store.check(), [])
+})

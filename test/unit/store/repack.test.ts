@@ -2,7 +2,8 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { listen } from '../../../src/base/events.ts'
-import { MiB } from '../../../src/base/units.ts'
+import { DISK_RESERVE_BYTES_MAX } from '../../../src/base/limits.ts'
+import { GiB, MiB } from '../../../src/base/units.ts'
 import {
   begun,
   bend,
@@ -215,4 +216,43 @@ test('who rewrites while another does waits for it, unless cancelled, and copies
   t.match(await first, [{ pack: 1 }])
   t.same(await third, [])
   t.equal(disk.count('write'), written)
+  t.same(await store.check(), [])
+})
+
+test('a fetch that goes on and ends while its pack is rewritten stays where it is', async (t) => {
+  const disk = watchedDisk()
+  const store = await openStore(t, t.testdir({}), disk)
+  const release = await released(store, '1.0.0')
+  const [fetched, kept] = [blobOf(2 * MiB, 3), blobOf(3 * MiB, 1)]
+  const download = await begun(store, fetched, release)
+  await download.write(0, chunkOf(fetched, 0, 3))
+  await download.suspend()
+  await put(store, kept, release)
+  await put(store, blobOf(12 * MiB, 2), nobody)
+  await swept(store)
+  // Held when the fetch has been copied, and the blob behind it has not.
+  const held = gate()
+  let read = 0
+  disk.watch.before = async (operation, path) => {
+    if (operation === 'read' && path.endsWith('.pack') && ++read === 4) await held.wait()
+  }
+  const running = repacked(store)
+  await held.reached
+  const resumed = await begun(store, fetched, release)
+  await resumed.write(3, chunkOf(fetched, 3, resumed.chunks - 3))
+  await resumed.finish(fetched)
+  held.open()
+  await running
+  for (const blob of [fetched, kept]) t.ok((await bytesOf(store, blob.root))?.equals(blob.bytes))
+  t.same(await store.check(), [])
+})
+
+test('rewriting goes on where there is no room for anything new', async (t) => {
+  const disk = watchedDisk()
+  const [store, kept] = await sparse(t, disk)
+  disk.watch.space = () => ({ total: 1024 * GiB, free: DISK_RESERVE_BYTES_MAX + MiB })
+  await t.rejects(put(store, blobOf(2 * MiB, 3), nobody), { code: 'DISK_FULL' })
+  t.match(await repacked(store), [{ pack: 1 }])
+  t.ok((await bytesOf(store, kept.root))?.equals(kept.bytes))
+  t.same(await store.check(), [])
 })
