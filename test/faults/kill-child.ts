@@ -31,7 +31,6 @@ const stand = await openStand(join(mission.folder, 'store'), { disk })
 if (mission.commit) dieAround(stand.store.environment, mission.commit)
 const random = seededRandom(mission.seed)
 const workload = new Workload(stand, { random, sources: mission.folder, tell: say, from: mission.from })
-say({ opened: stand.store.recovery })
 if (mission.finish) {
   await workload.finish()
   await stand.close()

@@ -3,18 +3,16 @@
 //
 // CATALOG_SEED replays: it is the seed of the first story, and each story after it has the next. CATALOG_POINTS is the
 // number of kills.
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import tap, { type Test, test } from 'tap'
 import { type Random, seededRandom } from '../../src/base/random.ts'
-import { describeRecovery } from '../../src/store/recovery.ts'
 import type { Mission } from './kill-child.ts'
 import { Ledger } from './ledger.ts'
+import { type Life, live } from './lives.ts'
 import { PHASES, type Point } from './self-kill.ts'
 import { survey } from './survey.ts'
 import type { Told } from './workload.ts'
@@ -24,8 +22,6 @@ const POINTS = Number(process.env['CATALOG_POINTS'] ?? 60)
 const POINTS_PER_STORY = 10
 const CHILD = fileURLToPath(new URL('kill-child.ts', import.meta.url))
 const WORKER = new URL('kill-worker.ts', import.meta.url).href
-/** A child that is not dead by then hangs. */
-const PATIENCE_MS = 60_000
 /** System calls that write, sync, cut or remove. */
 const CALLS = 'pwrite64,pwritev,pwritev2,fdatasync,fsync,ftruncate,unlink,unlinkat,rmdir,rename'
 
@@ -34,14 +30,6 @@ tap.setTimeout(20_000 + POINTS * 10_000)
 /** How a child is killed; by strace, where there is one, also within LMDB. */
 const WAYS = ['disk', 'commit', 'worker', 'time', ...(hasStrace() ? (['call'] as const) : [])] as const
 type Way = 'disk' | 'commit' | 'worker' | 'time' | 'call'
-
-interface Life {
-  readonly told: Told[]
-  readonly recovery: string
-  /** Status, or the signal it died of. */
-  readonly end: number | string
-  readonly stderr: string
-}
 
 /** A child has little to do; most of its time would go into reading the sources. */
 const cache = mkdtempSync(join(tmpdir(), 'catalog-kills-'))
@@ -68,22 +56,22 @@ async function tellStory(t: Test, seed: number, points: number): Promise<void> {
   const ledger = new Ledger()
   for (let point = 0; point < points; point++) {
     const way = WAYS[(seed + point) % WAYS.length] ?? 'time'
-    const life = await live(way, folder, random, point)
+    const life = await kill(way, folder, random, point)
     const what = `kill ${point + 1} of seed ${seed}, ${way}`
     t.equal(life.end, 'SIGKILL', `${what}: ${life.stderr}`)
     tally.set(way, (tally.get(way) ?? 0) + 1)
-    for (const told of life.told) ledger.take(told)
+    for (const told of life.lines) ledger.take(told as Told)
     t.same(await survey(folder, ledger, 1000 * point + 900), [], what)
   }
   const last = await run({ folder, seed, from: 1000 * points, finish: true })
   t.equal(last.end, 0, last.stderr)
-  for (const told of last.told) ledger.take(told)
+  for (const told of last.lines) ledger.take(told as Told)
   t.same(await survey(folder, ledger, 1000 * points + 900), [], 'what was begun can be finished')
   t.ok(ledger.acknowledged.length > 0, `${ledger.acknowledged.length} packages`)
 }
 
 /** Have a child work until it dies in the given way. */
-function live(way: Way, folder: string, random: Random, point: number): Promise<Life> {
+function kill(way: Way, folder: string, random: Random, point: number): Promise<Life> {
   const mission = { folder, seed: Math.floor(random.fraction() * 2 ** 31), from: 1000 * point }
   // Low numbers are as likely as high ones: the first operations are those of recovery.
   const at = (most: number) => Math.ceil(most ** random.fraction())
@@ -104,36 +92,18 @@ interface Death {
   readonly delayMs?: number
 }
 
-async function run(mission: Mission, death: Death = {}): Promise<Life> {
-  const node = ['--disable-warning=ExperimentalWarning', ...(death.worker ? ['--import', WORKER] : [])]
+function run(mission: Mission, death: Death = {}): Promise<Life> {
   const traced = ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${CALLS}`]
   const inject = ['-e', `inject=${CALLS}:signal=SIGKILL:when=${death.call}`, process.execPath]
   const [command, before] = death.call === undefined ? [process.execPath, []] : ['strace', [...traced, ...inject]]
-  const child = spawn(command, [...before, ...node, CHILD, JSON.stringify(mission)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-    env: {
-      ...process.env,
-      NODE_COMPILE_CACHE: cache,
-      ...(death.worker && { CATALOG_TEST_KILL_WORKER: JSON.stringify(death.worker) }),
+  const node = ['--disable-warning=ExperimentalWarning', ...(death.worker ? ['--import', WORKER] : [])]
+  const worker = death.worker && { CATALOG_TEST_KILL_WORKER: JSON.stringify(death.worker) }
+  return live(command, [...before, ...node, CHILD, JSON.stringify(mission)], {
+    env: { NODE_COMPILE_CACHE: cache, ...worker },
+    onLine(_, lines, child) {
+      if (lines === death.lines) setTimeout(() => child.kill('SIGKILL'), death.delayMs)
     },
   })
-  const life = { told: [] as Told[], recovery: '', stderr: '' }
-  child.stderr.on('data', (text) => {
-    life.stderr += text
-  })
-  // With strace between, the child is not this process's own: the group is.
-  const patience = setTimeout(() => process.kill(-(child.pid ?? 0), 'SIGABRT'), PATIENCE_MS)
-  const lines = createInterface({ input: child.stdout })
-  lines.on('line', (line) => {
-    const told = JSON.parse(line)
-    if ('opened' in told) life.recovery = describeRecovery(told.opened).join(' ')
-    else life.told.push(told)
-    if (death.lines === life.told.length) setTimeout(() => child.kill('SIGKILL'), death.delayMs)
-  })
-  const [[code, signal]] = await Promise.all([once(child, 'exit'), once(lines, 'close')])
-  clearTimeout(patience)
-  return { ...life, end: code ?? signal }
 }
 
 /** Whether a process can be traced here. */

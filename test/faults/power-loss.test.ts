@@ -68,7 +68,7 @@ async function work({ folder, random, lie }: Story, from: number): Promise<{ mom
 async function lose(t: Test, seed: number, states: number, lie?: Lie): Promise<string[]> {
   const random = seededRandom(seed)
   const bad: string[] = []
-  let survivor: Survivor = { folder: t.testdir({ begin: { store: {} } }) + '/begin', ledger: new Ledger() }
+  let survivor: Survivor = { folder: join(t.testdir({ begin: { store: {} } }), 'begin'), ledger: new Ledger() }
   for (let story = 0, state = 0; state < states; story++) {
     const { moments, told } = await work({ folder: survivor.folder, random, lie }, 1000 * story)
     const chosen = shuffled(random, moments).slice(0, MOMENTS_PER_STORY)

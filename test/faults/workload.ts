@@ -32,6 +32,8 @@ export type Told =
   | { readonly forgotten: string }
   /** Found damaged, and put out of sight: a root. */
   | { readonly damaged: string; readonly reason: string }
+  /** Read with other bytes than it has: a root. */
+  | { readonly misread: string }
   /** Something that must never happen. */
   | { readonly fault: string }
 
@@ -100,7 +102,7 @@ export class Workload {
     const { random } = this.#options
     if (verb === 'publish') await this.publish(random.fraction() < 0.1 ? this.#one('own') : this.#newName('own'))
     else if (verb === 'fetch') await this.#fetchSome()
-    else if (verb === 'withdraw') await this.#with('own', (name) => this.#withdraw(name))
+    else if (verb === 'withdraw') await this.#with('own', (name) => this.withdraw(name))
     else if (verb === 'pin' || verb === 'unpin') {
       await this.#with(random.fraction() < 0.3 ? 'own' : 'far', (name) => this.#keep(verb, name))
     } else if (verb === 'rot') await this.#rot()
@@ -144,7 +146,7 @@ export class Workload {
     await this.fetch(name, random.fraction() < 0.4 ? random.fraction() * size : undefined)
   }
 
-  async #withdraw(name: string): Promise<void> {
+  async withdraw(name: string): Promise<void> {
     const { publisher, store } = this.#stand
     const { signer } = await publisher.identity()
     const subject = purlOf(name)
@@ -184,7 +186,7 @@ export class Workload {
     if (name === undefined) return
     const { root, bytes } = contentOf(packageOf(name).content)
     const read = await bytesOf(store, root)
-    if (read && !read.equals(bytes)) this.#options.tell({ fault: `${name} was read with other bytes` })
+    if (read && !read.equals(bytes)) this.#options.tell({ misread: toHex(root) })
   }
 
   /** A byte changes on the disk; a scrub finds it, and only what is damaged is fetched again. */
