@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { concatBytes, sha256 } from '../../../src/base/bytes.ts'
 import { type Disk, systemDisk } from '../../../src/base/disk.ts'
 import { directEffects } from '../../../src/base/effects.ts'
+import type { CatalogError } from '../../../src/base/errors.ts'
 import { CHUNK_BYTES } from '../../../src/base/limits.ts'
 import { seededRandom } from '../../../src/base/random.ts'
 import { rootOf } from '../../../src/core/digest-tree.ts'
@@ -53,9 +54,13 @@ export interface Opened {
 export const core = await loadCore('wasm')
 const disks = systemDisk(directEffects)
 
-interface OpenOptions {
+export interface OpenOptions {
+  readonly disk?: Disk
   /** Whether files and rows are brought in line first, as a node does it; true by default. */
   readonly recovering?: boolean
+  /** As `Environment` takes them. */
+  readonly guard?: (bytes: number) => void
+  readonly onFailure?: (error: CatalogError) => void
 }
 
 export async function openStore(
@@ -64,8 +69,22 @@ export async function openStore(
   disk: Disk = disks,
   { recovering = true }: OpenOptions = {},
 ): Promise<Opened> {
+  const store = await openParts(folder, { disk, recovering })
+  t.teardown(store.close)
+  return {
+    ...store,
+    async reopen() {
+      await store.close()
+      return openStore(t, folder, disk)
+    },
+  }
+}
+
+/** The same for whoever closes it himself. */
+export async function openParts(folder: string, options: OpenOptions = {}): Promise<Opened> {
+  const { disk = disks, recovering = true, ...opening } = options
   const clock = new ManualClock()
-  const environment = new Environment({ effects: directEffects }, { path: join(folder, 'database') })
+  const environment = new Environment({ effects: directEffects }, { path: join(folder, 'database'), ...opening })
   const workers = new WorkerPool({ effects: directEffects }, { threads: 1, core: 'wasm' })
   const packs = new Packs({ environment, disk }, { folder: join(folder, 'packs') })
   let closed = false
@@ -76,13 +95,12 @@ export async function openStore(
     await packs.close()
     await environment.close()
   }
-  t.teardown(close)
   const space = new Space({ disk, packs }, { folder })
   const blobs = new Blobs({ environment, packs, space, disk, workers, clock })
   const scratch = new Scratch({ disk, random: seededRandom(1) }, { folder: join(folder, 'scratch') })
   const nothing: Recovery = { cut: [], removed: [], short: [], scratch: 0, fetches: 0 }
-  const opening = recovering ? recover({ environment, packs, scratch }) : Promise.resolve(nothing)
-  const recovery = await opening.catch(async (thrown) => {
+  const recovered = recovering ? recover({ environment, packs, scratch }) : Promise.resolve(nothing)
+  const recovery = await recovered.catch(async (thrown) => {
     await close()
     throw thrown
   })
@@ -102,7 +120,7 @@ export async function openStore(
     close,
     async reopen() {
       await close()
-      return openStore(t, folder, disk)
+      return openParts(folder, options)
     },
   }
 }

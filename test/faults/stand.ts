@@ -1,0 +1,111 @@
+// A store with all that works on it, over a folder: publishing, fetching from a provider in memory, clearing up. What
+// a node has, without its network.
+import { join } from 'node:path'
+import { toHex } from '../../src/base/bytes.ts'
+import type { Disk } from '../../src/base/disk.ts'
+import { makeFolders } from '../../src/base/disk.ts'
+import { directEffects } from '../../src/base/effects.ts'
+import { CatalogError } from '../../src/base/errors.ts'
+import { BLOB_FRAME_BYTES, CHUNK_BYTES, FETCH_COMMIT_MS } from '../../src/base/limits.ts'
+import { seededRandom } from '../../src/base/random.ts'
+import { MiB } from '../../src/base/units.ts'
+import type { Announcements } from '../../src/network/announce.ts'
+import type { Providers } from '../../src/network/providers.ts'
+import { Publishing } from '../../src/publishing/publish.ts'
+import { Pins } from '../../src/store/pins.ts'
+import { Quota } from '../../src/store/quota.ts'
+import { Fetcher } from '../../src/transfer/fetcher.ts'
+import type { BlobSource, BlobWanted } from '../../src/transfer/sources.ts'
+import { LocalPublisher } from '../../src/trust/publishers.ts'
+import { Shares } from '../../src/trust/shares.ts'
+import type { ManualClock } from '../manual-clock.ts'
+import { core, type Made, type Opened, type OpenOptions, openParts } from '../unit/store/opened.ts'
+
+/** Small, so that what was fetched has to make room again and again. */
+export const MIRROR_BYTES = 5 * MiB
+/** What the provider sends at once; time passes between two pieces, so that commits fall due. */
+const PIECE_BYTES = BLOB_FRAME_BYTES / 2
+
+export interface Stand {
+  readonly store: Opened
+  readonly publishing: Publishing
+  readonly publisher: LocalPublisher
+  readonly fetcher: Fetcher
+  readonly pins: Pins
+  readonly shares: Shares
+  readonly provider: MemoryProvider
+  close(): Promise<void>
+}
+
+export interface StandOptions extends OpenOptions {
+  readonly disk?: Disk
+  /** Of mirrored data, at most. */
+  readonly mirrorBytes?: number
+}
+
+export async function openStand(folder: string, options: StandOptions = {}): Promise<Stand> {
+  const { mirrorBytes = MIRROR_BYTES, ...opening } = options
+  const keys = join(folder, 'keys')
+  await makeFolders(keys)
+  const store = await openParts(folder, opening)
+  const { environment, records, blobs, packs, kept, scratch, clock, disk } = store
+  const pins = new Pins({ environment, clock })
+  const shares = new Shares({ records })
+  // Its keys from a seed: the same publisher in every run.
+  const publisher = new LocalPublisher({ disk, clock, random: seededRandom(5), effects: directEffects }, { keys })
+  const told = { announcements: {} as Announcements, providers: {} as Providers, online: () => false }
+  const publishing = new Publishing({
+    records,
+    shares,
+    blobs,
+    pins,
+    publisher,
+    scratch,
+    effects: directEffects,
+    ...told,
+  })
+  const quota = new Quota({ environment, blobs, packs, kept }, { max: mirrorBytes })
+  const provider = new MemoryProvider(clock)
+  const fetcher = new Fetcher({ blobs, quota, core, source: provider })
+  return { store, publishing, publisher, fetcher, pins, shares, provider, close: () => store.close() }
+}
+
+/** Has whatever it was given, and gives up when it was told to. */
+export class MemoryProvider implements BlobSource {
+  readonly #clock: ManualClock
+  readonly #blobs = new Map<string, Made>()
+  /** Bytes it still sends of a blob. */
+  readonly #patience = new Map<string, number>()
+
+  constructor(clock: ManualClock) {
+    this.#clock = clock
+  }
+
+  /** @param bytes - sent before it gives up; all by default */
+  offer(blob: Made, bytes = Number.POSITIVE_INFINITY): void {
+    this.#blobs.set(toHex(blob.root), blob)
+    this.#patience.set(toHex(blob.root), bytes)
+  }
+
+  async outline(_peer: string, { root }: BlobWanted): Promise<Uint8Array> {
+    return this.#of(root).outline
+  }
+
+  async *chunks(_peer: string, { root }: BlobWanted, first: number, count: number): AsyncGenerator<Uint8Array> {
+    const blob = this.#of(root)
+    const end = Math.min(blob.size, (first + count) * CHUNK_BYTES)
+    for (let at = first * CHUNK_BYTES; at < end; at += PIECE_BYTES) {
+      const left = this.#patience.get(toHex(root)) ?? 0
+      if (left <= 0) throw new CatalogError('PEER_UNREACHABLE', 'The provider has gone.')
+      this.#patience.set(toHex(root), left - PIECE_BYTES)
+      await this.#clock.advance(FETCH_COMMIT_MS / 4)
+      yield blob.bytes.subarray(at, Math.min(at + PIECE_BYTES, end))
+    }
+  }
+
+  #of(root: Uint8Array): Made {
+    const blob = this.#blobs.get(toHex(root))
+    if (!blob) throw new CatalogError('NOT_FOUND', 'The provider has no such blob.')
+    return blob
+  }
+}
