@@ -143,6 +143,12 @@ export class CatalogError extends Error {
           cause: thrown,
         })
       }
+      if (code === 'EFBIG') {
+        return new CatalogError('DISK_FULL', `A file may not grow any more: ${thrown.message}.`, {
+          hint: 'Raise the limit on the size of files ("ulimit -f"), or use a file system that takes larger ones.',
+          cause: thrown,
+        })
+      }
     }
     if (thrown.name === 'AbortError') return new CatalogError('ABORTED', 'Cancelled.', { cause: thrown })
     return new CatalogError(fallback, thrown.message, { cause: thrown })

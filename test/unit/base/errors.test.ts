@@ -30,6 +30,7 @@ test('whatever is thrown becomes an error with a code', async (t) => {
   t.match(CatalogError.from(coded('SEARCH_LOCKED')), { code: 'SEARCH_LOCKED', cause: Error })
   t.match(CatalogError.from(coded('ENOSPC')), { code: 'DISK_FULL', hint: /space/ })
   t.match(CatalogError.from(coded('EDQUOT'), 'STORE_FAILED'), { code: 'DISK_FULL' })
+  t.match(CatalogError.from(coded('EFBIG'), 'STORE_FAILED'), { code: 'DISK_FULL', hint: /ulimit/ })
   t.match(CatalogError.from(coded('EIO'), 'STORE_FAILED'), { code: 'STORE_FAILED' })
   t.match(CatalogError.from(coded(20)), { code: 'INTERNAL' })
   t.match(CatalogError.from(AbortSignal.abort().reason), { code: 'ABORTED' })
