@@ -9,7 +9,7 @@ export interface Events {
   'catalog:record': { purl?: string; signer: string; kind: string; state: 'admitted' | 'refused'; reason?: string }
   'catalog:transfer': { peer: string; bytes: number; direction: 'sent' | 'received' }
   'catalog:corrupt': { peer: string; root: string; chunk: number }
-  /** A blob kept here is no longer what was written; `chunks` of it have to be fetched again. */
+  /** A blob kept here is no longer what was written; `chunks` of it have to be fetched again, 0 when it was mended. */
   'catalog:damaged': { root: string; bytes: number; chunks: number }
   /** A mirrored blob went to make room for another one. */
   'catalog:evicted': { root: string; bytes: number }

@@ -10,7 +10,7 @@ import { BLOB_AT_HAND_BYTES_MAX, BLOB_INLINE_BYTES_MAX } from '../base/limits.ts
 import { together } from '../base/together.ts'
 import type { WorkerPool } from '../core/workers/pool.ts'
 import { BlobIndex, type StagedBlob } from './blob-index.ts'
-import { extentOf, type HashedBlob, placeOf, writeEnds } from './blob-rows.ts'
+import { extentOf, type HashedBlob, namesOf, placeOf, writeEnds } from './blob-rows.ts'
 import { Download } from './download.ts'
 import type { Environment } from './environment.ts'
 import { decodeFooter, extentBytes, footerBytes, HEADER_BYTES } from './extent.ts'
@@ -225,6 +225,24 @@ export class Blobs extends BlobIndex {
       else await packs.abandon(place)
     }
     await packs.collect()
+  }
+
+  /**
+   * Write header and footer of a complete blob anew.
+   *
+   * @param outline - of its bytes as they are, which are sound
+   * @returns false when it is gone
+   */
+  async reseal(root: Uint8Array, outline: Uint8Array): Promise<boolean> {
+    const { packs } = this.#components
+    const row = this.row(root)
+    const place = row && placeOf(row)
+    const [link] = this.releasesOf(root)
+    if (!place || !link) return false
+    using _ = packs.hold(place.pack)
+    await writeEnds(packs, place, { ...namesOf(root, row), outline }, link.release)
+    await packs.sync(place.pack)
+    return true
   }
 
   /** `setAside` in a transaction of its own. */

@@ -101,7 +101,7 @@ export class Scrubber {
   }
 
   async #goodChunks(root: Uint8Array, lease: Lease, options: ScrubOptions): Promise<Finding> {
-    const { blobs, core } = this.#components
+    const { core } = this.#components
     const chunks = Math.ceil(lease.length / CHUNK_BYTES)
     if (lease.path === undefined) {
       const bytes = lease.bytes ?? new Uint8Array(0)
@@ -110,16 +110,39 @@ export class Scrubber {
       return sound ? {} : { good: none(chunks), reason: 'Its bytes in the database are not what was written.' }
     }
     try {
-      const outline = await blobs.outline(root)
-      if (!outline || !equalBytes(rootOf(core, outline, lease.length), root)) {
-        return { good: none(chunks), reason: 'Its list of chunks is not what was written.' }
-      }
+      const outline =
+        (await this.#outline(root, lease.length)) ?? (await this.#mendedOutline(root, lease, lease.path, options))
+      if (!outline) return { good: none(chunks), reason: 'Its list of chunks is not what was written.' }
       return await this.#compare(lease.path, lease, outline, options)
     } catch (thrown) {
-      const lost = hasCode(thrown, 'BLOB_CORRUPT') || isLost(thrown)
-      if (lost) return { good: none(chunks), reason: CatalogError.from(thrown).message }
+      if (!isLost(thrown)) throw thrown
+      return { good: none(chunks), reason: CatalogError.from(thrown).message }
+    }
+  }
+
+  /** @returns nothing when it is not the root's */
+  async #outline(root: Uint8Array, size: number): Promise<Uint8Array | undefined> {
+    const { blobs, core } = this.#components
+    try {
+      const outline = await blobs.outline(root)
+      return outline && equalBytes(rootOf(core, outline, size), root) ? outline : undefined
+    } catch (thrown) {
+      if (hasCode(thrown, 'BLOB_CORRUPT') || isLost(thrown)) return undefined
       throw thrown
     }
+  }
+
+  /** All that is damaged may be the list itself: it follows from the bytes, which then need not come from elsewhere. */
+  async #mendedOutline(root: Uint8Array, { offset, length }: Lease, path: string, { signal }: ScrubOptions) {
+    const { blobs, workers } = this.#components
+    const actual = await workers.digest({ path, offset, length }, signal).catch((thrown) => {
+      if (!hasCode(thrown, 'FILE_UNREADABLE')) throw thrown
+      return undefined
+    })
+    if (!actual || !equalBytes(actual.root, root)) return undefined
+    const isMended = await blobs.reseal(root, actual.outline)
+    if (isMended) emit('catalog:damaged', { root: toHex(root), bytes: length, chunks: 0 })
+    return actual.outline
   }
 
   /** Piece by piece against the outline. */

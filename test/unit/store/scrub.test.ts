@@ -1,6 +1,7 @@
 import { test } from 'tap'
 import { toHex } from '../../../src/base/bytes.ts'
 import { CatalogError } from '../../../src/base/errors.ts'
+import { listen } from '../../../src/base/events.ts'
 import { CHUNK_BYTES } from '../../../src/base/limits.ts'
 import { KiB, MiB } from '../../../src/base/units.ts'
 import type { WorkerPool } from '../../../src/core/workers/pool.ts'
@@ -35,8 +36,26 @@ test('a scrub finds the chunks that changed, puts the blob out of sight and says
   const download = await begun(store, bent, release)
   t.same(download.missing(), [{ first: 3, count: 1 }])
   await download.suspend()
-  bend(store, sound.root, 200_000 + 140)
-  t.match(await scrub(store, [sound.root]), [{ damaged: 4, reason: /footer/ }])
+  t.same(await store.check(), [])
+})
+
+test('a footer that changed is written anew when the bytes are sound, and else costs them all', async (t) => {
+  const store = await openStore(t)
+  const blob = blobOf(200_000)
+  const release = await released(store, '1.0.0')
+  await put(store, blob, release)
+  const told: number[] = []
+  t.teardown(listen('catalog:damaged', ({ chunks }) => told.push(chunks)))
+  for (const at of [200_000, 200_000 + 140, 200_000 + 265]) {
+    bend(store, blob.root, at)
+    t.match(await scrub(store), [{ damaged: 0, chunks: 4 }])
+    t.same(await store.blobs.outline(blob.root), blob.outline)
+  }
+  t.same(told, [0, 0, 0])
+  bend(store, blob.root, 200_000)
+  bend(store, blob.root, 70_000)
+  t.match(await scrub(store), [{ damaged: 4, reason: /list of chunks/ }])
+  t.equal(store.blobs.get(blob.root), undefined)
   t.same(await store.check(), [])
 })
 
@@ -113,15 +132,12 @@ test('an outline that cannot be read for want of something else says nothing abo
   const store = await openStore(t, t.testdir({}), disk)
   const blob = blobOf(100_000)
   await put(store, blob, await released(store, '1.0.0'))
-  for (const [errno, stays] of [
-    ['EMFILE', true],
-    ['EIO', false],
-  ] as const) {
+  for (const errno of ['EMFILE', 'EIO']) {
     disk.watch.before = (operation) => {
       if (operation === 'read') throw diskError(errno)
     }
-    if (stays) await t.rejects(scrub(store), { code: 'FILE_UNREADABLE' })
-    else t.match(await scrub(store), [{ damaged: 2, chunks: 2 }])
-    t.equal(store.blobs.get(blob.root) !== undefined, stays)
+    if (errno === 'EMFILE') await t.rejects(scrub(store), { code: 'FILE_UNREADABLE', message: /EMFILE/ })
+    else t.match(await scrub(store), [{ damaged: 0, chunks: 2 }], 'it follows from the bytes')
+    t.ok(store.blobs.get(blob.root))
   }
 })
