@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 const test = join(dirname(fileURLToPath(import.meta.url)), 'test.mjs')
 const lengths = { CATALOG_POINTS: '300', CATALOG_STATES: '5000', CATALOG_CASES: '10' }
-const suites = ['test/faults/*.test.ts', 'test/conformance/core.test.ts']
+const suites = ['test/faults/*.test.ts', 'test/faults/*.soak.ts', 'test/conformance/core.test.ts']
 const { status } = spawnSync(process.execPath, [test, ...suites], {
   stdio: 'inherit',
   env: { ...lengths, ...process.env },
