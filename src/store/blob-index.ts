@@ -237,9 +237,11 @@ export class BlobIndex {
     environment.uses.remove(root)
   }
 
-  /** The same with one more release for a blob that is here already; nothing when it is not. */
-  linkAgain(root: Uint8Array, release: Uint8Array): void {
-    if (this.row(root)) this.#counted(root, () => this.#putLink(root, release, 'fetched'))
+  /** The same with one more release for a blob that is here already. @returns whether it is */
+  linkAgain(root: Uint8Array, release: Uint8Array): boolean {
+    if (!this.row(root)) return false
+    this.#counted(root, () => this.#putLink(root, release, 'fetched'))
+    return true
   }
 
   /**

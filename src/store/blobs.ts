@@ -208,10 +208,10 @@ export class Blobs extends BlobIndex {
     if (!blob.place) blob.place = await this.#writer.write(blob, bytes, release)
   }
 
-  /** A blob that is here was asked for under this release as well. */
-  async fetchedAgain(root: Uint8Array, release: Uint8Array): Promise<void> {
-    if (this.isUnder(root, release)) return
-    await this.#components.environment.transaction(() => this.linkAgain(root, release))
+  /** A blob that is here was asked for under this release as well. @returns false when it has gone meanwhile */
+  async fetchedAgain(root: Uint8Array, release: Uint8Array): Promise<boolean> {
+    if (this.isUnder(root, release)) return true
+    return await this.#components.environment.transaction(() => this.linkAgain(root, release))
   }
 
   /** What is staged and was not linked gives its space back; call it for all, whatever came of them. */

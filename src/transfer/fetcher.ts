@@ -70,14 +70,16 @@ export class Fetcher {
   ): Promise<FetchReport> {
     const { blobs } = this.#components
     const name = toHex(artifact.root)
-    for (let other = this.#underWay.get(name); other; other = this.#underWay.get(name)) {
-      await untilAborted(other, options.signal).catch((reason) => {
-        throw CatalogError.from(reason, 'ABORTED')
-      })
-    }
-    if (blobs.get(artifact.root)) {
-      await blobs.fetchedAgain(artifact.root, release)
-      return { bytes: artifact.size, sources: [], failures: [] }
+    for (;;) {
+      const other = this.#underWay.get(name)
+      if (other) {
+        await untilAborted(other, options.signal).catch((reason) => {
+          throw CatalogError.from(reason, 'ABORTED')
+        })
+      } else if (!blobs.get(artifact.root)) break
+      else if (await blobs.fetchedAgain(artifact.root, release)) {
+        return { bytes: artifact.size, sources: [], failures: [] }
+      }
     }
     const transfer = new Transfer(this.#components, { artifact, release, providers, options })
     const running = transfer.run()

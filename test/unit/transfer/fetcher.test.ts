@@ -130,6 +130,19 @@ test('what is here already is not fetched, only linked', async (t) => {
   t.ok(at.blobs.isUnder(blob.artifact.root, release))
 })
 
+test('what is here and goes before it is linked is fetched', async (t) => {
+  const blob = blobOf(1)
+  const at = await setting(t, blob, { a: {} })
+  await at.fetch(each('a'))
+  await at.environment.transaction(() => {
+    for (const key of [...at.environment.blobReleases.getKeys({})]) at.environment.blobReleases.remove(key)
+  })
+  const going = at.environment.transaction(() => at.blobs.remove(blob.artifact.root))
+  t.match(await at.fetch(each('a')), { sources: [{ peer: 'a' }] })
+  await going
+  t.ok(await isWhole(at, blob))
+})
+
 test('an empty blob needs an outline and no chunk', async (t) => {
   const empty = new Uint8Array(0)
   const names = { root: rootOf(core, empty, 0), sha256: sha256(empty) }
