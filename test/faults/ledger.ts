@@ -23,6 +23,9 @@ interface Entry {
   blob: Sure
   pinned: Sure
   withdrawn: Sure
+  /** Fetches of it under way, and whether it was forgotten since the first of them began. */
+  fetches: number
+  forgotten: boolean
 }
 
 /** What there is of one package. */
@@ -85,13 +88,18 @@ export class Ledger {
 
   #note(verb: string, entry: Entry, state: 'begun' | 'done' | 'refused'): void {
     const begun = state === 'begun'
+    if (verb === 'fetch') {
+      if (begun && entry.fetches === 0) entry.forgotten = false
+      entry.fetches += begun ? 1 : -1
+    }
     if (state === 'refused') return
     if (verb === 'publish') {
       if (begun || entry.withdrawn === 'no' || entry.pinned === 'yes') entry.blob = atLeast(entry.blob, begun)
       entry.record = atLeast(entry.record, begun)
     }
     if (verb === 'hear') entry.record = atLeast(entry.record, begun)
-    if (verb === 'fetch') entry.blob = atLeast(entry.blob, begun)
+    // Complete for a moment: another fetch may have needed the room before this one was told of.
+    if (verb === 'fetch') entry.blob = atLeast(entry.blob, begun || entry.forgotten)
     if (verb === 'pin') entry.pinned = atLeast(entry.pinned, begun)
     if (verb === 'unpin') entry.pinned = begun ? atMost(entry.pinned) : 'no'
     if (verb === 'withdraw') entry.withdrawn = atLeast(entry.withdrawn, begun)
@@ -106,13 +114,14 @@ export class Ledger {
       const held = kind === 'own' ? entry.withdrawn === 'no' : entry.pinned === 'yes'
       if (held && entry.blob === 'yes') this.#faults.push(`${name} was to be forgotten and should be kept`)
       entry.blob = atMost(entry.blob)
+      entry.forgotten = true
     }
   }
 
   #entry(name: string): Entry {
     const known = this.#entries.get(name)
     if (known) return known
-    const entry: Entry = { record: 'no', blob: 'no', pinned: 'no', withdrawn: 'no' }
+    const entry: Entry = { record: 'no', blob: 'no', pinned: 'no', withdrawn: 'no', fetches: 0, forgotten: false }
     this.#entries.set(name, entry)
     return entry
   }
@@ -152,7 +161,12 @@ export class Ledger {
         if (entry[what] === 'maybe') entry[what] = seen[what] ? 'yes' : 'no'
       }
       const mayGo = (entry.withdrawn === 'yes' && entry.pinned !== 'yes') || this.#rotten.has(rootOf(name))
+      // Of a blob set aside it is known under which releases it was: mended or published again, it is under them again.
+      const { root } = contentOf(packageOf(name).content)
+      const mayComeBack = stand.store.environment.downloads.get(root)?.links !== undefined
       if (mayGo) entry.blob = atMost(entry.blob)
+      else if (mayComeBack) entry.blob = 'maybe'
+      Object.assign(entry, { fetches: 0, forgotten: false })
     }
   }
 }
