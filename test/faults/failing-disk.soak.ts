@@ -43,14 +43,14 @@ for (const [index, [errno, kinds]] of FAULTS.entries()) {
   }
 }
 
-/** @param share - of the operations that fail */
+/** @param share - of the operations that fail, beside the first */
 async function suffer(t: Test, seed: number, errno: string, kinds: readonly StepKind[], share: number): Promise<void> {
   const folder = t.testdir({})
   mkdirSync(join(folder, 'store'))
   const random = seededRandom(seed)
   const fault = { on: false, count: 0 }
   const disk = interposedDisk(systemDisk(directEffects), async ({ kind, path }, run) => {
-    if (!fault.on || !kinds.includes(kind) || random.fraction() >= share) return run()
+    if (!fault.on || !kinds.includes(kind) || (fault.count > 0 && random.fraction() >= share)) return run()
     fault.count++
     throw fileError(path, Object.assign(new Error(errno), { code: errno }))
   })
