@@ -11,7 +11,7 @@ import { readRelease } from './release.ts'
 /** A record already standing in the same slot: same shelf, signer, kind and subject. */
 export interface Standing {
   readonly id: Uint8Array
-  readonly seq: number | undefined
+  readonly seq?: number | undefined
 }
 
 /** What the rule needs to know of the shelf. */

@@ -61,12 +61,24 @@ export interface Release {
   readonly body: ReleaseBody
 }
 
+/** Read once per record object: a record is asked for its release by everyone who touches it. */
+const read = new WeakMap<CatalogRecord, Release>()
+
 /**
  * Read a release record's body and hold its subject against it.
  *
  * @throws CatalogError `RECORD_INVALID` when the body has another shape or the subject is not its purl
  */
 export function readRelease(record: CatalogRecord): Release {
+  let release = read.get(record)
+  if (!release) {
+    release = parseRelease(record)
+    read.set(record, release)
+  }
+  return release
+}
+
+function parseRelease(record: CatalogRecord): Release {
   if (record.statement.kind !== 'release') {
     throw new CatalogError('RECORD_INVALID', `This is a ${record.statement.kind} record, not a release.`)
   }

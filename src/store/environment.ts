@@ -3,19 +3,20 @@
 // Settings that were measured to matter: `overlappingSync: false`, so that a resolved promise means the bytes are on
 // the disk and no snapshot of the folder is ever torn; never `useWritemap` or `noSync`. All writes go
 // through `transaction`.
-import { open, type RootDatabase } from 'lmdb'
+import { type DatabaseOptions, open, type RootDatabase } from 'lmdb'
 import type { Effects } from '../base/effects.ts'
 import { CatalogError } from '../base/errors.ts'
 import { KiB, MiB } from '../base/units.ts'
+import { feedCodec, type RowCodec, slotCodec } from './row-codecs.ts'
 
 /** Every table, with the version of its format in its name; FORMAT.md says what is in each. */
 const TABLES = {
   meta: 'meta/1',
   records: 'records/1',
-  slots: 'slots/1',
+  slots: 'slots/2',
   shelves: 'shelves/1',
   trie: 'trie/2',
-  feed: 'feed/1',
+  feed: 'feed/2',
   names: 'names/1',
   blobs: 'blobs/2',
   inline: 'inline/1',
@@ -30,7 +31,7 @@ const TABLES = {
 } as const
 
 /** Version of the store as a whole: a store of another one is refused rather than misread. */
-const STORE_VERSION = 2
+const STORE_VERSION = 3
 
 export type Key = string | number | Uint8Array | (string | number)[]
 
@@ -128,6 +129,14 @@ const GATHERING_TURNS_MAX = 16
 /** Works share a commit up to so much; a larger one alone has its own. */
 const COMMIT_BYTES_MAX = 16 * MiB
 
+/** MessagePack as everyone reads it. By default each row would define a shape of its own and then use it once. */
+const PLAIN_MAPS = { useRecords: false }
+
+/** lmdb takes an `encoder`, of which its types say nothing. */
+function coded<V>(name: string, encoder: RowCodec<V> | typeof PLAIN_MAPS): DatabaseOptions & { name: string } {
+  return Object.assign({ name }, { encoder })
+}
+
 interface Options {
   path: string
   /** Throws when so many bytes should not be written now. */
@@ -193,17 +202,18 @@ export class Environment {
     } catch (cause) {
       throw new CatalogError('STORE_FAILED', `The database in ${path} cannot be opened.`, { cause })
     }
-    const table = <V, K extends Key>(name: string): Table<V, K> => this.#root.openDB<V, K>({ name })
+    const table = <V, K extends Key>(name: string): Table<V, K> => this.#root.openDB<V, K>(coded(name, PLAIN_MAPS))
     const binary = (name: string): Table<Uint8Array, Uint8Array> =>
       this.#root.openDB<Uint8Array, Uint8Array>({ name, encoding: 'binary', keyEncoding: 'binary' })
     this.meta = table(TABLES.meta)
     this.records = binary(TABLES.records)
-    this.slots = table(TABLES.slots)
+    this.slots = this.#root.openDB(coded(TABLES.slots, slotCodec))
     this.shelves = table(TABLES.shelves)
     this.trie = binary(TABLES.trie)
-    this.feed = table(TABLES.feed)
+    this.feed = this.#root.openDB(coded(TABLES.feed, feedCodec))
     this.names = this.#root.openDB({ name: TABLES.names, encoding: 'binary' })
-    const byBytes = <V>(name: string): Table<V, Uint8Array> => this.#root.openDB({ name, keyEncoding: 'binary' })
+    const byBytes = <V>(name: string): Table<V, Uint8Array> =>
+      this.#root.openDB({ ...coded(name, PLAIN_MAPS), keyEncoding: 'binary' })
     this.blobs = byBytes(TABLES.blobs)
     this.inline = binary(TABLES.inline)
     this.packs = table(TABLES.packs)

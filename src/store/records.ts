@@ -1,7 +1,7 @@
 // Records as they stand on shelves: admission, look-ups by id, slot and package, and the change feed. A record, its
 // shelf's trie and the feed change in one transaction.
 import { LRUCache } from 'lru-cache'
-import { toHex } from '../base/bytes.ts'
+import { equalBytes, toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import { PEN_RECORDS_MAX, SHELF_RECORDS_MAX, UNPINNED_SHELVES_MAX, VERSIONS_MAX } from '../base/limits.ts'
@@ -12,7 +12,7 @@ import { type PublisherDocument, readPublisherDocument } from '../model/publishe
 import type { PackageName } from '../model/purl.ts'
 import { type CatalogRecord, decodeRecord } from '../model/record.ts'
 import { type Release, readRelease } from '../model/release.ts'
-import { type Environment, type FeedRow, LAST_PART } from './environment.ts'
+import { type Environment, type FeedRow, LAST_PART, type SlotEntry } from './environment.ts'
 import { type ShelfBatch, Shelves } from './shelves.ts'
 
 /** Publishers whose documents are kept at hand. */
@@ -213,11 +213,14 @@ export class Records {
   #admitOne(submission: Submission, changes: Change[]): AdmissionReport {
     const { record, audience } = submission
     try {
-      const decision = admit(record, this.#shelfState(audience))
+      const key = slotKey(audience, record)
+      const standing = this.#environment.slots.get(key) ?? []
+      const shelf: ShelfState = { documents: (signer) => this.documents(audience, signer), slot: () => standing }
+      const decision = admit(record, shelf)
       if (decision.outcome === 'known' || decision.outcome === 'superseded') return decision
       if (decision.outcome === 'unknown-signer') return this.#wait(submission)
       this.#checkQuota(record, audience)
-      this.#write(submission, decision.removed, changes)
+      this.#write(submission, { key, standing, removed: decision.removed }, changes)
       return { outcome: 'admitted' }
     } catch (thrown) {
       const error = CatalogError.from(thrown)
@@ -242,17 +245,6 @@ export class Records {
     return settled.map(({ key }) => key)
   }
 
-  #shelfState(audience: Audience): ShelfState {
-    return {
-      documents: (signer) => this.documents(audience, signer),
-      slot: ({ signer, statement: { kind, subject } }) =>
-        (this.#environment.slots.get([audience, signer, kind, subject]) ?? []).map(({ id, seq }) => ({
-          id: new Uint8Array(id),
-          seq,
-        })),
-    }
-  }
-
   #checkQuota(record: CatalogRecord, audience: Audience): void {
     const count = this.#batch.count(audience, record.signer)
     if (count >= SHELF_RECORDS_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'This shelf is full.')
@@ -261,12 +253,10 @@ export class Records {
     }
   }
 
-  #write({ record, audience }: Submission, removed: readonly Uint8Array[], changes: Change[]): void {
+  #write({ record, audience }: Submission, { key, standing, removed }: SlotChange, changes: Change[]): void {
     const { slots, records } = this.#environment
-    const { kind, subject, seq } = record.statement
-    const key = [audience, record.signer, kind, subject]
-    const gone = new Set(removed.map(toHex))
-    const kept = (slots.get(key) ?? []).filter(({ id }) => !gone.has(toHex(id)))
+    const { kind, seq } = record.statement
+    const kept = standing.filter(({ id }) => !removed.some((gone) => equalBytes(gone, id)))
     for (const id of removed) this.#removeFrom(audience, id, changes)
     slots.put(key, [...kept, seq === undefined ? { id: record.id } : { id: record.id, seq }])
     records.put(record.id, record.envelope)
@@ -301,6 +291,17 @@ export class Records {
     this.#environment.feed.put(sequence, row)
     changes.push({ sequence, ...row })
   }
+}
+
+/** What comes of the slot of a record that is admitted. */
+interface SlotChange {
+  readonly key: string[]
+  readonly standing: readonly SlotEntry[]
+  readonly removed: readonly Uint8Array[]
+}
+
+function slotKey(audience: Audience, { signer, statement }: CatalogRecord): string[] {
+  return [audience, signer, statement.kind, statement.subject]
 }
 
 /** Publisher documents in version order come before everything they sign. */

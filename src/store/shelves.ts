@@ -86,6 +86,8 @@ export class Shelves {
 interface Pending {
   readonly audience: string
   readonly signer: string
+  /** Its row before this transaction. */
+  readonly before: ShelfRow
   readonly added: Map<string, Uint8Array>
   readonly removed: Map<string, Uint8Array>
   bytes: number
@@ -96,6 +98,8 @@ export class ShelfBatch {
   readonly #environment: Environment
   readonly #shelves: Shelves
   readonly #pending = new Map<string, Pending>()
+  /** Of the shelf asked about last: records come many of one shelf at a time. */
+  #last: Pending | undefined
 
   /** Made by `Shelves.batch`. */
   constructor(environment: Environment, shelves: Shelves) {
@@ -105,31 +109,45 @@ export class ShelfBatch {
 
   /** Records on a shelf, with what is gathered so far. */
   count(audience: string, signer: string): number {
-    const pending = this.#pending.get(`${audience}\n${signer}`)
-    return this.#shelves.get(audience, signer).count + (pending ? pending.added.size - pending.removed.size : 0)
+    const { before, added, removed } = this.#of(audience, signer)
+    return before.count + added.size - removed.size
   }
 
+  /** Also asked outside of transactions, when nothing is gathered. */
   has(audience: string, signer: string, id: Uint8Array): boolean {
+    if (this.#pending.size === 0) return this.#shelves.has(audience, signer, id)
     const [pending, name] = [this.#pending.get(`${audience}\n${signer}`), toHex(id)]
     if (pending?.added.has(name)) return true
     return !pending?.removed.has(name) && this.#shelves.has(audience, signer, id)
   }
 
+  #of(audience: string, signer: string): Pending {
+    if (this.#last?.audience === audience && this.#last.signer === signer) return this.#last
+    const key = `${audience}\n${signer}`
+    let pending = this.#pending.get(key)
+    if (!pending) {
+      const before = this.#shelves.get(audience, signer)
+      pending = { audience, signer, before, added: new Map(), removed: new Map(), bytes: 0 }
+      this.#pending.set(key, pending)
+    }
+    this.#last = pending
+    return pending
+  }
+
   /** Add an id that is not there, or remove one that is. @param bytes - size of the record */
   change(op: 'add' | 'remove', audience: string, signer: string, id: Uint8Array, bytes: number): void {
-    const key = `${audience}\n${signer}`
-    const pending = this.#pending.get(key) ?? { audience, signer, added: new Map(), removed: new Map(), bytes: 0 }
-    this.#pending.set(key, pending)
+    const pending = this.#of(audience, signer)
     const [to, from] = op === 'add' ? [pending.added, pending.removed] : [pending.removed, pending.added]
+    const name = toHex(id)
     // What comes and goes in one batch leaves no trace.
-    if (!from.delete(toHex(id))) to.set(toHex(id), id)
+    if (!from.delete(name)) to.set(name, id)
     pending.bytes += op === 'add' ? bytes : -bytes
   }
 
   /** Write tries and shelf rows. */
   apply(): void {
-    for (const { audience, signer, added, removed, bytes } of this.#pending.values()) {
-      const before = this.#shelves.get(audience, signer)
+    for (const { audience, signer, before, added, removed, bytes } of this.#pending.values()) {
+      if (added.size + removed.size === 0) continue
       const change: Change = { added: sorted(added), removed: sorted(removed) }
       const { count, hash } = new TrieWriter(this.#environment, shelfKey(audience, signer)).update(change)
       if (count === 0) this.#environment.shelves.remove([audience, signer])
@@ -141,6 +159,7 @@ export class ShelfBatch {
   /** Forget what was gathered. */
   clear(): void {
     this.#pending.clear()
+    this.#last = undefined
   }
 }
 
@@ -153,74 +172,92 @@ interface Change {
 /** The trie of one shelf, being changed. */
 class TrieWriter {
   readonly #environment: Environment
-  readonly #shelf: Uint8Array
+  /** Key of the node at work: the shelf's, then the path down to it. Deeper nodes overwrite what lies behind. */
+  readonly #key = Buffer.alloc(SHELF_KEY_BYTES + 2 * ID_BYTES)
 
   constructor(environment: Environment, shelf: Uint8Array) {
     this.#environment = environment
-    this.#shelf = shelf
+    this.#key.set(shelf)
   }
 
   update(change: Change): Node {
-    return this.#update(new Uint8Array(0), change)
+    return this.#update(0, change)
   }
 
-  #update(path: Uint8Array, change: Change): Node {
-    const row = this.#environment.trie.get(this.#key(path))
-    if (row?.[0] === INNER) return this.#updateInner(path, childrenOf(row), change)
-    return this.#build(path, merged(row ? leafIds(row) : [], change))
+  /** Change the node at `depth` on the current path. */
+  #update(depth: number, change: Change): Node {
+    const row = this.#environment.trie.get(this.#keyAt(depth))
+    if (row?.[0] === INNER) return this.#updateInner(depth, row, change)
+    return this.#build(depth, mergedIds(row, change))
   }
 
-  #updateInner(path: Uint8Array, children: Children, { added, removed }: Change): Node {
-    const [coming, going] = [groupByNibble(added, path.length), groupByNibble(removed, path.length)]
+  #updateInner(depth: number, row: Uint8Array, { added, removed }: Change): Node {
+    const children = childrenOf(row)
+    const [coming, going] = [groupByNibble(added, depth), groupByNibble(removed, depth)]
     for (let nibble = 0; nibble < 16; nibble++) {
       const change = { added: coming[nibble] ?? [], removed: going[nibble] ?? [] }
       if (change.added.length + change.removed.length === 0) continue
-      const child = this.#update(concatBytes(path, Uint8Array.of(nibble)), change)
+      this.#key[SHELF_KEY_BYTES + depth] = nibble
+      const child = this.#update(depth + 1, change)
       children[nibble] = child.count === 0 ? undefined : child
     }
     const count = children.reduce((sum, child) => sum + (child?.count ?? 0), 0)
-    if (count > TRIE_LEAF_IDS_MAX) return this.#put(path, innerRow(children), count)
-    return this.#build(path, this.#takeIds(path, children))
+    if (count > TRIE_LEAF_IDS_MAX) return this.#put(depth, innerRow(children), count)
+    return this.#build(depth, this.#takeIds(depth, children))
   }
 
-  /** Write the node of these ids, and the nodes below it when it has some. */
-  #build(path: Uint8Array, ids: readonly Uint8Array[]): Node {
-    if (ids.length === 0) {
-      this.#environment.trie.remove(this.#key(path))
+  /** Write the node of these ids, one behind the other, and the nodes below it when it has some. */
+  #build(depth: number, ids: Uint8Array): Node {
+    const count = ids.length / ID_BYTES
+    if (count === 0) {
+      this.#environment.trie.remove(this.#keyAt(depth))
       return { count: 0, hash: EMPTY_ROOT }
     }
-    if (ids.length <= TRIE_LEAF_IDS_MAX) return this.#put(path, leafRow(ids), ids.length)
-    const children = groupByNibble(ids, path.length).map((group, nibble) =>
-      group.length === 0 ? undefined : this.#build(concatBytes(path, Uint8Array.of(nibble)), group),
-    )
-    return this.#put(path, innerRow(children), ids.length)
+    if (count <= TRIE_LEAF_IDS_MAX) return this.#put(depth, leafRow(ids), count)
+    const children: Children = new Array(16).fill(undefined)
+    for (let from = 0, to = 0; from < ids.length; from = to) {
+      const nibble = nibbleAt(ids.subarray(from), depth)
+      do to += ID_BYTES
+      while (to < ids.length && nibbleAt(ids.subarray(to), depth) === nibble)
+      this.#key[SHELF_KEY_BYTES + depth] = nibble
+      children[nibble] = this.#build(depth + 1, ids.subarray(from, to))
+    }
+    return this.#put(depth, innerRow(children), count)
   }
 
   /** The ids below a node that has become small, in order; its children's rows go. */
-  #takeIds(path: Uint8Array, children: Children): Uint8Array[] {
-    return children.flatMap((child, nibble) => {
+  #takeIds(depth: number, children: Children): Uint8Array {
+    const parts = children.flatMap((child, nibble) => {
       if (!child) return []
-      const below = concatBytes(path, Uint8Array.of(nibble))
-      const row = this.#environment.trie.get(this.#key(below))
+      this.#key[SHELF_KEY_BYTES + depth] = nibble
+      const row = this.#environment.trie.get(this.#keyAt(depth + 1))
       if (!row) return []
-      const ids = row[0] === INNER ? this.#takeIds(below, childrenOf(row)) : leafIds(row)
-      this.#environment.trie.remove(this.#key(below))
-      return ids
+      const ids = row[0] === INNER ? this.#takeIds(depth + 1, childrenOf(row)) : row.subarray(HEAD_BYTES)
+      this.#key[SHELF_KEY_BYTES + depth] = nibble
+      this.#environment.trie.remove(this.#keyAt(depth + 1))
+      return [ids]
     })
+    return Buffer.concat(parts)
   }
 
-  #put(path: Uint8Array, row: Uint8Array, count: number): Node {
-    this.#environment.trie.put(this.#key(path), row)
+  #put(depth: number, row: Uint8Array, count: number): Node {
+    this.#environment.trie.put(this.#keyAt(depth), row)
     return { count, hash: sha256(preimage(row)) }
   }
 
-  #key(path: Uint8Array): Uint8Array {
-    return concatBytes(this.#shelf, path)
+  #keyAt(depth: number): Uint8Array {
+    return this.#key.subarray(0, SHELF_KEY_BYTES + depth)
   }
 }
 
-function leafRow(ids: readonly Uint8Array[]): Uint8Array {
-  return concatBytes(Uint8Array.of(LEAF, ids.length >> 8, ids.length & 255), ...ids)
+/** @param ids - sorted, one behind the other */
+function leafRow(ids: Uint8Array): Uint8Array {
+  // Of Buffer's pool: for memory of its own the database would have to look up where it lies.
+  const row = Buffer.allocUnsafe(HEAD_BYTES + ids.length)
+  row[0] = LEAF
+  row.writeUInt16BE(ids.length / ID_BYTES, 1)
+  row.set(ids, HEAD_BYTES)
+  return row
 }
 
 /** Hashes of the children present, then their counts: these are no part of what is hashed. */
@@ -230,12 +267,13 @@ function innerRow(children: Children): Uint8Array {
     if (child) bitmap |= 1 << nibble
     return child !== undefined
   }) as Node[]
-  const row = new Uint8Array(HEAD_BYTES + present.length * (ID_BYTES + COUNT_BYTES))
-  const counts = new DataView(row.buffer, HEAD_BYTES + present.length * ID_BYTES)
-  row.set([INNER, bitmap >> 8, bitmap & 255])
+  const row = Buffer.allocUnsafe(HEAD_BYTES + present.length * (ID_BYTES + COUNT_BYTES))
+  const counts = HEAD_BYTES + present.length * ID_BYTES
+  row[0] = INNER
+  row.writeUInt16BE(bitmap, 1)
   present.forEach(({ count, hash }, index) => {
     row.set(hash, HEAD_BYTES + index * ID_BYTES)
-    counts.setUint32(index * COUNT_BYTES, count)
+    row.writeUInt32BE(count, counts + index * COUNT_BYTES)
   })
   return row
 }
@@ -246,30 +284,50 @@ function preimage(row: Uint8Array): Uint8Array {
   return row.subarray(0, HEAD_BYTES + ((row.length - HEAD_BYTES) / (ID_BYTES + COUNT_BYTES)) * ID_BYTES)
 }
 
-/** Copies: a row's bytes are the database's, which uses them again. */
 function leafIds(row: Uint8Array): Uint8Array[] {
-  const ids = Uint8Array.from(row.subarray(HEAD_BYTES))
+  const ids = row.subarray(HEAD_BYTES)
   return Array.from({ length: ids.length / ID_BYTES }, (_, i) => ids.subarray(i * ID_BYTES, (i + 1) * ID_BYTES))
 }
 
 function childrenOf(row: Uint8Array): Children {
-  const bytes = Uint8Array.from(row)
-  const bitmap = ((bytes[1] ?? 0) << 8) | (bytes[2] ?? 0)
-  const present = (bytes.length - HEAD_BYTES) / (ID_BYTES + COUNT_BYTES)
-  const counts = new DataView(bytes.buffer, HEAD_BYTES + present * ID_BYTES)
-  let index = 0
-  return Array.from({ length: 16 }, (_, nibble) => {
-    if ((bitmap & (1 << nibble)) === 0) return undefined
+  const view = new DataView(row.buffer, row.byteOffset, row.byteLength)
+  const bitmap = view.getUint16(1)
+  const present = (row.length - HEAD_BYTES) / (ID_BYTES + COUNT_BYTES)
+  const counts = HEAD_BYTES + present * ID_BYTES
+  const children: Children = new Array(16).fill(undefined)
+  for (let nibble = 0, index = 0; nibble < 16; nibble++) {
+    if ((bitmap & (1 << nibble)) === 0) continue
     const at = HEAD_BYTES + index * ID_BYTES
-    return { count: counts.getUint32(index++ * COUNT_BYTES), hash: bytes.subarray(at, at + ID_BYTES) }
-  })
+    children[nibble] = { count: view.getUint32(counts + index * COUNT_BYTES), hash: row.subarray(at, at + ID_BYTES) }
+    index++
+  }
+  return children
 }
 
-/** Sorted ids, with those that come and without those that go. */
-function merged(ids: readonly Uint8Array[], { added, removed }: Change): Uint8Array[] {
-  const gone = new Set(removed.map(toHex))
-  const kept = ids.filter((id) => !gone.has(toHex(id)))
-  return added.length === 0 ? kept : [...kept, ...added].sort(compareBytes)
+/** Ids of a leaf, if there is one, with those that come and without those that go; sorted, one behind the other. */
+function mergedIds(row: Uint8Array | undefined, { added, removed }: Change): Uint8Array {
+  const before = row?.subarray(HEAD_BYTES) ?? new Uint8Array(0)
+  const ids = Buffer.allocUnsafe(before.length + added.length * ID_BYTES)
+  let [length, coming, going] = [0, 0, 0]
+  for (let at = 0; at < before.length; at += ID_BYTES) {
+    const id = before.subarray(at, at + ID_BYTES)
+    for (let next = added[coming]; next && compareBytes(next, id) < 0; next = added[++coming]) {
+      ids.set(next, length)
+      length += ID_BYTES
+    }
+    const gone = removed[going]
+    if (gone && compareBytes(gone, id) === 0) {
+      going++
+      continue
+    }
+    ids.set(id, length)
+    length += ID_BYTES
+  }
+  for (let next = added[coming]; next; next = added[++coming]) {
+    ids.set(next, length)
+    length += ID_BYTES
+  }
+  return ids.subarray(0, length)
 }
 
 function sorted(ids: ReadonlyMap<string, Uint8Array>): Uint8Array[] {
