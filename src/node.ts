@@ -8,6 +8,7 @@ import { CatalogError } from './base/errors.ts'
 import { emit } from './base/events.ts'
 import { type Random, systemRandom } from './base/random.ts'
 import { loadCore } from './core/load.ts'
+import { loadNativeSigning } from './core/native-signing.ts'
 import { WorkerPool } from './core/workers/pool.ts'
 import { Federation } from './discovery/federation.ts'
 import { Indexer } from './discovery/indexer.ts'
@@ -15,6 +16,7 @@ import { openNativeIndex, type TextIndex } from './discovery/native-index.ts'
 import { Search } from './discovery/search.ts'
 import { Gateway } from './gateway/server.ts'
 import { readSettings, type Settings, type SettingsInput } from './model/config.ts'
+import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
 import { readRelease } from './model/release.ts'
 import { peerAddress } from './network/addresses.ts'
 import { Announcements } from './network/announce.ts'
@@ -329,6 +331,7 @@ async function assemble(
   const { clock, random, effects } = outside
   const disk = outside.disk(effects)
   const core = await effects.run(() => loadCore(settings.core))
+  useEd25519(core.backend === 'native' ? nativeEd25519(await effects.run(loadNativeSigning)) : openSsl)
   const guard = databaseGuard(disk, paths.root)
   const { promise: failed, resolve: onFailure } = Promise.withResolvers<CatalogError>()
   const environment = new Environment({ effects }, { path: paths.database, guard, onFailure })

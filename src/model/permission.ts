@@ -18,8 +18,20 @@ const shareSchema = z.looseObject({
 
 export type ShareBody = z.infer<typeof shareSchema>
 
+/** Read once per record object. */
+const read = new WeakMap<CatalogRecord, ShareBody>()
+
 /** @throws CatalogError `RECORD_INVALID` */
 export function readShare(record: CatalogRecord): ShareBody {
+  let share = read.get(record)
+  if (!share) {
+    share = parseShare(record)
+    read.set(record, share)
+  }
+  return share
+}
+
+function parseShare(record: CatalogRecord): ShareBody {
   const body = shareSchema.safeParse(record.statement.body)
   if (record.statement.kind !== 'share' || !body.success || record.statement.seq === undefined) {
     throw new CatalogError('RECORD_INVALID', 'This is not a share record.', { cause: body.error })

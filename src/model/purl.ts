@@ -60,8 +60,12 @@ export function parseVersionedPurl(text: string): Purl & { version: string } {
   return { ...purl, version: purl.version }
 }
 
+/** What stands for itself. */
+const PLAIN = /^[\w.~:+-]*$/
+
 /** encodeURIComponent, less what the specification leaves plain (`:`) and with what it does not (`!'()*`). */
 function encode(part: string): string {
+  if (PLAIN.test(part)) return part
   return encodeURIComponent(part)
     .replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
     .replaceAll('%3A', ':')

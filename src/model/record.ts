@@ -73,27 +73,45 @@ export interface CatalogRecord {
 /** Verified once per record object, and never what was signed right here. */
 const verified = new WeakMap<CatalogRecord, ReadonlySet<string>>()
 
-/**
- * Make a record signed by each of `keys`. Nothing is signed that `decodeRecord` would refuse afterwards.
- *
- * @throws CatalogError `RECORD_INVALID`; `LIMIT_EXCEEDED` when it is over 64 KiB
- */
-export function signRecord(statement: Statement, keys: readonly SigningKey[]): CatalogRecord {
+/** A record that lacks its signatures. */
+export interface Draft {
+  /** What the signatures are over. */
+  readonly signed: Uint8Array
+  /**
+   * @param signatures - one of each key over `signed`
+   * @throws CatalogError `LIMIT_EXCEEDED` when the record is over 64 KiB
+   */
+  complete(signatures: readonly SignatureEntry[]): CatalogRecord
+}
+
+/** Nothing can be drafted that `decodeRecord` would refuse afterwards. @throws CatalogError `RECORD_INVALID` */
+export function draftRecord(statement: Statement): Draft {
+  const { kind } = statement
   const checked = statementSchema.safeParse(statement)
   if (!checked.success) {
-    throw new CatalogError('RECORD_INVALID', `This ${statement.kind} record cannot be made.`, { cause: checked.error })
+    throw new CatalogError('RECORD_INVALID', `This ${kind} record cannot be made.`, { cause: checked.error })
   }
   const { seq, ...unnumbered } = statement
   const statementBytes = encodeCbor(seq === undefined ? unnumbered : statement) // CBOR has no undefined
-  const signed = signedBytes(statement.kind, statementBytes)
-  const signatures = keys.map((key) => ({ key: key.publicKey, value: key.sign(signed) }))
-  const envelope = encodeCbor([statementBytes, signatures.map(({ key, value }) => [ALGORITHM_ED25519, key, value])])
-  if (envelope.length > RECORD_BYTES_MAX) {
-    throw new CatalogError('LIMIT_EXCEEDED', `This ${statement.kind} record would be over ${RECORD_BYTES_MAX} bytes.`)
+  return {
+    signed: signedBytes(kind, statementBytes),
+    complete(signatures) {
+      const entries = signatures.map(({ key, value }) => [ALGORITHM_ED25519, key, value])
+      const envelope = encodeCbor([statementBytes, entries])
+      if (envelope.length > RECORD_BYTES_MAX) {
+        throw new CatalogError('LIMIT_EXCEEDED', `This ${kind} record would be over ${RECORD_BYTES_MAX} bytes.`)
+      }
+      const record = assemble(statement, statementBytes, signatures, envelope)
+      verified.set(record, new Set(signatures.map(({ key }) => toHex(key))))
+      return record
+    },
   }
-  const record = assemble(statement, statementBytes, signatures, envelope)
-  verified.set(record, new Set(keys.map(({ publicKey }) => toHex(publicKey))))
-  return record
+}
+
+/** Make a record signed by each of `keys`. @throws CatalogError `RECORD_INVALID`, `LIMIT_EXCEEDED` */
+export function signRecord(statement: Statement, keys: readonly SigningKey[]): CatalogRecord {
+  const draft = draftRecord(statement)
+  return draft.complete(keys.map((key) => ({ key: key.publicKey, value: key.sign(draft.signed) })))
 }
 
 /**
@@ -130,7 +148,7 @@ export function signingKeys(record: CatalogRecord): ReadonlySet<string> {
 function assemble(
   statement: Statement,
   statementBytes: Uint8Array,
-  signatures: SignatureEntry[],
+  signatures: readonly SignatureEntry[],
   envelope: Uint8Array,
 ): CatalogRecord {
   const id = sha256(statementBytes)

@@ -89,7 +89,7 @@ export class Publishing {
       const published = await this.#inTurn(purl, () =>
         this.#commit(type.type, prepared, staged, options.permission ?? 'public'),
       )
-      if (this.#components.shares.isPublic(published.release)) await this.#tell(published.release)
+      await this.#tell(published.release)
       return published
     } finally {
       await blobs.discard(staged.map(({ blob }) => blob))
@@ -142,16 +142,23 @@ export class Publishing {
     }
     const { artifacts: _, ...described } = prepared
     const body = { type, ...described, artifacts: staged.map(({ artifact }) => artifact) }
-    const record = await publisher.sign({ kind: 'release', subject: purl, body: plain(body) })
+    const [record, share] = await Promise.all([
+      publisher.sign({ kind: 'release', subject: purl, body: plain(body) }),
+      this.#share(purl, signer, permission),
+    ])
     const release = readRelease(record)
-    await this.#store(release, staged, permission)
+    await this.#store(release, share, staged, permission)
     return { release, fresh: true }
   }
 
   /** Bytes onto the disk first, then everything that makes them visible in one transaction. */
-  async #store(release: Release, staged: readonly Staged[], permission: EnforcedPermission): Promise<void> {
+  async #store(
+    release: Release,
+    share: CatalogRecord,
+    staged: readonly Staged[],
+    permission: EnforcedPermission,
+  ): Promise<void> {
     const { pins, publisher, records } = this.#components
-    const share = await this.#share(release.purl, release.record.signer, permission)
     const { documents } = await publisher.identity()
     const { id } = release.record
     const link = await this.#sealed(staged, id)
@@ -198,7 +205,8 @@ export class Publishing {
   }
 
   async #tell(release: Release): Promise<void> {
-    if (!this.#components.online()) return
+    const { online, shares } = this.#components
+    if (!online() || !shares.isPublic(release)) return
     for (const { root } of release.body.artifacts) this.#components.providers.provide(root)
     await this.#components.announcements.announce(release)
   }

@@ -1,14 +1,16 @@
 // Blobs, addressed by root. Up to 16 KiB they lie in the database, larger ones as extents in packs. A blob is visible
 // only when complete: its bytes, header and footer are on the disk before the transaction that names them.
 import { hash } from 'node:crypto'
+import { Batches } from '../base/batches.ts'
 import type { ByteSource } from '../base/byte-source.ts'
 import { toHex } from '../base/bytes.ts'
-import type { Clock } from '../base/clock.ts'
+import { type Clock, untilAborted } from '../base/clock.ts'
 import type { Disk } from '../base/disk.ts'
 import { CatalogError } from '../base/errors.ts'
-import { BLOB_AT_HAND_BYTES_MAX, BLOB_INLINE_BYTES_MAX } from '../base/limits.ts'
+import { BLOB_AT_HAND_BYTES_MAX, BLOB_INLINE_BYTES_MAX, CHUNK_BYTES, SMALL_FILES_MAX } from '../base/limits.ts'
 import { together } from '../base/together.ts'
 import type { WorkerPool } from '../core/workers/pool.ts'
+import { SMALL_NAMES_BYTES } from '../core/workers/tasks.ts'
 import { BlobIndex, type StagedBlob } from './blob-index.ts'
 import { extentOf, type HashedBlob, namesOf, placeOf, writeEnds } from './blob-rows.ts'
 import { Download } from './download.ts'
@@ -56,11 +58,14 @@ export class Blobs extends BlobIndex {
   readonly #downloads = new Map<string, Download>()
   readonly #used = new Map<string, number>()
   readonly #writer: GroupWriter
+  /** Files that may be small; nothing comes of those that are not. */
+  readonly #small: Batches<string, StagedBlob | undefined>
 
   constructor(components: Components) {
     super(components)
     this.#components = components
     this.#writer = new GroupWriter(components)
+    this.#small = new Batches((paths) => this.#readSmall(paths), { itemsMax: SMALL_FILES_MAX })
   }
 
   /**
@@ -151,6 +156,12 @@ export class Blobs extends BlobIndex {
   async stage(file: BlobFile, signal?: AbortSignal): Promise<StagedBlob> {
     const { disk, packs, workers, space } = this.#components
     const { path, offset = 0 } = file
+    if (file.offset === undefined && file.length === undefined) {
+      const small = await untilAborted(this.#small.add(path), signal).catch((thrown) => {
+        throw CatalogError.from(thrown, 'ABORTED')
+      })
+      if (small) return small
+    }
     const source = await disk.open(path, 'read')
     let bytes: Uint8Array | undefined
     let length = file.length ?? 0
@@ -177,7 +188,19 @@ export class Blobs extends BlobIndex {
     }
   }
 
-  /** The smallest are hashed here: a worker would take longer to hear of them. */
+  async #readSmall(paths: readonly string[]): Promise<PromiseSettledResult<StagedBlob | undefined>[]> {
+    const { sizes, names, contents, failures } = await this.#components.workers.smallFiles(paths)
+    let at = 0
+    return sizes.map((size, index) => {
+      const failure = failures[index]
+      if (failure) return { status: 'rejected', reason: CatalogError.fromJSON(failure) }
+      if (size > CHUNK_BYTES) return { status: 'fulfilled', value: undefined }
+      const bytes = contents.subarray(at, at + size)
+      at += size
+      return { status: 'fulfilled', value: { size, bytes, ...namesAt(names, index, size) } }
+    })
+  }
+
   async #hash(bytes: Uint8Array, signal?: AbortSignal): Promise<HashedBlob> {
     const sha512 = new Uint8Array(hash('sha512', bytes, 'buffer'))
     return { ...(await this.#components.workers.digestBytes(bytes, signal)), sha512 }
@@ -279,6 +302,14 @@ export class Blobs extends BlobIndex {
     this.#downloads.set(name, download)
     return download
   }
+}
+
+/** Names of one small file among those of many, and its outline: its one chunk is the whole. */
+function namesAt(names: Uint8Array, index: number, size: number): Omit<HashedBlob, 'size'> {
+  const at = index * SMALL_NAMES_BYTES
+  const sha256 = names.subarray(at + 32, at + 64)
+  const outline = size === 0 ? new Uint8Array(0) : sha256
+  return { root: names.subarray(at, at + 32), sha256, sha512: names.subarray(at + 64, at + 128), outline }
 }
 
 /** Roots of all complete blobs, a few at a time. */

@@ -1,13 +1,15 @@
 // This node's own publisher: made on its first publish, so that no ceremony comes before it. Two keys: the root key
 // signs documents, the release key signs releases; both stay in the data directory, 0600.
 import { join } from 'node:path'
+import { Batches } from '../base/batches.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Disk } from '../base/disk.ts'
 import type { Effects } from '../base/effects.ts'
+import { SIGNATURES_PER_BATCH_MAX } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import { type SigningKey, signingKey } from '../model/ed25519.ts'
 import { firstDocumentBody } from '../model/publisher.ts'
-import { type CatalogRecord, type Statement, signRecord } from '../model/record.ts'
+import { type CatalogRecord, draftRecord, type Statement, signRecord } from '../model/record.ts'
 import { loadOrCreateSeed } from '../network/identity.ts'
 
 const ROOT_KEY = 'publisher-root.key'
@@ -23,11 +25,13 @@ interface Components {
 export class LocalPublisher {
   readonly #components: Components
   readonly #keys: string
+  readonly #signatures: Batches<Uint8Array, Uint8Array>
   #identity: Promise<Identity> | undefined
 
   constructor(components: Components, options: { keys: string }) {
     this.#components = components
     this.#keys = options.keys
+    this.#signatures = new Batches((messages) => this.#signAll(messages), { itemsMax: SIGNATURES_PER_BATCH_MAX })
   }
 
   /** Load this node's publisher, or make it. */
@@ -45,11 +49,18 @@ export class LocalPublisher {
     return there ? this.identity() : undefined
   }
 
-  /** Sign a statement with the release key. */
+  /** Sign a statement with the release key; several at one time share the way to another thread. */
   async sign(statement: Omit<Statement, 'v' | 'signer' | 'signerVersion' | 'at'>): Promise<CatalogRecord> {
     const { signer, version, releaseKey } = await this.identity()
     const at = this.#components.clock.now()
-    return signRecord({ v: 1, ...statement, signer, signerVersion: version, at }, [releaseKey])
+    const draft = draftRecord({ v: 1, ...statement, signer, signerVersion: version, at })
+    return draft.complete([{ key: releaseKey.publicKey, value: await this.#signatures.add(draft.signed) }])
+  }
+
+  async #signAll(messages: readonly Uint8Array[]): Promise<PromiseSettledResult<Uint8Array>[]> {
+    const { releaseKey } = await this.identity()
+    const signatures = await this.#components.effects.run(() => releaseKey.signAll(messages))
+    return signatures.map((value) => ({ status: 'fulfilled', value }))
   }
 
   async #load(): Promise<Identity> {

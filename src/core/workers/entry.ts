@@ -9,6 +9,7 @@ import { digestFile, outlineFile } from './digest.ts'
 import { encodeStripes as encode } from './encode.ts'
 import { hashPortion } from './portion.ts'
 import { repairStripes as repair } from './repair.ts'
+import { readSmallFiles } from './small-files.ts'
 import type { Kind, Order, Reply, Work, WorkerSetup } from './tasks.ts'
 
 const setup = workerData as WorkerSetup
@@ -18,6 +19,7 @@ const cores = new Map<number, Promise<Core>>()
 // Called by the pool, by name.
 export const digest = worker<'digest'>(digestFile)
 export const outline = worker<'outline'>((bench, task) => outlineFile(bench, task))
+export const smallFiles = worker<'smallFiles'>(readSmallFiles)
 export const encodeStripes = worker<'encodeStripes'>(encode)
 export const repairStripes = worker<'repairStripes'>(repair)
 export const portion = worker<'portion'>((bench, task) => {

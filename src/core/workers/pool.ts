@@ -35,6 +35,7 @@ import type {
   RepairTask,
   Reply,
   ShardDigest,
+  SmallFiles,
   Verification,
   VerifyTask,
   Work,
@@ -101,6 +102,16 @@ export class WorkerPool implements AsyncDisposable {
     return this.#effects.run(() =>
       bytes.length <= CHUNK_BYTES ? this.#digestChunk(bytes) : this.#digestPortions(bytes, signal),
     )
+  }
+
+  /**
+   * Read files of one chunk at most, and name them; of larger ones only the size is told. One that cannot be read does
+   * not keep the others from being read.
+   *
+   * @throws CatalogError none of a file's own: these are data
+   */
+  smallFiles(paths: readonly string[], signal?: AbortSignal): Promise<SmallFiles> {
+    return this.#effects.run(() => this.#run('smallFiles', { paths }, [], signal))
   }
 
   /**

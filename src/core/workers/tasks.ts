@@ -43,6 +43,26 @@ export interface FileDigest {
   sha512?: Uint8Array<ArrayBuffer>
 }
 
+/** Files to be read whole, if they are of one chunk at most. */
+export interface SmallFilesTask {
+  paths: readonly string[]
+}
+
+/** Root, SHA-256 and SHA-512 of a small file. */
+export const SMALL_NAMES_BYTES = 32 + 32 + 64
+
+/** All arrays are the receiver's. */
+export interface SmallFiles {
+  /** Bytes of each file; 0 of one that failed. */
+  sizes: number[]
+  /** `SMALL_NAMES_BYTES` for each file; of a larger one, or one that failed, they mean nothing. */
+  names: Uint8Array<ArrayBuffer>
+  /** The bytes of those that are small, one behind the other. */
+  contents: Uint8Array<ArrayBuffer>
+  /** By the file's number: why it could not be read. */
+  failures: Record<number, ErrorData>
+}
+
 /** Names of chunks alone, which is all that a check of a blob needs. */
 export type Outline = Pick<FileDigest, 'size' | 'root' | 'outline'>
 
@@ -139,6 +159,7 @@ export interface ShardPiece {
 export interface Work {
   digest: { task: DigestTask & { target?: FileTarget }; result: FileDigest }
   outline: { task: DigestTask; result: Outline }
+  smallFiles: { task: SmallFilesTask; result: SmallFiles }
   portion: { task: PortionTask & { slot: number }; result: PortionDigest }
   encodeStripes: { task: EncodeTask; result: ShardDigest }
   repairStripes: { task: RepairTask; result: RepairReport }
