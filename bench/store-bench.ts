@@ -7,6 +7,7 @@ import { directEffects } from '../src/base/effects.ts'
 import { CHUNK_BYTES } from '../src/base/limits.ts'
 import { rootOf } from '../src/core/digest-tree.ts'
 import { loadCore } from '../src/core/load.ts'
+import { loadNativeFunctions } from '../src/core/native-functions.ts'
 import { WorkerPool } from '../src/core/workers/pool.ts'
 import { signingKey } from '../src/model/ed25519.ts'
 import { firstDocumentBody } from '../src/model/publisher.ts'
@@ -28,7 +29,8 @@ export interface Bench extends AsyncDisposable {
 }
 
 export async function openBench(folder: string): Promise<Bench> {
-  const disk = systemDisk(directEffects)
+  const native = core.backend === 'native' ? await loadNativeFunctions() : undefined
+  const disk = systemDisk(directEffects, { readCached: native?.readCached })
   const environment = new Environment({ effects: directEffects }, { path: join(folder, 'database') })
   const packs = new Packs({ environment, disk }, { folder: join(folder, 'packs') })
   await packs.recover()

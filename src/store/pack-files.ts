@@ -68,7 +68,10 @@ export class PackFiles {
     // Reads are many and small: one of an open file takes as few steps as it can.
     if (!open?.ready) return this.use(pack, (file) => file.read(buffer, position))
     open.users++
-    return open.ready.read(buffer, position).finally(() => this.#leave(open))
+    return open.ready.read(buffer, position).finally(() => {
+      open.users--
+      return open.evicted ? closeIdle(open) : undefined
+    })
   }
 
   /** Keep a file open no longer than those who use it. */

@@ -1,6 +1,7 @@
 // A world for whole nodes: virtual time, seeded randomness, a network in memory. Disk, database, index and workers are
 // the real ones; while one of them is at work time stands still, and what they have done is told in the order it was
 // asked for, so that one seed always plays the same story.
+import { systemDisk } from '../../src/base/disk.ts'
 import type { Effects } from '../../src/base/effects.ts'
 import { listen } from '../../src/base/events.ts'
 import { type Random, seededRandom } from '../../src/base/random.ts'
@@ -99,7 +100,9 @@ export class World {
     }
     const random = this.random()
     const { clock, effects } = this
-    const node = await this.until(CatalogNode.open(options, { clock, effects, random, network }))
+    // Nothing is read at once: whether the system's cache holds it is no fact of this world.
+    const disk = (effects: Effects) => systemDisk(effects)
+    const node = await this.until(CatalogNode.open(options, { clock, effects, random, network, disk }))
     await this.until(node.start())
     this.note(`${name} is ${node.peerId}`)
     return node

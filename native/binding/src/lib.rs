@@ -8,6 +8,7 @@
 
 mod core;
 mod failure;
+mod files;
 mod runtime;
 mod search;
 mod signing;

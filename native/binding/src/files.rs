@@ -1,0 +1,29 @@
+//! Files.
+
+use crate::failure::{Coded, Failure, guarded};
+use napi::bindgen_prelude::Uint8ArraySlice;
+use napi_derive::napi;
+
+/// Reads what the page cache holds of an open file, and waits for no disk.
+///
+/// @param descriptor - open for reading
+/// @param bytes - to be filled from its start
+/// @param offset - in the file
+/// @returns bytes read, perhaps fewer than asked; -1 when they would have to come from the disk
+/// @throws Error `FILE_UNREADABLE`
+#[napi(catch_unwind, ts_return_type = "number")]
+pub fn read_cached(
+    descriptor: i32,
+    #[napi(ts_arg_type = "Uint8Array")] mut bytes: Uint8ArraySlice,
+    offset: f64,
+) -> Coded<i32> {
+    guarded(|| {
+        // SAFETY: JavaScript stands still until this returns, and nobody else is given these bytes.
+        let bytes = unsafe { bytes.as_mut() };
+        match catalog_files::read_cached(descriptor, bytes, offset as u64) {
+            Ok(Some(read)) => Ok(i32::try_from(read).unwrap_or(i32::MAX)),
+            Ok(None) => Ok(-1),
+            Err(error) => Err(Failure { code: "FILE_UNREADABLE", message: error.to_string() }),
+        }
+    })
+}
