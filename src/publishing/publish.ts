@@ -74,7 +74,8 @@ export class Publishing {
    *   before; `UNTRUSTED` when the name is pinned to somebody else; `DISK_FULL`; `ABORTED`
    */
   async publish(path: string, options: PublishOptions = {}): Promise<Published> {
-    const { blobs, effects, publisher, scratch } = this.#components
+    const { blobs, effects, publisher, records, scratch } = this.#components
+    using announced = records.expect()
     await using folders = scratch.open()
     const staged: Staged[] = []
     try {
@@ -87,7 +88,7 @@ export class Publishing {
       for (const artifact of prepared.artifacts) staged.push(await this.#stage(artifact, options.signal))
       const purl = formatPurl({ type: type.type, name: prepared.name, version: prepared.version })
       const published = await this.#inTurn(purl, () =>
-        this.#commit(type.type, prepared, staged, options.permission ?? 'public'),
+        this.#commit(type.type, prepared, { staged, announced }, options.permission ?? 'public'),
       )
       await this.#tell(published.release)
       return published
@@ -126,7 +127,7 @@ export class Publishing {
   async #commit(
     type: string,
     prepared: PreparedPackage,
-    staged: readonly Staged[],
+    { staged, announced }: { staged: readonly Staged[]; announced: Disposable },
     permission: EnforcedPermission,
   ): Promise<Published> {
     const { publisher, records } = this.#components
@@ -147,6 +148,7 @@ export class Publishing {
       this.#share(purl, signer, permission),
     ])
     const release = readRelease(record)
+    announced[Symbol.dispose]()
     await this.#store(release, share, staged, permission)
     return { release, fresh: true }
   }

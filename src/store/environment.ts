@@ -124,8 +124,10 @@ export interface Table<V, K extends Key> {
 
 /** What a small transaction makes the database write: a page on each level of a few trees, and what it stores. */
 const TRANSACTION_BYTES = 256 * KiB
-/** Turns of the event loop, a fraction of a millisecond each, that a commit may wait for more to come. */
+/** Turns of the event loop, a fraction of a millisecond each, that a commit may wait while more come. */
 const GATHERING_TURNS_MAX = 16
+/** How long a commit may wait at the most for works that are announced. */
+const PATIENCE_MS_MAX = 20
 /** Works share a commit up to so much; a larger one alone has its own. */
 const COMMIT_BYTES_MAX = 16 * MiB
 
@@ -169,6 +171,10 @@ export class Environment {
   readonly #onFailure: (error: CatalogError) => void
   readonly #hooks: CommitHook[] = []
   #failure: CatalogError | undefined
+  /** Works that are announced and have not come yet. */
+  #expected = 0
+  /** How long the last commit took: as long may the next one wait for others, which then have none of their own. */
+  #commitMs = 1
   /** Whether there was none before. */
   readonly isNew: boolean
   readonly meta: Table<number, string>
@@ -270,22 +276,41 @@ export class Environment {
     })
   }
 
+  /**
+   * Announce a work that comes soon, so that a commit may wait for it: one for many costs much less than many.
+   * Dispose of it when the work comes, or will not after all.
+   */
+  expect(): Disposable {
+    this.#expected++
+    let announced = true
+    const withdraw = () => {
+      if (announced) this.#expected--
+      announced = false
+    }
+    return { [Symbol.dispose]: withdraw }
+  }
+
   /** Commit once a turn has brought no further work: those under way are likely to come while others do. */
-  #gather(turns: number): void {
+  #gather(turns: number, until?: number): void {
     const before = this.#queue.length
     setImmediate(() => {
-      if (this.#queue.length > before && turns < GATHERING_TURNS_MAX) this.#gather(turns + 1)
-      else this.#commitAll()
+      const now = performance.now()
+      if (this.#queue.length > before && turns < GATHERING_TURNS_MAX) this.#gather(turns + 1, until)
+      else if (this.#expected > 0 && now < (until ?? Number.POSITIVE_INFINITY)) {
+        setTimeout(() => this.#gather(0, until ?? now + this.#commitMs), 1)
+      } else this.#commitAll()
     })
   }
 
   #commitAll(): void {
+    const began = performance.now()
     while (this.#queue.length > 0) {
       let [count, bytes] = [0, 0]
       do bytes += this.#queue[count++]?.bytes ?? 0
       while (count < this.#queue.length && bytes + (this.#queue[count]?.bytes ?? 0) <= COMMIT_BYTES_MAX)
       this.#commit(this.#queue.splice(0, count))
     }
+    this.#commitMs = Math.min(PATIENCE_MS_MAX, performance.now() - began)
   }
 
   /**

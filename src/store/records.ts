@@ -100,6 +100,11 @@ export class Records {
     })
   }
 
+  /** Announce that records will be admitted soon: see `Environment.expect`. */
+  expect(): Disposable {
+    return this.#environment.expect()
+  }
+
   /** @param conclude - ends the transaction; what it throws undoes everything */
   async #commit(
     batch: readonly Submission[],

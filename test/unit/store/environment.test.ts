@@ -19,6 +19,24 @@ test('a transaction is done when it resolves, and its result comes back', async 
   t.same(environment.pins.get(['npm', 'x']), pin)
 })
 
+test('a commit waits for a work that is announced, and not for ever', async (t) => {
+  const { environment } = await openStore(t)
+  const commits: string[] = []
+  environment.addHook({ beforeCommit: () => commits.push('commit'), rolledBack: () => undefined })
+  const announced = environment.expect()
+  const first = environment.transaction(() => commits.push('first'))
+  setImmediate(() => {
+    announced[Symbol.dispose]()
+    announced[Symbol.dispose]()
+    void environment.transaction(() => commits.push('second'))
+  })
+  await first
+  t.same(commits, ['first', 'second', 'commit'])
+  environment.expect()
+  await environment.transaction(() => commits.push('third'))
+  t.same(commits.slice(3), ['third', 'commit'], 'the next does not wait longer than it takes')
+})
+
 test('a transaction that throws leaves nothing', async (t) => {
   const { environment } = await openStore(t)
   await environment.transaction(() => environment.pins.put(['npm', 'kept'], pin))
