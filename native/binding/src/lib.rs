@@ -8,5 +8,6 @@
 
 mod core;
 mod failure;
+mod flow;
 mod runtime;
 mod search;
