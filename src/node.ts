@@ -321,6 +321,8 @@ export class CatalogNode implements AsyncDisposable {
   }
 }
 
+const packageType = (type: string) => PACKAGE_TYPES.find((candidate) => candidate.type === type)
+
 /** Make every part. `undo` collects how to end what was made, for when a later part fails. */
 async function assemble(
   settings: Settings,
@@ -347,6 +349,8 @@ async function assemble(
   const blobs = new Blobs({ environment, packs, space, disk, workers, clock })
   const scratch = new Scratch({ disk, random }, { folder: paths.scratch })
   const recovery = await recover({ environment, packs, scratch })
+  const index = await openNativeIndex({ effects }, paths.search)
+  undo.push(() => index.close())
   const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
   const network = outside.network(seed, settings)
   const rpc = new Rpc({ network, clock })
@@ -363,13 +367,9 @@ async function assemble(
   const scrubber = new Scrubber({ blobs, workers, core, clock })
   const exchange = new RecordExchange({ rpc, records, shares })
   const { limits, gate } = await openBandwidth({ effects, environment, clock, network }, settings)
-  undo.push(() => limits.stop())
   const provider = new BlobProvider({ rpc, records, shares, blobs, gate })
   const fetcher = new Fetcher({ blobs, quota, core, source: new StreamSource({ rpc, gate }) })
   const packages = new Packages({ records, shares, blobs, pins, exchange, hello, providers, fetcher, random })
-  const index = await openNativeIndex({ effects }, paths.search)
-  undo.push(() => index.close())
-  const packageType = (type: string) => PACKAGE_TYPES.find((candidate) => candidate.type === type)
   const indexer = new Indexer({ index, records, shares, clock, packageType })
   const federation = new Federation({ rpc, hello, clock, random })
   const search = new Search({ index, records, shares, blobs, pins, exchange, federation, rpc, clock, packageType })
@@ -384,8 +384,7 @@ async function assemble(
     ...{ exchange, search, limits, provider, hello, bootstrap, peers, announcements, providers },
   }
   const sharing = (node: CatalogNode) => {
-    const online = () => node.online
-    const told = { publisher, announcements, providers, online }
+    const told = { publisher, announcements, providers, online: () => node.online }
     const publishing = new Publishing({ records, shares, blobs, pins, scratch, effects, ...told })
     const installing = new Installing({ packages, pins, disk, effects, random })
     const { dataDir, startedAt } = node

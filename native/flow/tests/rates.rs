@@ -228,9 +228,8 @@ proptest! {
             world.run(SECOND / 10);
             let held = of(&world.grants[before..], |source| !askers[source].local);
             let sum: u64 = held.iter().map(|grant| grant.bytes).sum();
-            if total > 0 {
-                prop_assert!(sum <= burst_of(total) + total / 10 + 3 * u64::from(REQUEST_BYTES_MAX), "{sum} of {total}");
-            }
+            let most = burst_of(total) + total / 10 + 3 * u64::from(REQUEST_BYTES_MAX);
+            prop_assert!(total == 0 || sum <= most, "{sum} of {total}");
         }
     }
 }
