@@ -233,6 +233,9 @@ impl Scheduler {
     /// Puts other limits in force at once. Nobody gains a burst by it.
     pub fn set_limits(&mut self, now: u64, limits: Limits) {
         self.advance(now);
+        if self.limits == limits {
+            return;
+        }
         let before = std::mem::replace(&mut self.limits, limits);
         for bucket in [&mut self.total, &mut self.critical] {
             bucket.change(self.now, before.total, limits.total);
