@@ -17,7 +17,7 @@ const bytes = z.union([z.number(), z.string()]).transform((value, context) => {
 })
 
 /** Bytes a second, or "10 MB/s". */
-const rate = z.union([z.number(), z.string()]).transform((value, context) => {
+const rate = z.union([z.number(), z.literal(Number.POSITIVE_INFINITY), z.string()]).transform((value, context) => {
   const parsed = parseRate(value)
   if (parsed === undefined) {
     context.addIssue({ code: 'custom', message: 'must be a rate such as 10 MB/s or 8 Mbit/s, or unlimited' })

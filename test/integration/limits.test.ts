@@ -39,7 +39,6 @@ for (const [who, direction] of [
     await limits.change({ [direction]: Number.POSITIVE_INFINITY })
     const { bytes } = await fetching
     t.ok(bytes > 1500 * KiB)
-    t.ok(limits.status()[direction].traffic.bytesPerSecond > 0)
     t.match(limits.status()[direction].traffic, { waiting: 0, inService: 0 })
   })
 }

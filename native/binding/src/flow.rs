@@ -177,7 +177,7 @@ fn limits(limits: &FlowLimits) -> std::result::Result<Limits, Failure> {
 /// A rate beyond what can be measured limits nothing.
 fn rate(bytes: Option<f64>) -> std::result::Result<Option<Rate>, Failure> {
     match bytes {
-        Some(bytes) if !(bytes >= 1.0) => {
+        Some(bytes) if bytes.is_nan() || bytes < 1.0 => {
             let message = format!("a limit is {bytes} bytes a second, expected at least 1");
             Err(Failure { code: "LIMIT_EXCEEDED", message })
         }

@@ -73,8 +73,8 @@ test('rates are text or numbers, and one for both directions counts where they h
     CATALOG_FAIR_USE_LIMIT: 'unlimited',
     CATALOG_LIMIT_LOCAL: '1',
   }
-  t.match(readSettings({ environment, flags: { maxDownload: 5 } }), {
-    ...{ maxBandwidth: 20_000_000, maxUpload: 20_000_000, maxDownload: 5 },
+  t.match(readSettings({ environment, flags: { maxDownload: Number.POSITIVE_INFINITY, maxUpload: 5 } }), {
+    ...{ maxBandwidth: 20_000_000, maxUpload: 5, maxDownload: Number.POSITIVE_INFINITY },
     ...{ fairUseLimit: Number.POSITIVE_INFINITY, limitLocal: true },
   })
   for (const rate of ['fast', 0, '-1 MB/s']) {
