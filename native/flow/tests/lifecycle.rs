@@ -111,6 +111,8 @@ fn traffic_tells_what_waits_and_what_went() {
     assert_eq!(scheduler.traffic(2 * SECOND).bytes_per_second, 0);
 }
 
+type Requests = Vec<(Ticket, u32)>;
+
 #[derive(Clone, Debug)]
 enum Step {
     Ask { address: u8, peer: u8, class: usize, bytes: u32 },
@@ -140,7 +142,7 @@ proptest! {
     #[test]
     fn nothing_is_lost_and_nothing_stays(steps in steps()) {
         let mut scheduler = Scheduler::new(limits(1_000_000, 500_000));
-        let (mut waiting, mut out): (Vec<(Ticket, u32)>, Vec<(Ticket, u32)>) = Default::default();
+        let (mut waiting, mut out) = (Requests::new(), Requests::new());
         let mut now = 0;
         for step in steps {
             match step {
@@ -167,7 +169,7 @@ proptest! {
                 out.extend(at.map(|at| waiting.remove(at)));
             }
             prop_assert!(scheduler.next_wakeup().is_none_or(|at| at > now));
-            let (traffic, sum) = (scheduler.traffic(now), |list: &[(Ticket, u32)]| -> u64 {
+            let (traffic, sum) = (scheduler.traffic(now), |list: &Requests| -> u64 {
                 list.iter().map(|&(_, bytes)| u64::from(bytes)).sum()
             });
             prop_assert_eq!(traffic.in_service, sum(&out));
