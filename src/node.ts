@@ -51,6 +51,7 @@ import { Scratch } from './store/scratch.ts'
 import { type Damage, Scrubber } from './store/scrub.ts'
 import { databaseGuard, Space } from './store/space.ts'
 import { Fetcher } from './transfer/fetcher.ts'
+import { type Limits, openBandwidth } from './transfer/limits.ts'
 import { BlobProvider } from './transfer/provider.ts'
 import { StreamSource } from './transfer/sources.ts'
 import { RecordExchange } from './trust/exchange.ts'
@@ -103,6 +104,7 @@ interface Parts {
   readonly packages: Packages
   readonly exchange: RecordExchange
   readonly search: Search
+  readonly limits: Limits
   readonly provider: BlobProvider
   readonly hello: HelloService
   readonly bootstrap: Bootstrap
@@ -249,11 +251,12 @@ export class CatalogNode implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const { hello, bootstrap, providers, network, indexer, index, lock } = this.#parts
-    const { maintenance, workers, packs, environment } = this.#parts
+    const { limits, maintenance, workers, packs, environment } = this.#parts
     await this.#gateway?.close()
     hello.stop()
     bootstrap.stop()
     providers.stop()
+    limits.stop()
     if (this.#online) await network.stop()
     this.#online = false
     await indexer.stop()
@@ -320,6 +323,8 @@ export class CatalogNode implements AsyncDisposable {
   }
 }
 
+const packageType = (type: string) => PACKAGE_TYPES.find((candidate) => candidate.type === type)
+
 /** Make every part. `undo` collects how to end what was made, for when a later part fails. */
 async function assemble(
   settings: Settings,
@@ -348,6 +353,8 @@ async function assemble(
   const blobs = new Blobs({ environment, packs, space, disk, workers, clock })
   const scratch = new Scratch({ disk, random }, { folder: paths.scratch })
   const recovery = await recover({ environment, packs, scratch })
+  const index = await openNativeIndex({ effects }, paths.search)
+  undo.push(() => index.close())
   const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
   const network = outside.network(seed, settings)
   const rpc = new Rpc({ network, clock })
@@ -363,12 +370,10 @@ async function assemble(
   const repacker = new Repacker({ environment, blobs, packs, space, clock })
   const scrubber = new Scrubber({ blobs, workers, core, clock })
   const exchange = new RecordExchange({ rpc, records, shares })
-  const provider = new BlobProvider({ rpc, records, shares, blobs })
-  const fetcher = new Fetcher({ blobs, quota, core, source: new StreamSource({ rpc }) })
+  const { limits, gate } = await openBandwidth({ effects, environment, clock, network }, settings)
+  const provider = new BlobProvider({ rpc, records, shares, blobs, gate })
+  const fetcher = new Fetcher({ blobs, quota, core, source: new StreamSource({ rpc, gate }) })
   const packages = new Packages({ records, shares, blobs, pins, exchange, hello, providers, fetcher, random })
-  const index = await openNativeIndex({ effects }, paths.search)
-  undo.push(() => index.close())
-  const packageType = (type: string) => PACKAGE_TYPES.find((candidate) => candidate.type === type)
   const indexer = new Indexer({ index, records, shares, clock, packageType })
   const federation = new Federation({ rpc, hello, clock, random })
   const search = new Search({ index, records, shares, blobs, pins, exchange, federation, rpc, clock, packageType })
@@ -380,20 +385,16 @@ async function assemble(
   const parts: Parts = {
     ...{ packs, scrubber, maintenance, storage, recovery, failed },
     ...{ paths, lock, outside, environment, workers, index, indexer, network, records, blobs, shares, packages },
-    ...{ exchange, search, provider, hello, bootstrap, peers, announcements, providers },
+    ...{ exchange, search, limits, provider, hello, bootstrap, peers, announcements, providers },
   }
   const sharing = (node: CatalogNode) => {
-    const online = () => node.online
-    const told = { publisher, announcements, providers, online }
+    const told = { publisher, announcements, providers, online: () => node.online }
     const publishing = new Publishing({ records, shares, blobs, pins, scratch, effects, ...told })
     const installing = new Installing({ packages, pins, disk, effects, random })
-    const about = () => ({ version: VERSION, online: node.online, http: node.http, ...placeOf(node) })
+    const { dataDir, startedAt } = node
+    const about = () => ({ version: VERSION, online: node.online, http: node.http, dataDir, startedAt })
     const rooms = { network, hello, bootstrap, publishing, packages, installing, search, records, shares, blobs }
-    return new SharingManager({ ...rooms, pins, publisher, core, clock, effects, random, about })
+    return new SharingManager({ ...rooms, pins, publisher, limits, core, clock, effects, random, about })
   }
   return CatalogNode.create(settings, parts, sharing)
-}
-
-function placeOf(node: CatalogNode): { dataDir: string; startedAt: number } {
-  return { dataDir: node.dataDir, startedAt: node.startedAt }
 }

@@ -9,6 +9,7 @@
 mod core;
 mod failure;
 mod files;
+mod flow;
 mod runtime;
 mod search;
 mod signing;
