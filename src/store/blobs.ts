@@ -165,7 +165,8 @@ export class Blobs extends BlobIndex {
       await source.close()
     }
     if (bytes) return { ...(await this.#hash(bytes, signal)), bytes }
-    const place = space.reserve(extentBytes(length))
+    using room = space.reserve(extentBytes(length))
+    const { place } = room
     try {
       await packs.extend(place)
       const target = { path: packs.path(place.pack), offset: place.offset + HEADER_BYTES }
@@ -270,12 +271,7 @@ export class Blobs extends BlobIndex {
     const download = new Download(components, target, ended)
     this.filling.add(name)
     this.copying.delete(name)
-    try {
-      await download.open()
-    } catch (thrown) {
-      ended()
-      throw thrown
-    }
+    await download.open()
     this.#downloads.set(name, download)
     return download
   }
