@@ -5,6 +5,7 @@ import type { Clock } from './base/clock.ts'
 import type { Disk } from './base/disk.ts'
 import type { Effects } from './base/effects.ts'
 import { CatalogError } from './base/errors.ts'
+import type { UnderWay } from './base/under-way.ts'
 import { formatPurl, parsePurl } from './model/purl.ts'
 import { type Release, readRelease } from './model/release.ts'
 import type { Packages } from './publishing/packages.ts'
@@ -97,6 +98,7 @@ export interface StorageComponents {
   disk: Disk
   effects: Effects
   paths: DataPaths
+  underWay: UnderWay
 }
 
 type ArtifactName = Required<Pick<VerifiedArtifact, 'purl' | 'path'>>
@@ -130,7 +132,11 @@ export class StorageManager {
    * @param text - one package; everything by default
    * @throws CatalogError `NOT_FOUND` when nothing of that package is kept, `ABORTED`
    */
-  async *verify(text?: string, options: VerifyOptions = {}): AsyncGenerator<VerifiedArtifact> {
+  verify(text?: string, options: VerifyOptions = {}): AsyncGenerator<VerifiedArtifact> {
+    return this.#components.underWay.steps((signal) => this.#verify(text, { ...options, signal }), options.signal)
+  }
+
+  async *#verify(text: string | undefined, options: VerifyOptions): AsyncGenerator<VerifiedArtifact> {
     const { blobs, scrubber } = this.#components
     const { onProgress, ...scrubbing } = options
     const roots = text === undefined ? undefined : this.#rootsOf(text)
@@ -155,7 +161,11 @@ export class StorageManager {
    *
    * @throws CatalogError `ABORTED`, `DISK_FULL`; what was told of is done
    */
-  async *collect({ dryRun = false, signal }: CollectOptions = {}): AsyncGenerator<Collected> {
+  collect(options: CollectOptions = {}): AsyncGenerator<Collected> {
+    return this.#components.underWay.steps((signal) => this.#collect({ ...options, signal }), options.signal)
+  }
+
+  async *#collect({ dryRun = false, signal }: CollectOptions): AsyncGenerator<Collected> {
     const { collector, repacker } = this.#components
     if (dryRun) {
       for (const garbage of collector.mark()) yield { garbage }
@@ -185,7 +195,11 @@ export class StorageManager {
    *
    * @throws CatalogError as `SharingManager.fetchPackage`; `LIMIT_EXCEEDED` when it does not fit what may be mirrored
    */
-  async pin(text: string, options: FetchOptions = {}): Promise<PinnedRelease> {
+  pin(text: string, options: FetchOptions = {}): Promise<PinnedRelease> {
+    return this.#components.underWay.run((signal) => this.#pin(text, { ...options, signal }), options.signal)
+  }
+
+  async #pin(text: string, options: FetchOptions): Promise<PinnedRelease> {
     const { packages, kept } = this.#components
     const { release } = await packages.resolve(parsePurl(text), options.signal)
     await kept.add(release.record.id)
@@ -197,7 +211,11 @@ export class StorageManager {
   }
 
   /** No longer keep a version, or every version of a package. @returns whether one was pinned */
-  async unpin(text: string): Promise<boolean> {
+  unpin(text: string): Promise<boolean> {
+    return this.#components.underWay.run(() => this.#unpin(text))
+  }
+
+  async #unpin(text: string): Promise<boolean> {
     const { kept, records } = this.#components
     const purl = parsePurl(text)
     let changed = false
@@ -220,14 +238,19 @@ export class StorageManager {
    * @throws CatalogError `TARGET_EXISTS`, `DISK_FULL`, `FILE_UNREADABLE`, `ABORTED`
    */
   backUp(target: string, options: BackupOptions = {}): Promise<Copied> {
-    return backUp(this.#components, this.#components.paths, target, options)
+    const { paths, underWay } = this.#components
+    return underWay.run((signal) => backUp(this.#components, paths, target, { ...options, signal }), options.signal)
   }
 
   /**
    * Every rule of the store's format, held against what is there; nothing for a sound one. A change under way may look
    * like a fault for a moment: what is found is told when a second look finds it too.
    */
-  async *check(): AsyncGenerator<Finding> {
+  check(): AsyncGenerator<Finding> {
+    return this.#components.underWay.steps(() => this.#check())
+  }
+
+  async *#check(): AsyncGenerator<Finding> {
     const first = new Set<string>()
     for await (const finding of checkStore(this.#components)) first.add(JSON.stringify(finding))
     if (first.size === 0) return

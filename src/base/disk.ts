@@ -36,7 +36,7 @@ export interface Disk {
   syncFolder(path: string): Promise<void>
   /** Of the file system that holds `path`. */
   space(path: string): DiskSpace
-  /** Bytes that a file takes up: fewer than its length while parts of it are not written. 0 for one that is not there. */
+  /** Bytes that a file takes up: fewer than its length while parts are not written; 0 when it is not there. */
   occupied(path: string): number
 }
 

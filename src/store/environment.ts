@@ -160,6 +160,7 @@ export class Environment {
   readonly #onFailure: (error: CatalogError) => void
   readonly #hooks: CommitHook[] = []
   #failure: CatalogError | undefined
+  #isClosed = false
   /** Whether there was none before. */
   readonly isNew: boolean
   readonly meta: Table<number, string>
@@ -244,12 +245,13 @@ export class Environment {
    *
    * @param work - synchronous; what it throws undoes its writes and rejects
    * @param bytes - about how much it makes the database write
-   * @throws CatalogError `DISK_FULL` before anything is written when there is no room for it; `STORE_FAILED` when the
-   *   commit fails, and from then on: reads go on, writes need the store to be opened anew
+   * @throws CatalogError `DISK_FULL` before anything is written when there is no room for it; `CLOSED`; `STORE_FAILED`
+   *   when the commit fails, and from then on: reads go on, writes need the store to be opened anew
    */
   transaction<T>(work: () => T, bytes = TRANSACTION_BYTES): Promise<T> {
     return this.#effects.run(() => {
       const { promise, resolve, reject } = Promise.withResolvers<T>()
+      if (this.#isClosed) return Promise.reject(new CatalogError('CLOSED', 'The store has been closed.'))
       if (this.#queue.length === 0) this.#gather(0)
       const settling = () => {
         const result = work()
@@ -343,6 +345,7 @@ export class Environment {
 
   /** Commits what is queued, then closes. */
   async close(): Promise<void> {
+    this.#isClosed = true
     this.#commitAll()
     await this.#effects.run(() => this.#root.close())
   }

@@ -4,6 +4,7 @@ import { type Test, test } from 'tap'
 import { toHex } from '../../src/base/bytes.ts'
 import { directEffects } from '../../src/base/effects.ts'
 import { CatalogError } from '../../src/base/errors.ts'
+import { UnderWay } from '../../src/base/under-way.ts'
 import { GiB, MiB } from '../../src/base/units.ts'
 import type { CatalogRecord } from '../../src/model/record.ts'
 import { type Release, readRelease } from '../../src/model/release.ts'
@@ -39,7 +40,8 @@ async function opened(t: Test) {
     },
   }
   const [quota, space] = [new Quota(store, { max: GiB }), new Space(store, { folder: store.folder })]
-  const components = { ...store, quota, space, effects: directEffects, paths: dataPaths(store.folder) }
+  const underWay = new UnderWay()
+  const components = { ...store, quota, space, underWay, effects: directEffects, paths: dataPaths(store.folder) }
   const manager = new StorageManager({ ...components, packages: packages as unknown as Packages })
   /** A release of some blobs, on a shelf. */
   const release = async (version: string, blobs: readonly Made[]): Promise<CatalogRecord> => {
