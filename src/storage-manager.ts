@@ -7,7 +7,7 @@ import type { Effects } from './base/effects.ts'
 import { CatalogError } from './base/errors.ts'
 import type { UnderWay } from './base/under-way.ts'
 import { formatPurl, parsePurl } from './model/purl.ts'
-import { type Release, readRelease } from './model/release.ts'
+import { readRelease } from './model/release.ts'
 import type { Packages } from './publishing/packages.ts'
 import { type BackupOptions, backUp, type Copied } from './store/backup.ts'
 import { type Blobs, rootsOf } from './store/blobs.ts'
@@ -15,7 +15,7 @@ import { checkStore, type Finding } from './store/check.ts'
 import type { DataPaths } from './store/data-directory.ts'
 import type { Environment } from './store/environment.ts'
 import type { Garbage, GarbageCollector } from './store/gc.ts'
-import type { Kept } from './store/kept.ts'
+import type { Kept, KeptRelease } from './store/kept.ts'
 import type { Packs } from './store/packs.ts'
 import type { Quota } from './store/quota.ts'
 import type { Records } from './store/records.ts'
@@ -44,7 +44,7 @@ export interface PinnedRelease {
   readonly record: string
   /** ISO 8601. */
   readonly pinnedAt: string
-  /** Whether all its bytes are here. */
+  /** Whether all its bytes are here; false as well when its record is gone. */
   readonly local: boolean
 }
 
@@ -202,12 +202,14 @@ export class StorageManager {
   async #pin(text: string, options: FetchOptions): Promise<PinnedRelease> {
     const { packages, kept } = this.#components
     const { release } = await packages.resolve(parsePurl(text), options.signal)
-    await kept.add(release.record.id)
+    await kept.add(release.record.id, release.purl)
     for (const artifact of release.body.artifacts) {
       const fetched = await packages.fetch(release, artifact, options)
       fetched.lease[Symbol.dispose]()
     }
-    return this.#pinned(release, kept.since(release.record.id) ?? this.#components.clock.now())
+    const { id } = release.record
+    const at = kept.since(id) ?? this.#components.clock.now()
+    return this.#pinned({ release: id, purl: release.purl, at })
   }
 
   /** No longer keep a version, or every version of a package. @returns whether one was pinned */
@@ -216,20 +218,19 @@ export class StorageManager {
   }
 
   async #unpin(text: string): Promise<boolean> {
-    const { kept, records } = this.#components
-    const purl = parsePurl(text)
+    const { kept } = this.#components
+    const { type, name, version } = parsePurl(text)
     let changed = false
-    for (const { record } of records.releases(purl, purl.version)) {
-      if (await kept.remove(record.id)) changed = true
+    for (const { release, purl } of kept.list()) {
+      const pinned = parsePurl(purl)
+      const isMeant = pinned.type === type && pinned.name === name && (version ?? pinned.version) === pinned.version
+      if (isMeant && (await kept.remove(release))) changed = true
     }
     return changed
   }
 
   pins(): PinnedRelease[] {
-    return this.#components.kept.list().flatMap(({ release: id, at }) => {
-      const record = this.#components.records.get(id)
-      return record ? [this.#pinned(readRelease(record), at)] : []
-    })
+    return this.#components.kept.list().map((kept) => this.#pinned(kept))
   }
 
   /**
@@ -246,24 +247,28 @@ export class StorageManager {
    * Every rule of the store's format, held against what is there; nothing for a sound one. A change under way may look
    * like a fault for a moment: what is found is told when a second look finds it too.
    */
-  check(): AsyncGenerator<Finding> {
-    return this.#components.underWay.steps(() => this.#check())
+  check(options: { signal?: AbortSignal | undefined } = {}): AsyncGenerator<Finding> {
+    return this.#components.underWay.steps((signal) => this.#check(signal), options.signal)
   }
 
-  async *#check(): AsyncGenerator<Finding> {
+  async *#check(signal: AbortSignal): AsyncGenerator<Finding> {
     const first = new Set<string>()
-    for await (const finding of checkStore(this.#components)) first.add(JSON.stringify(finding))
+    for await (const finding of checkStore(this.#components, signal)) first.add(JSON.stringify(finding))
     if (first.size === 0) return
-    for await (const finding of checkStore(this.#components)) if (first.has(JSON.stringify(finding))) yield finding
+    for await (const finding of checkStore(this.#components, signal)) {
+      if (first.has(JSON.stringify(finding))) yield finding
+    }
   }
 
-  #pinned(release: Release, at: number): PinnedRelease {
-    const { blobs } = this.#components
+  #pinned({ release: id, purl, at }: KeptRelease): PinnedRelease {
+    const { blobs, records } = this.#components
+    const record = records.get(id)
+    const artifacts = record && readRelease(record).body.artifacts
     return {
-      purl: release.purl,
-      record: toHex(release.record.id),
+      purl,
+      record: toHex(id),
       pinnedAt: new Date(at).toISOString(),
-      local: release.body.artifacts.every(({ root }) => blobs.get(root) !== undefined),
+      local: artifacts?.every(({ root }) => blobs.get(root) !== undefined) ?? false,
     }
   }
 

@@ -135,7 +135,7 @@ export class Blobs extends BlobIndex {
     await environment.transaction(() => {
       for (const [name, at] of used) {
         const root = Buffer.from(name, 'hex')
-        if (environment.blobs.doesExist(root)) environment.uses.put(root, at)
+        if (environment.blobs.doesExist(root)) this.reckoned([root], () => environment.uses.put(root, at))
       }
     })
     // What was read again meanwhile waits for the next time.

@@ -24,13 +24,14 @@ const TABLES = {
   blobReleases: 'blob-releases/2',
   downloads: 'downloads/2',
   uses: 'uses/1',
-  kept: 'kept/1',
+  idle: 'idle/1',
+  kept: 'kept/2',
   pins: 'pins/1',
   peers: 'peers/1',
 } as const
 
 /** Version of the store as a whole: a store of another one is refused rather than misread. */
-const STORE_VERSION = 2
+const STORE_VERSION = 3
 
 export type Key = string | number | Uint8Array | (string | number)[]
 
@@ -92,6 +93,13 @@ export interface BlobLink {
   release: Uint8Array
   origin: BlobOrigin
 }
+export interface KeptRow {
+  /** Since when. */
+  at: number
+  /** What it is, should its record go. */
+  purl: string
+}
+
 export interface PinRow {
   signer: string
   reason: 'published' | 'trusted' | 'installed'
@@ -103,7 +111,9 @@ export interface PeerRow {
 }
 
 export interface Range<K> {
+  /** Inclusive, unless it is said to be exclusive. */
   readonly start?: K
+  readonly exclusiveStart?: boolean
   /** Exclusive. */
   readonly end?: K
   readonly limit?: number
@@ -179,8 +189,10 @@ export class Environment {
   readonly downloads: Table<DownloadRow, Uint8Array>
   /** When a blob was last read, by root; written now and then. */
   readonly uses: Table<number, Uint8Array>
-  /** Releases that the user keeps whatever happens, by record id; the time since when. */
-  readonly kept: Table<number, Uint8Array>
+  /** Sizes of mirrored blobs that may go, by when they were last read, and root (idle.ts). */
+  readonly idle: Table<number, Uint8Array>
+  /** Releases that the user keeps whatever happens, by record id. */
+  readonly kept: Table<KeptRow, Uint8Array>
   readonly pins: Table<PinRow, string[]>
   readonly peers: Table<PeerRow, string>
 
@@ -212,6 +224,7 @@ export class Environment {
     this.blobReleases = byBytes(TABLES.blobReleases)
     this.downloads = byBytes(TABLES.downloads)
     this.uses = byBytes(TABLES.uses)
+    this.idle = byBytes(TABLES.idle)
     this.kept = byBytes(TABLES.kept)
     this.pins = table(TABLES.pins)
     this.peers = table(TABLES.peers)

@@ -130,6 +130,19 @@ test('pinning fetches and holds nothing but the release; it stays pinned when no
   t.same(manager.pins(), [])
 })
 
+test('a pinned release whose record is gone is listed, and can be unpinned', async (t) => {
+  const { store, manager } = await opened(t)
+  const blob = blobOf(70_000)
+  await fetched(store, blob, nobody)
+  await store.kept.add(nobody, 'pkg:npm/gone@1.0.0')
+  t.same(await all(manager.collect()), [], 'it is kept')
+  t.match(manager.pins(), [{ purl: 'pkg:npm/gone@1.0.0', record: toHex(nobody), local: false }])
+  t.equal(await manager.unpin('pkg:npm/gone@2.0.0'), false)
+  t.equal(await manager.unpin('pkg:npm/gone@1.0.0'), true)
+  t.same(manager.pins(), [])
+  t.match(await all(manager.collect()), [{ garbage: { reason: 'no-release' } }, { repacked: { pack: 1 } }])
+})
+
 test('a finding that a second look does not find is not told', async (t) => {
   const { store, components, manager } = await opened(t)
   let looks = 0
