@@ -179,8 +179,8 @@ const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
 function describeOrphans({ orphans, bytes, keptUntil }: any): string {
   if (orphans === 0) return 'The index is made, and every artifact has its record.'
   return (
-    `The index is made. No record here names ${plural(orphans, 'artifact')} (${formatBytes(bytes)}); what of them has ` +
-    `none by ${keptUntil} is garbage. Publish what is yours again before then, and ask peers for the rest.`
+    `The index is made. No record here names ${plural(orphans, 'artifact')} (${formatBytes(bytes)}). What of them ` +
+    `has none by ${keptUntil} is garbage: publish what is yours again before then, and ask peers for the rest.`
   )
 }
 

@@ -34,8 +34,8 @@ export function restoreInto(dataDir: string, backup: string, signal: AbortSignal
 }
 
 /**
- * `rebuilt` {pack, blobs, bytes, damaged} for each pack, at the end `summary` {orphans, bytes, keptUntil}: artifacts that
- * no record here names, and until when they are kept all the same.
+ * `rebuilt` {pack, blobs, bytes, damaged} for each pack, at the end `summary` {orphans, bytes, keptUntil}: artifacts
+ * that no record here names, and until when they are kept all the same.
  *
  * @throws CatalogError `DATA_DIR`, `DATA_DIR_LOCKED`, `STORE_FAILED`, `STORE_FORMAT`, `ABORTED`
  */

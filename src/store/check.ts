@@ -1,6 +1,7 @@
 // Whether a store holds together: every rule that FORMAT.md gives for it, looked at row by row. For `catalog doctor`,
 // and for tests that pull the plug. The bytes of blobs are the business of scrub.ts.
 import { compareBytes, equalBytes, toHex } from '../base/bytes.ts'
+import { turn } from '../base/clock.ts'
 import type { Disk } from '../base/disk.ts'
 import { CatalogError } from '../base/errors.ts'
 import { decodeRecord } from '../model/record.ts'
@@ -61,12 +62,6 @@ async function* slices<V, K extends Key>(table: Table<V, K>, signal: AbortSignal
     const { key } = rows.at(-1) as (typeof rows)[number]
     rows = [...table.getRange({ start: key, exclusiveStart: true, limit })]
   }
-}
-
-/** Let others have their turn. */
-async function turn(signal: AbortSignal | undefined): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve))
-  if (signal?.aborted) throw new CatalogError('ABORTED', 'Cancelled.', { cause: signal.reason })
 }
 
 /** Roots and counts as computed anew from the ids. */

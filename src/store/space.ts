@@ -124,6 +124,11 @@ export class Space {
   }
 }
 
+/** What copies for others must pass before they are written: they leave the reserve alone, wherever they go. */
+export function copyGuard(disk: Disk, folder: string): (bytes: number) => void {
+  return (bytes) => mustFit(disk, folder, bytes, 1)
+}
+
 /** What a transaction must pass before it may write: the database draws on most of the reserve. */
 export function databaseGuard(disk: Disk, folder: string): (bytes: number) => void {
   return (bytes) => mustFit(disk, folder, bytes, DATABASE_SHARE)

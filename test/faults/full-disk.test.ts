@@ -1,9 +1,9 @@
 // A disk that fills up: a file system of 24 MB, and a limit on the length of files. What has no room is refused and
 // says so, reads go on, nothing is lost, and there is work again when there is room again.
 //
-// The file system is a tmpfs in a mount namespace of its own, so that it goes with the processes that use it. Where none
-// can be mounted the limit is the only full disk that is tried, and the output says why. CATALOG_ROUNDS is the number of
-// commits that fail in each way; CATALOG_SEED replays.
+// The file system is a tmpfs in a mount namespace of its own, so that it goes with the processes that use it. Where
+// none can be mounted the limit is the only full disk that is tried, and the output says why. CATALOG_ROUNDS is the
+// number of commits that fail on it; CATALOG_SEED replays.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,5 @@
 // How long a store of 100,000 releases takes to open: made once, then opened by one new process after the other.
-// node test/soak/open-store.ts [FOLDER], a folder that stays; fails when the node takes a second or more, by the median.
+// node test/soak/open-store.ts [FOLDER], a folder that stays; fails when the median is a second or more.
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
