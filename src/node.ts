@@ -256,12 +256,12 @@ export class CatalogNode implements AsyncDisposable {
   async #close(): Promise<void> {
     const { hello, bootstrap, providers, network, rpc, underWay, indexer, index, lock } = this.#parts
     const { maintenance, workers, packs, environment } = this.#parts
-    const gateway = this.#gateway?.close()
     hello.stop()
     bootstrap.stop()
     providers.stop()
+    // Before the connections of those who wait for it.
     await underWay.close(new CatalogError('CLOSED', 'The node is being closed.'))
-    await gateway
+    await this.#gateway?.close()
     if (this.#online) await network.stop()
     await rpc.settled()
     this.#online = false
