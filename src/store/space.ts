@@ -124,7 +124,7 @@ export class Space {
   }
 }
 
-/** What copies for others must pass before they are written: they leave the reserve alone, wherever they go. */
+/** What archives and backups must pass before they are written: they leave the reserve alone, wherever they go. */
 export function copyGuard(disk: Disk, folder: string): (bytes: number) => void {
   return (bytes) => mustFit(disk, folder, bytes, 1)
 }
