@@ -1,12 +1,12 @@
 // The composition root: every part is made here and given what it needs; no room looks another up.
 import { join } from 'node:path'
-import { equalBytes } from './base/bytes.ts'
 import { type Clock, systemClock } from './base/clock.ts'
 import { type Disk, type DiskOptions, systemDisk } from './base/disk.ts'
 import { directEffects, type Effects } from './base/effects.ts'
-import { CatalogError } from './base/errors.ts'
+import { CatalogError, hasCode } from './base/errors.ts'
 import { emit } from './base/events.ts'
 import { type Random, systemRandom } from './base/random.ts'
+import { UnderWay } from './base/under-way.ts'
 import { loadCore } from './core/load.ts'
 import { loadNativeFunctions } from './core/native-functions.ts'
 import { WorkerPool } from './core/workers/pool.ts'
@@ -29,6 +29,7 @@ import { Providers } from './network/providers.ts'
 import { Rpc } from './network/rpc.ts'
 import { PACKAGE_TYPES } from './package-types/all.ts'
 import { Installing } from './publishing/install.ts'
+import { Mending } from './publishing/mending.ts'
 import { Packages } from './publishing/packages.ts'
 import { Publishing } from './publishing/publish.ts'
 import { readSettingsFile } from './settings-file.ts'
@@ -48,7 +49,7 @@ import { Records } from './store/records.ts'
 import { type Recovery, recover } from './store/recovery.ts'
 import { Repacker } from './store/repack.ts'
 import { Scratch } from './store/scratch.ts'
-import { type Damage, Scrubber } from './store/scrub.ts'
+import { Scrubber } from './store/scrub.ts'
 import { databaseGuard, Space } from './store/space.ts'
 import { Fetcher } from './transfer/fetcher.ts'
 import { type Limits, openBandwidth } from './transfer/limits.ts'
@@ -97,6 +98,7 @@ interface Parts {
   readonly blobs: Blobs
   readonly packs: Packs
   readonly scrubber: Scrubber
+  readonly mending: Mending
   readonly maintenance: Maintenance
   readonly storage: StorageManager
   readonly recovery: Recovery
@@ -111,6 +113,8 @@ interface Parts {
   readonly peers: Peers
   readonly announcements: Announcements
   readonly providers: Providers
+  readonly rpc: Rpc
+  readonly underWay: UnderWay
 }
 
 /** A Catalog node: opened on its data directory, started when it is to speak with others. */
@@ -206,7 +210,8 @@ export class CatalogNode implements AsyncDisposable {
    * @throws CatalogError `LISTEN_FAILED`
    */
   async start(): Promise<void> {
-    const { hello, exchange, provider, search, announcements, network, indexer, scrubber, maintenance } = this.#parts
+    const { hello, exchange, provider, search, announcements, network, indexer } = this.#parts
+    const { scrubber, mending, maintenance } = this.#parts
     const peers = this.settings.peers.map(peerAddress)
     await indexer.start()
     await hello.start()
@@ -216,7 +221,7 @@ export class CatalogNode implements AsyncDisposable {
     await announcements.start((announcement) => this.#hear(announcement))
     await network.start()
     this.#online = true
-    scrubber.onDamage((damage) => void this.#mend(damage))
+    scrubber.onDamage((damage) => void mending.mend(damage))
     maintenance.start()
     const stop = hello.onHello(() => {
       stop()
@@ -239,7 +244,10 @@ export class CatalogNode implements AsyncDisposable {
     return this.#parts.indexer.settle()
   }
 
-  /** Stop serving, end what is under way and give the data directory back. */
+  /**
+   * Stop serving, end what is under way and give the data directory back. Who waits for something is told `CLOSED`; a
+   * publish whose transaction has begun is done.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -250,14 +258,17 @@ export class CatalogNode implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { hello, bootstrap, providers, network, indexer, index, lock } = this.#parts
+    const { hello, bootstrap, providers, network, rpc, underWay, indexer, index, lock } = this.#parts
     const { limits, maintenance, workers, packs, environment } = this.#parts
-    await this.#gateway?.close()
     hello.stop()
     bootstrap.stop()
     providers.stop()
     limits.stop()
+    // Before the connections of those who wait for it.
+    await underWay.close(new CatalogError('CLOSED', 'The node is being closed.'))
+    await this.#gateway?.close()
     if (this.#online) await network.stop()
+    await rpc.settled()
     this.#online = false
     await indexer.stop()
     await index.close()
@@ -266,25 +277,6 @@ export class CatalogNode implements AsyncDisposable {
     await packs.close()
     await environment.close()
     lock.release()
-  }
-
-  /** A damaged blob: fetch what is damaged of it from whoever has it. */
-  async #mend({ root, releases }: Damage): Promise<void> {
-    const { records, packages } = this.#parts
-    for (const id of releases) {
-      const record = records.get(id)
-      const release = record && readRelease(record)
-      const artifact = release?.body.artifacts.find((each) => equalBytes(each.root, root))
-      if (!release || !artifact) continue
-      try {
-        const fetched = await packages.fetch(release, artifact)
-        fetched.lease[Symbol.dispose]()
-        return
-      } catch (thrown) {
-        const { code, message } = CatalogError.from(thrown)
-        emit('catalog:failure', { task: `mend ${release.purl}`, code, message })
-      }
-    }
   }
 
   async #keep(address: string): Promise<void> {
@@ -297,13 +289,14 @@ export class CatalogNode implements AsyncDisposable {
 
   /** An announcement: get the record from who announced it; pass it on only when it holds. */
   async #hear({ id, peer }: { id: Uint8Array; peer: string }): Promise<'accept' | 'ignore' | 'reject'> {
-    const { records, exchange, packages } = this.#parts
+    const { records, exchange, packages, underWay } = this.#parts
     try {
-      if (!records.get(id)) await exchange.fetchRecords(peer, [id])
+      if (!records.get(id)) await underWay.run((signal) => exchange.fetchRecords(peer, [id], signal))
       if (!records.get(id)) return 'ignore'
       packages.shown(id, peer)
       return 'accept'
     } catch (thrown) {
+      if (hasCode(thrown, 'CLOSED')) return 'ignore'
       const { code, message } = CatalogError.from(thrown)
       emit('catalog:failure', { task: `announcement from ${peer}`, code, message })
       return code === 'RECORD_INVALID' || code === 'RECORD_SIGNATURE' ? 'reject' : 'ignore'
@@ -352,7 +345,7 @@ async function assemble(
   const space = new Space({ disk, packs }, { folder: paths.root })
   const blobs = new Blobs({ environment, packs, space, disk, workers, clock })
   const scratch = new Scratch({ disk, random }, { folder: paths.scratch })
-  const recovery = await recover({ environment, packs, scratch })
+  const [recovery, underWay] = [await recover({ environment, packs, scratch }), new UnderWay()]
   const index = await openNativeIndex({ effects }, paths.search)
   undo.push(() => index.close())
   const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
@@ -364,8 +357,8 @@ async function assemble(
   const providers = new Providers({ network })
   const publisher = new LocalPublisher({ disk, clock, random, effects }, { keys: paths.keys })
   const shares = new Shares({ records })
-  const kept = new Kept({ environment, clock })
-  const quota = new Quota({ environment, blobs, packs, kept }, { max: settings.maxMirrorStorage })
+  const kept = new Kept({ environment, blobs, clock })
+  const quota = new Quota({ environment, blobs, packs, clock }, { max: settings.maxMirrorStorage })
   const collector = new GarbageCollector({ environment, blobs, packs, records, kept, clock })
   const repacker = new Repacker({ environment, blobs, packs, space, clock })
   const scrubber = new Scrubber({ blobs, workers, core, clock })
@@ -377,15 +370,14 @@ async function assemble(
   const indexer = new Indexer({ index, records, shares, clock, packageType })
   const federation = new Federation({ rpc, hello, clock, random })
   const search = new Search({ index, records, shares, blobs, pins, exchange, federation, rpc, clock, packageType })
+  const mending = new Mending({ records, packages, underWay })
   const maintenance = new Maintenance({ blobs, collector, repacker, clock })
-  const storage = new StorageManager({
-    ...{ blobs, collector, environment, kept, packages, packs, quota, records, recovery, repacker, scrubber, space },
-    ...{ clock, disk, effects, paths },
-  })
+  const stored = { blobs, collector, environment, kept, packs, quota, records, recovery, repacker, scrubber, space }
+  const storage = new StorageManager({ ...stored, packages, clock, disk, effects, paths, underWay })
   const parts: Parts = {
-    ...{ packs, scrubber, maintenance, storage, recovery, failed },
+    ...{ packs, scrubber, mending, maintenance, storage, recovery, failed },
     ...{ paths, lock, outside, environment, workers, index, indexer, network, records, blobs, shares, packages },
-    ...{ exchange, search, limits, provider, hello, bootstrap, peers, announcements, providers },
+    ...{ exchange, search, limits, provider, hello, bootstrap, peers, announcements, providers, rpc, underWay },
   }
   const sharing = (node: CatalogNode) => {
     const told = { publisher, announcements, providers, online: () => node.online }
@@ -394,7 +386,7 @@ async function assemble(
     const { dataDir, startedAt } = node
     const about = () => ({ version: VERSION, online: node.online, http: node.http, dataDir, startedAt })
     const rooms = { network, hello, bootstrap, publishing, packages, installing, search, records, shares, blobs }
-    return new SharingManager({ ...rooms, pins, publisher, limits, core, clock, effects, random, about })
+    return new SharingManager({ ...rooms, pins, publisher, limits, core, clock, effects, random, underWay, about })
   }
   return CatalogNode.create(settings, parts, sharing)
 }

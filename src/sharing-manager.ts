@@ -1,10 +1,11 @@
 // The façade: what a user can do with a node, in the architecture's own words. The HTTP API, the command line and
 // programs that import the library all come in here.
 import { toHex } from './base/bytes.ts'
-import type { Clock } from './base/clock.ts'
+import { type Clock, untilAborted } from './base/clock.ts'
 import type { Effects } from './base/effects.ts'
 import { CatalogError } from './base/errors.ts'
 import type { Random } from './base/random.ts'
+import type { UnderWay } from './base/under-way.ts'
 import type { Core } from './core/surface.ts'
 import type { Search, SearchAnswer, SearchOptions } from './discovery/search.ts'
 import { parsePermission } from './model/permission.ts'
@@ -127,6 +128,7 @@ export interface SharingComponents {
   clock: Clock
   effects: Effects
   random: Random
+  underWay: UnderWay
   /** What only the composition root knows. */
   about: () => { version: string; online: boolean; http: string | undefined; dataDir: string; startedAt: number }
 }
@@ -153,12 +155,14 @@ export class SharingManager {
    * @param address - a multiaddr, or `host[:port]`
    * @throws CatalogError `ADDRESS_INVALID`, `PEER_UNREACHABLE`, `PEER_TIMEOUT`
    */
-  async connectPeer(address: string, options: { signal?: AbortSignal | undefined } = {}): Promise<ConnectedPeer> {
-    const { bootstrap, hello } = this.#components
-    const outcome = await bootstrap.keep(peerAddress(address))
-    if ('error' in outcome) throw outcome.error
-    const { agent, addresses } = await hello.expect(outcome.peer, options.signal)
-    return { peer: outcome.peer, agent, addresses }
+  connectPeer(address: string, options: { signal?: AbortSignal | undefined } = {}): Promise<ConnectedPeer> {
+    const { bootstrap, hello, underWay } = this.#components
+    return underWay.run(async (signal) => {
+      const outcome = await untilAborted(bootstrap.keep(peerAddress(address)), signal)
+      if ('error' in outcome) throw outcome.error
+      const { agent, addresses } = await hello.expect(outcome.peer, signal)
+      return { peer: outcome.peer, agent, addresses }
+    }, options.signal)
   }
 
   /** Peers connected now. */
@@ -172,14 +176,19 @@ export class SharingManager {
    * @throws CatalogError what is wrong with it; `RELEASE_EXISTS` for other bytes of a published version
    */
   async sharePackage(path: string, options: ShareOptions = {}): Promise<SharedPackage> {
+    const { publishing, underWay } = this.#components
     const permission = parsePermission(options.permission ?? 'public')
-    const { release, fresh } = await this.#components.publishing.publish(path, { ...options, permission })
+    const { release, fresh } = await underWay.run(
+      (signal) => publishing.publish(path, { ...options, permission, signal }),
+      options.signal,
+    )
     return { ...this.#summary(release), fresh }
   }
 
   /** Find packages here and at connected peers. @throws CatalogError `SEARCH_QUERY` */
   searchPackages(query: string, options: SearchOptions = {}): Promise<SearchAnswer> {
-    return this.#components.search.search(query, options)
+    const { search, underWay } = this.#components
+    return underWay.run((signal) => search.search(query, { ...options, signal }), options.signal)
   }
 
   /**
@@ -188,8 +197,9 @@ export class SharingManager {
    * @throws CatalogError `NOT_FOUND`, `UNTRUSTED`
    */
   async packageInfo(text: string, options: { signal?: AbortSignal | undefined } = {}): Promise<PackageInfo> {
-    const { packages, pins, records, blobs } = this.#components
-    const { release } = await packages.resolve(parsePurl(text), options.signal)
+    const { packages, pins, records, blobs, underWay } = this.#components
+    const purl = parsePurl(text)
+    const { release } = await underWay.run((signal) => packages.resolve(purl, signal), options.signal)
     const { body, record } = release
     const all = records.releases(body)
     const type = packageType(body.type)
@@ -212,15 +222,17 @@ export class SharingManager {
   }
 
   /** Fetch a package's artifact to a file. @throws CatalogError `NOT_FOUND`, `UNTRUSTED`, `NO_PROVIDERS` */
-  async fetchPackage(text: string, output: string, options: FetchOptions = {}): Promise<FetchedPackage> {
-    const { packages, clock, effects, random } = this.#components
+  fetchPackage(text: string, output: string, options: FetchOptions = {}): Promise<FetchedPackage> {
+    const { packages, clock, effects, random, underWay } = this.#components
     const startedAt = clock.now()
-    const { release } = await packages.resolve(parsePurl(text), options.signal)
-    const artifact = onlyArtifact(release)
-    const fetched = await packages.fetch(release, artifact, options)
-    using source = fetched.lease
-    await copyOut({ effects, random }, source, output)
-    return { ...fetchSummary(release, fetched), output, ms: clock.now() - startedAt }
+    return underWay.run(async (signal) => {
+      const { release } = await packages.resolve(parsePurl(text), signal)
+      const artifact = onlyArtifact(release)
+      const fetched = await packages.fetch(release, artifact, { ...options, signal })
+      using source = fetched.lease
+      await copyOut({ effects, random }, source, output, signal)
+      return { ...fetchSummary(release, fetched), output, ms: clock.now() - startedAt }
+    }, options.signal)
   }
 
   /** Install a package into a folder of its own below `options.to`. @returns the package asked for first */
@@ -228,18 +240,17 @@ export class SharingManager {
     text: string,
     options: InstallOptions & { onPackage?: (installed: InstalledPackage) => void },
   ): Promise<InstalledPackage[]> {
-    const { installing, clock } = this.#components
+    const { installing, clock, underWay } = this.#components
     const results: InstalledPackage[] = []
     let startedAt = clock.now()
-    await installing.install(parsePurl(text), {
-      ...options,
-      onInstalled: (installed) => {
-        const result = { ...installed, ms: clock.now() - startedAt }
-        startedAt = clock.now()
-        results.push(result)
-        options.onPackage?.(result)
-      },
-    })
+    const onInstalled = (installed: Installed) => {
+      const result = { ...installed, ms: clock.now() - startedAt }
+      startedAt = clock.now()
+      results.push(result)
+      options.onPackage?.(result)
+    }
+    const wanted = parsePurl(text)
+    await underWay.run((signal) => installing.install(wanted, { ...options, signal, onInstalled }), options.signal)
     return results
   }
 
@@ -250,7 +261,7 @@ export class SharingManager {
    * @throws CatalogError `NOT_FOUND` when nobody is known to publish it, `UNTRUSTED` when several do and none is named
    */
   async trustPublisher(text: string, publisher?: string): Promise<Pin> {
-    const { records, pins } = this.#components
+    const { records, pins, underWay } = this.#components
     const name = parsePurl(text)
     if (publisher !== undefined && !/^publisher:[0-9a-f]{64}$/.test(publisher)) {
       throw new CatalogError('USAGE', `"${publisher.slice(0, 80)}" is not a publisher.`, {
@@ -266,13 +277,15 @@ export class SharingManager {
         hint: `Name the one you mean: catalog trust ${formatPurl(name)} ${signer}`,
       })
     }
-    await pins.set(name, signer, 'trusted')
+    await underWay.run(() => pins.set(name, signer, 'trusted'))
     return pins.get(name) as Pin
   }
 
   /** Take a decision about a name back. @returns whether there was one */
-  untrust(text: string): Promise<boolean> {
-    return this.#components.pins.remove(parsePurl(text))
+  async untrust(text: string): Promise<boolean> {
+    const { pins, underWay } = this.#components
+    const name = parsePurl(text)
+    return underWay.run(() => pins.remove(name))
   }
 
   trusted(): Pin[] {

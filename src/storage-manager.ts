@@ -5,8 +5,9 @@ import type { Clock } from './base/clock.ts'
 import type { Disk } from './base/disk.ts'
 import type { Effects } from './base/effects.ts'
 import { CatalogError } from './base/errors.ts'
+import type { UnderWay } from './base/under-way.ts'
 import { formatPurl, parsePurl } from './model/purl.ts'
-import { type Release, readRelease } from './model/release.ts'
+import { readRelease } from './model/release.ts'
 import type { Packages } from './publishing/packages.ts'
 import { type BackupOptions, backUp, type Copied } from './store/backup.ts'
 import { type Blobs, rootsOf } from './store/blobs.ts'
@@ -14,7 +15,7 @@ import { checkStore, type Finding } from './store/check.ts'
 import type { DataPaths } from './store/data-directory.ts'
 import type { Environment } from './store/environment.ts'
 import type { Garbage, GarbageCollector } from './store/gc.ts'
-import type { Kept } from './store/kept.ts'
+import type { Kept, KeptRelease } from './store/kept.ts'
 import type { Packs } from './store/packs.ts'
 import type { Quota } from './store/quota.ts'
 import type { Records } from './store/records.ts'
@@ -43,7 +44,7 @@ export interface PinnedRelease {
   readonly record: string
   /** ISO 8601. */
   readonly pinnedAt: string
-  /** Whether all its bytes are here. */
+  /** Whether all its bytes are here; false as well when its record is gone. */
   readonly local: boolean
 }
 
@@ -97,6 +98,7 @@ export interface StorageComponents {
   disk: Disk
   effects: Effects
   paths: DataPaths
+  underWay: UnderWay
 }
 
 type ArtifactName = Required<Pick<VerifiedArtifact, 'purl' | 'path'>>
@@ -130,7 +132,11 @@ export class StorageManager {
    * @param text - one package; everything by default
    * @throws CatalogError `NOT_FOUND` when nothing of that package is kept, `ABORTED`
    */
-  async *verify(text?: string, options: VerifyOptions = {}): AsyncGenerator<VerifiedArtifact> {
+  verify(text?: string, options: VerifyOptions = {}): AsyncGenerator<VerifiedArtifact> {
+    return this.#components.underWay.steps((signal) => this.#verify(text, { ...options, signal }), options.signal)
+  }
+
+  async *#verify(text: string | undefined, options: VerifyOptions): AsyncGenerator<VerifiedArtifact> {
     const { blobs, scrubber } = this.#components
     const { onProgress, ...scrubbing } = options
     const roots = text === undefined ? undefined : this.#rootsOf(text)
@@ -155,7 +161,11 @@ export class StorageManager {
    *
    * @throws CatalogError `ABORTED`, `DISK_FULL`; what was told of is done
    */
-  async *collect({ dryRun = false, signal }: CollectOptions = {}): AsyncGenerator<Collected> {
+  collect(options: CollectOptions = {}): AsyncGenerator<Collected> {
+    return this.#components.underWay.steps((signal) => this.#collect({ ...options, signal }), options.signal)
+  }
+
+  async *#collect({ dryRun = false, signal }: CollectOptions): AsyncGenerator<Collected> {
     const { collector, repacker } = this.#components
     if (dryRun) {
       for (const garbage of collector.mark()) yield { garbage }
@@ -185,33 +195,42 @@ export class StorageManager {
    *
    * @throws CatalogError as `SharingManager.fetchPackage`; `LIMIT_EXCEEDED` when it does not fit what may be mirrored
    */
-  async pin(text: string, options: FetchOptions = {}): Promise<PinnedRelease> {
+  pin(text: string, options: FetchOptions = {}): Promise<PinnedRelease> {
+    return this.#components.underWay.run((signal) => this.#pin(text, { ...options, signal }), options.signal)
+  }
+
+  async #pin(text: string, options: FetchOptions): Promise<PinnedRelease> {
     const { packages, kept } = this.#components
     const { release } = await packages.resolve(parsePurl(text), options.signal)
-    await kept.add(release.record.id)
+    await kept.add(release.record.id, release.purl)
     for (const artifact of release.body.artifacts) {
       const fetched = await packages.fetch(release, artifact, options)
       fetched.lease[Symbol.dispose]()
     }
-    return this.#pinned(release, kept.since(release.record.id) ?? this.#components.clock.now())
+    const { id } = release.record
+    const at = kept.since(id) ?? this.#components.clock.now()
+    return this.#pinned({ release: id, purl: release.purl, at })
   }
 
   /** No longer keep a version, or every version of a package. @returns whether one was pinned */
-  async unpin(text: string): Promise<boolean> {
-    const { kept, records } = this.#components
-    const purl = parsePurl(text)
+  unpin(text: string): Promise<boolean> {
+    return this.#components.underWay.run(() => this.#unpin(text))
+  }
+
+  async #unpin(text: string): Promise<boolean> {
+    const { kept } = this.#components
+    const { type, name, version } = parsePurl(text)
     let changed = false
-    for (const { record } of records.releases(purl, purl.version)) {
-      if (await kept.remove(record.id)) changed = true
+    for (const { release, purl } of kept.list()) {
+      const pinned = parsePurl(purl)
+      const isMeant = pinned.type === type && pinned.name === name && (version ?? pinned.version) === pinned.version
+      if (isMeant && (await kept.remove(release))) changed = true
     }
     return changed
   }
 
   pins(): PinnedRelease[] {
-    return this.#components.kept.list().flatMap(({ release: id, at }) => {
-      const record = this.#components.records.get(id)
-      return record ? [this.#pinned(readRelease(record), at)] : []
-    })
+    return this.#components.kept.list().map((kept) => this.#pinned(kept))
   }
 
   /**
@@ -220,27 +239,36 @@ export class StorageManager {
    * @throws CatalogError `TARGET_EXISTS`, `DISK_FULL`, `FILE_UNREADABLE`, `ABORTED`
    */
   backUp(target: string, options: BackupOptions = {}): Promise<Copied> {
-    return backUp(this.#components, this.#components.paths, target, options)
+    const { paths, underWay } = this.#components
+    return underWay.run((signal) => backUp(this.#components, paths, target, { ...options, signal }), options.signal)
   }
 
   /**
    * Every rule of the store's format, held against what is there; nothing for a sound one. A change under way may look
    * like a fault for a moment: what is found is told when a second look finds it too.
    */
-  async *check(): AsyncGenerator<Finding> {
-    const first = new Set<string>()
-    for await (const finding of checkStore(this.#components)) first.add(JSON.stringify(finding))
-    if (first.size === 0) return
-    for await (const finding of checkStore(this.#components)) if (first.has(JSON.stringify(finding))) yield finding
+  check(options: { signal?: AbortSignal | undefined } = {}): AsyncGenerator<Finding> {
+    return this.#components.underWay.steps((signal) => this.#check(signal), options.signal)
   }
 
-  #pinned(release: Release, at: number): PinnedRelease {
-    const { blobs } = this.#components
+  async *#check(signal: AbortSignal): AsyncGenerator<Finding> {
+    const first = new Set<string>()
+    for await (const finding of checkStore(this.#components, signal)) first.add(JSON.stringify(finding))
+    if (first.size === 0) return
+    for await (const finding of checkStore(this.#components, signal)) {
+      if (first.has(JSON.stringify(finding))) yield finding
+    }
+  }
+
+  #pinned({ release: id, purl, at }: KeptRelease): PinnedRelease {
+    const { blobs, records } = this.#components
+    const record = records.get(id)
+    const artifacts = record && readRelease(record).body.artifacts
     return {
-      purl: release.purl,
-      record: toHex(release.record.id),
+      purl,
+      record: toHex(id),
       pinnedAt: new Date(at).toISOString(),
-      local: release.body.artifacts.every(({ root }) => blobs.get(root) !== undefined),
+      local: artifacts?.every(({ root }) => blobs.get(root) !== undefined) ?? false,
     }
   }
 

@@ -81,3 +81,13 @@ export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | un
     signal.removeEventListener('abort', abort)
   }
 }
+
+/**
+ * Let others have their turn, which takes no time by any clock.
+ *
+ * @throws CatalogError `ABORTED`
+ */
+export async function turn(signal?: AbortSignal): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve))
+  if (signal?.aborted) throw new CatalogError('ABORTED', 'Cancelled.', { cause: signal.reason })
+}

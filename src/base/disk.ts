@@ -1,5 +1,5 @@
 // File operations come in through constructors: the system's for a running node, one under control in a simulation.
-import { constants, read, statfsSync } from 'node:fs'
+import { constants, read, statfsSync, statSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Effects } from './effects.ts'
@@ -37,6 +37,8 @@ export interface Disk {
   syncFolder(path: string): Promise<void>
   /** Of the file system that holds `path`. */
   space(path: string): DiskSpace
+  /** Bytes that a file takes up: fewer than its length while parts are not written; 0 when it is not there. */
+  occupied(path: string): number
 }
 
 export interface DiskSpace {
@@ -83,6 +85,7 @@ export function systemDisk(effects: Effects, { readCached }: DiskOptions = {}): 
     exists: (path) => run(path, () => stat(path).then(() => true, isAbsent)),
     syncFolder: (path) => run(path, () => syncFolder(path)),
     space: (path) => spaceOf(path),
+    occupied: (path) => occupiedBy(path),
   }
 }
 
@@ -116,6 +119,17 @@ function spaceOf(path: string): DiskSpace {
   try {
     const { bsize, blocks, bavail } = statfsSync(path)
     return { total: bsize * blocks, free: bsize * bavail }
+  } catch (thrown) {
+    throw fileError(path, thrown)
+  }
+}
+
+/** The unit of `blocks`, whatever the file system has. */
+const BLOCK_BYTES = 512
+
+function occupiedBy(path: string): number {
+  try {
+    return (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * BLOCK_BYTES
   } catch (thrown) {
     throw fileError(path, thrown)
   }

@@ -22,6 +22,8 @@ export const PACK_ALONE_BYTES = 64 * MiB
 export const PACK_LIVE_SHARE_MIN = 0.6
 /** Fetches nobody resumed for so long are dropped. */
 export const DOWNLOAD_STALE_MS = 7 * 24 * 60 * 60 * SECOND_MS
+/** After the index was made anew, blobs without a record stay so long: time to publish again, or to ask peers. */
+export const REBUILT_GRACE_MS = 7 * 24 * 60 * 60 * SECOND_MS
 /** Between two rounds of clearing up. */
 export const MAINTENANCE_INTERVAL_MS = 60 * 60 * SECOND_MS
 /** What is kept free of the disk: this much, or this share of a small one. */

@@ -184,8 +184,18 @@ const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
   ['trusted', ({ trusted }) => `${trusted} trusted.`],
   ['garbage', describeCollection],
   ['pinned', ({ pinned }) => `${pinned} pinned.`],
+  ['orphans', describeOrphans],
   ['findings', ({ findings }) => (findings === 0 ? 'Nothing is wrong.' : `${findings} wrong.`)],
 ]
+
+// biome-ignore lint/suspicious/noExplicitAny: the fields are those of the command
+function describeOrphans({ orphans, bytes, keptUntil }: any): string {
+  if (orphans === 0) return 'The index is made, and every artifact has its record.'
+  return (
+    `The index is made. No record here names ${plural(orphans, 'artifact')} (${formatBytes(bytes)}). What of them ` +
+    `has none by ${keptUntil} is garbage: publish what is yours again before then, and ask peers for the rest.`
+  )
+}
 
 // biome-ignore lint/suspicious/noExplicitAny: the fields are those of the operation
 function describeCollection({ dryRun, garbage, garbageBytes, packs, freedBytes, paused }: any): string {

@@ -34,7 +34,8 @@ export function restoreInto(dataDir: string, backup: string, signal: AbortSignal
 }
 
 /**
- * `rebuilt` {pack, blobs, bytes, damaged} for each pack.
+ * `rebuilt` {pack, blobs, bytes, damaged} for each pack, at the end `summary` {orphans, bytes, keptUntil}: artifacts
+ * that no record here names, and until when they are kept all the same.
  *
  * @throws CatalogError `DATA_DIR`, `DATA_DIR_LOCKED`, `STORE_FAILED`, `STORE_FORMAT`, `ABORTED`
  */
@@ -43,9 +44,11 @@ export async function* rebuildIndexIn(dataDir: string, signal: AbortSignal): Asy
   await using cleanup = new AsyncDisposableStack()
   const lock = await claimDirectory(paths)
   cleanup.defer(() => lock.release())
-  for await (const rebuilt of rebuildIndex(await openBlobs(paths, cleanup), signal)) {
-    yield { type: 'rebuilt', ...rebuilt }
-  }
+  const rebuilding = rebuildIndex(await openBlobs(paths, cleanup), signal)
+  let step = await rebuilding.next()
+  for (; !step.done; step = await rebuilding.next()) yield { type: 'rebuilt', ...step.value }
+  const { blobs, bytes, keptUntil } = step.value
+  yield { type: 'summary', orphans: blobs, bytes, keptUntil: new Date(keptUntil).toISOString() }
 }
 
 /** What the index of blobs is made from, and nothing that would first bring files and rows in line. */
@@ -64,5 +67,5 @@ async function openBlobs(paths: DataPaths, cleanup: AsyncDisposableStack) {
   const workers = new WorkerPool({ effects }, { threads: settings.workers, core: settings.core })
   cleanup.defer(() => workers.close())
   const blobs = new Blobs({ environment, packs, space, disk, workers, clock })
-  return { environment, packs, blobs, core }
+  return { environment, packs, blobs, core, clock }
 }

@@ -36,12 +36,14 @@ export function nibbleAt(id: Uint8Array, depth: number): number {
 
 /** Root of a set of ids, from the definition. */
 export function trieRoot(ids: readonly Uint8Array[]): Uint8Array {
-  const hashOf = (sorted: readonly Uint8Array[], depth: number): Uint8Array => {
-    if (sorted.length <= TRIE_LEAF_IDS_MAX) return leafHash(sorted)
-    const groups = groupByNibble(sorted, depth)
-    return innerHash(groups.map((group) => (group.length === 0 ? undefined : hashOf(group, depth + 1))))
-  }
-  return hashOf([...ids].sort(compareBytes), 0)
+  return subtrieHash([...ids].sort(compareBytes), 0)
+}
+
+/** Hash of the node that ids stand below. @param sorted - all with the same first `depth` nibbles */
+export function subtrieHash(sorted: readonly Uint8Array[], depth: number): Uint8Array {
+  if (sorted.length <= TRIE_LEAF_IDS_MAX) return leafHash(sorted)
+  const groups = groupByNibble(sorted, depth)
+  return innerHash(groups.map((group) => (group.length === 0 ? undefined : subtrieHash(group, depth + 1))))
 }
 
 /** Sixteen lists, each in the order given. */

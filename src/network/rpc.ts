@@ -52,6 +52,8 @@ export class Rpc {
   readonly #clock: Clock
   readonly #answering: RequestGate
   readonly #asking: RequestGate
+  /** Handlers at work, with what they hold of the store. */
+  readonly #handling = new Set<Promise<unknown>>()
 
   constructor(components: { network: Network; clock: Clock }, options: RpcOptions = {}) {
     this.#network = components.network
@@ -67,6 +69,11 @@ export class Rpc {
     handler: RequestHandler<Request, Reply>,
   ): Promise<void> {
     await this.#network.handle(protocol.id, (stream) => this.#answer(protocol, handler, stream))
+  }
+
+  /** Resolves when no handler is at work any more; to be asked once the network has stopped. */
+  async settled(): Promise<void> {
+    while (this.#handling.size > 0) await Promise.allSettled(this.#handling)
   }
 
   /**
@@ -206,7 +213,7 @@ export class Rpc {
     let total = 0
     let done = false
     // The next reply is made while this one is written: neither the disk nor the network waits for the other.
-    let next = advance(iterator)
+    let next = this.#advance(iterator)
     try {
       for (;;) {
         const { value, done: last } = await untilAborted(next, silence.signal)
@@ -215,15 +222,28 @@ export class Rpc {
         const { frame, bytes } = encodeItem(protocol, value)
         total += bytes
         if (total > protocol.replyBytesMax) throw new CatalogError('LIMIT_EXCEEDED', 'The reply is too long.')
-        next = advance(iterator)
+        next = this.#advance(iterator)
         await stream.write(frame, silence.signal)
         silence.renew()
       }
     } catch (thrown) {
       // A generator that threw is finished; returning it does nothing.
-      if (!done) iterator.return?.()?.catch((error: unknown) => reportFailure(`answer ${protocol.id}`, error))
+      const task = `answer ${protocol.id}`
+      if (!done) this.#handle(iterator.return?.()?.catch((error: unknown) => reportFailure(task, error)))
       throw thrown
     }
+  }
+
+  /** Whoever awaits the result hears of its failure; when nobody does any more, that is no failure of the process. */
+  #advance<T>(iterator: AsyncIterator<T>): Promise<IteratorResult<T>> {
+    const next = iterator.next()
+    this.#handle(next)
+    return next
+  }
+
+  #handle(work: Promise<unknown> | undefined): void {
+    const ended: Promise<unknown> = Promise.allSettled([work]).then(() => this.#handling.delete(ended))
+    this.#handling.add(ended)
   }
 
   /** Tell the asker why there is no (further) reply, if it is still there to hear it. */
@@ -263,13 +283,6 @@ export class Rpc {
     }
     void finish()
   }
-}
-
-/** Whoever awaits the result hears of its failure; when nobody does any more, that is no failure of the process. */
-function advance<T>(iterator: AsyncIterator<T>): Promise<IteratorResult<T>> {
-  const next = iterator.next()
-  next.catch(() => undefined)
-  return next
 }
 
 async function readRequest<Request, Reply>(

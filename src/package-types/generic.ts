@@ -80,12 +80,12 @@ async function prepare(source: PublishSource, context: ScratchContext): Promise<
 }
 
 async function prepareFolder(path: string, source: PublishSource, context: ScratchContext): Promise<PreparedPackage> {
-  const { scratch, signal } = context
+  const { scratch, mayWrite, signal } = context
   const asset = await readAsset(join(path, 'asset.toml'))
   const { name, version } = identify(source, basename(path), asset)
   const paths = await listFolder(path, signal)
   const file = join(await scratch(), 'folder.tar')
-  await packFolder(path, paths, file, { mtime: new Date(0), gzip: false, signal })
+  await packFolder(path, paths, file, { mtime: new Date(0), gzip: false, mayWrite, signal })
   const { dependencies, name: _name, version: _version, ...said } = asset
   const manifest = { kind: 'folder', ...said }
   const tar = `${name.replace('/', '-')}-${version}.tar`

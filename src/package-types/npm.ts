@@ -134,15 +134,17 @@ async function prepare(source: PublishSource, context: ScratchContext): Promise<
 }
 
 /** Names are checked before the folder is packed, so that a wrong flag costs no minute of packing. */
-async function pack({ path, ...asked }: PublishSource, { scratch, signal }: ScratchContext): Promise<string> {
+async function pack({ path, ...asked }: PublishSource, context: ScratchContext): Promise<string> {
   const bytes = await readPackageJson(join(path, 'package.json'))
   checkAgainst({ path, ...asked }, npmManifest(bytes, []))
   const packageJson = parsePackageJson(bytes)
   const files = await npmFiles(path, packageJson)
   const executables = npmExecutables(packageJson)
   // A folder of its own: names and versions may be longer together than a file name can be.
-  const output = join(await scratch(), 'package.tgz')
-  await packFolder(path, files, output, { prefix: 'package/', mtime: NPM_TIME, gzip: true, executables, signal })
+  const output = join(await context.scratch(), 'package.tgz')
+  const { mayWrite, signal } = context
+  const options = { prefix: 'package/', mtime: NPM_TIME, gzip: true, executables, mayWrite, signal }
+  await packFolder(path, files, output, options)
   return output
 }
 

@@ -7,7 +7,7 @@ import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { pack as createPack, type Pack } from 'tar-stream'
-import { CatalogError } from '../base/errors.ts'
+import { CatalogError, hasCode } from '../base/errors.ts'
 import { formatBytes, KiB } from '../base/units.ts'
 import { aborted, throwIfAborted, unreadable, writingError } from './archive.ts'
 import { ARCHIVE_LIMITS, type ArchiveLimits, EntryTree, entryPath } from './entry-path.ts'
@@ -25,6 +25,8 @@ export interface PackOptions {
   /** Paths marked executable whatever the disk says. */
   readonly executables?: ReadonlySet<string>
   readonly limits?: ArchiveLimits
+  /** Throws when there is no room for so many bytes more. */
+  readonly mayWrite?: ((bytes: number) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -42,12 +44,13 @@ export async function packFolder(
   output: string,
   options: PackOptions,
 ): Promise<UnpackReport> {
-  const { signal } = options
+  const { signal, mayWrite } = options
   const tar = createPack()
   const gzip = options.gzip ? [createGzip({ level: 9 }), anyPlatform()] : []
   // tar-stream's types are streamx's, which Node's pipeline takes but Node's types do not know.
   const source = tar as unknown as NodeJS.ReadableStream
   const streams: (NodeJS.ReadableStream | NodeJS.WritableStream)[] = [source, ...gzip]
+  if (mayWrite) streams.push(asking(mayWrite))
   streams.push(createWriteStream(output, { flags: 'wx' }))
   // The error that stopped the feeding, which the pipeline then meets as its own.
   let fault: unknown
@@ -62,10 +65,25 @@ export async function packFolder(
     await feeding
     if (signal?.aborted) throw aborted(error)
     // A full disk ends the feeding too, with an error that would blame the file it was reading.
-    if (error === fault) throw CatalogError.from(fault)
+    if (error === fault || hasCode(error, 'DISK_FULL')) throw CatalogError.from(error)
     throw CatalogError.from(writingError(error, output), 'STORE_FAILED')
   }
   return await feeding
+}
+
+/** Passes bytes on that there is room for. */
+function asking(mayWrite: (bytes: number) => void): Transform {
+  return new Transform({
+    transform(bytes: Buffer, _, done) {
+      try {
+        mayWrite(bytes.length)
+      } catch (thrown) {
+        done(CatalogError.from(thrown))
+        return
+      }
+      done(null, bytes)
+    },
+  })
 }
 
 async function feed(tar: Pack, folder: string, paths: readonly string[], options: PackOptions): Promise<UnpackReport> {

@@ -44,6 +44,8 @@ export interface UnpackReport {
 export interface ScratchContext {
   /** Makes a folder for what has to be made; the caller removes it. */
   readonly scratch: () => Promise<string>
+  /** Throws when there is no room there for so many bytes more. */
+  readonly mayWrite?: ((bytes: number) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
 

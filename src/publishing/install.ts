@@ -171,11 +171,12 @@ export async function copyOut(
   components: { effects: Effects; random: Random },
   from: ByteSource,
   to: string,
+  signal?: AbortSignal,
 ): Promise<void> {
   const partial = `${to}.${toHex(components.random.bytes(8))}.partial`
   try {
     await components.effects.run(async () => {
-      await pipeline(streamOf(from), createWriteStream(partial, { flags: 'wx' }))
+      await pipeline(streamOf(from), createWriteStream(partial, { flags: 'wx' }), { signal })
       await rename(partial, to)
     })
   } catch (thrown) {

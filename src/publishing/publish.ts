@@ -81,7 +81,8 @@ export class Publishing {
     try {
       const type = options.type === undefined ? await effects.run(() => recognise(path)) : packageType(options.type)
       const source = { path, name: options.name, version: options.version }
-      const context = { scratch: () => folders.folder(), signal: options.signal }
+      const { mayWrite } = folders
+      const context = { scratch: () => folders.folder(), mayWrite, signal: options.signal }
       const prepared = await effects.run(() => type.prepare(source, context))
       const identity = await publisher.identity()
       this.#checkPin(type.type, prepared, identity)

@@ -10,6 +10,7 @@ import { CatalogError } from '../base/errors.ts'
 import type { DataPaths } from './data-directory.ts'
 import type { Environment } from './environment.ts'
 import type { Packs } from './packs.ts'
+import { copyGuard } from './space.ts'
 
 /** Written last: a folder without it is no backup. */
 const MARK = 'backup.json'
@@ -56,11 +57,15 @@ export async function backUp(
   using _ = packs.keepAll()
   try {
     for (const name of FOLDERS) await disk.makeFolder(join(folder, name))
+    // It may well go to the disk that the store is on, which must not be full for that.
+    const mayCopy = copyGuard(disk, folder)
+    mayCopy((await filesIn(paths.database, 'database')).reduce((sum, { size }) => sum + size, 0))
     await copyDatabase(environment, join(folder, 'database'))
     const files = (await packs.files()).map(({ pack, size }) => ({ path: packs.path(pack), to: 'packs', size }))
     return await effects.run(async () => {
       const database = await filesIn(join(folder, 'database'), 'database')
-      const copied = await copyAll([...files, ...(await keysAndSettings(paths))], folder, options, database)
+      const wanted = [...files, ...(await keysAndSettings(paths))]
+      const copied = await copyAll(wanted, folder, { ...options, mayCopy }, database)
       await onDisk(folder, () =>
         writeFile(join(folder, MARK), `${JSON.stringify({ format: FORMAT })}\n`, { mode: 0o600 }),
       )
@@ -152,7 +157,7 @@ async function filesIn(folder: string, to: string): Promise<File[]> {
 async function copyAll(
   files: readonly File[],
   target: string,
-  options: BackupOptions,
+  options: BackupOptions & { mayCopy?: (bytes: number) => void },
   there: readonly File[] = [],
 ): Promise<Copied> {
   const sum = (list: readonly File[]) => list.reduce((bytes, { size }) => bytes + size, 0)
@@ -161,6 +166,7 @@ async function copyAll(
   await toDisk(...there.map(({ path }) => path))
   for (const { path, to, size } of files) {
     if (options.signal?.aborted) throw new CatalogError('ABORTED', 'Cancelled.', { cause: options.signal.reason })
+    options.mayCopy?.(size)
     const copy = join(target, to, basename(path))
     await onDisk(path, async () => {
       await makeFolders(join(target, to))

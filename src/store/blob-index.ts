@@ -1,9 +1,10 @@
 // What the database says of blobs, and every change to it. All changes run inside a transaction of the caller; the
 // caller of one that forgets something calls `Packs.collect` afterwards.
-import { toHex } from '../base/bytes.ts'
+import { equalBytes, toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { type BlobNames, blobReleaseKey, extentOf, type HashedBlob, namesOf, placeOf, rowOf } from './blob-rows.ts'
 import { type BlobLink, type BlobOrigin, type BlobRow, type Environment, endOf } from './environment.ts'
+import { type Idle, IdleOrder } from './idle.ts'
 import type { Packs, Place } from './packs.ts'
 
 /** A blob that is written, and known to nobody until it is linked. */
@@ -34,6 +35,8 @@ interface Components {
 
 export class BlobIndex {
   readonly #components: Components
+  /** Those that may go when room is needed. */
+  readonly idle: IdleOrder
   /** Blobs whose extent someone is filling now, by root in hexadecimal. */
   protected readonly filling = new Set<string>()
   /** Blobs whose extent is being copied, and that nobody has begun to fill since. */
@@ -44,6 +47,7 @@ export class BlobIndex {
 
   constructor(components: Components) {
     this.#components = components
+    this.idle = new IdleOrder(components)
     components.environment.addHook({
       beforeCommit: () => this.#writeSums(),
       rolledBack: () => {
@@ -93,6 +97,15 @@ export class BlobIndex {
     }
   }
 
+  /** Roots of the blobs that are kept under a release: all of them are looked at, which is for what is rarely asked. */
+  rootsUnder(release: Uint8Array): Uint8Array[] {
+    const roots: Uint8Array[] = []
+    for (const key of this.#components.environment.blobReleases.getKeys({})) {
+      if (equalBytes(key.subarray(32), release)) roots.push(new Uint8Array(key.subarray(0, 32)))
+    }
+    return roots
+  }
+
   /** Record ids of the releases that some blob is kept under. */
   releaseIds(): Uint8Array[] {
     const ids = new Map<string, Uint8Array>()
@@ -130,6 +143,7 @@ export class BlobIndex {
     this.#putRow(blob, place)
     environment.blobReleases.put(blobReleaseKey(root, release), origin)
     this.#add(NOTHING, { blobs: 1, bytes: size, mirroredBytes: origin === 'published' ? 0 : size })
+    if (origin !== 'published') this.idle.change(undefined, this.idleOf(root))
     if (before) this.#counted(root, () => this.#putLinks(root, before))
   }
 
@@ -169,8 +183,25 @@ export class BlobIndex {
   /** Run a change to what is known of a blob, and keep the sums in step. */
   #counted(root: Uint8Array, change: () => void): void {
     const before = this.#standing(root)
-    change()
+    this.reckoned([root], change)
     this.#add(before, this.#standing(root))
+  }
+
+  /** Run a change to what is kept of some blobs, or to when they were read, and keep the order in which they go. */
+  reckoned(roots: readonly Uint8Array[], change: () => void): void {
+    const before = roots.map((root) => this.idleOf(root))
+    change()
+    for (const [i, root] of roots.entries()) this.idle.change(before[i], this.idleOf(root))
+  }
+
+  /** What must be told of a blob in that order; nothing for one that must not go. */
+  idleOf(root: Uint8Array): Idle | undefined {
+    const { blobs, uses, kept } = this.#components.environment
+    const row = blobs.get(root)
+    if (!row || row.size === 0) return undefined
+    const holds = ({ release, origin }: BlobLink) => origin === 'published' || kept.doesExist(release)
+    if (this.releasesOf(root).some(holds)) return undefined
+    return { root: new Uint8Array(root), size: row.size, since: uses.get(root) ?? row.at }
   }
 
   #add(before: BlobUsage, after: BlobUsage): void {
@@ -194,11 +225,13 @@ export class BlobIndex {
     return { blobs: 1, bytes: row.size, mirroredBytes: this.isOwn(root) ? 0 : row.size }
   }
 
-  /** Make the sums anew from the rows. */
+  /** Make the sums anew from the rows, and the order in which they go. */
   recount(): void {
     const { environment } = this.#components
     const sums: Record<keyof BlobUsage, number> = { blobs: 0, bytes: 0, mirroredBytes: 0 }
-    for (const key of environment.blobs.getKeys({})) {
+    this.idle.clear()
+    for (const key of [...environment.blobs.getKeys({})]) {
+      this.idle.change(undefined, this.idleOf(key))
       const standing = this.#standing(key)
       for (const sum of SUMS) sums[sum] += standing[sum]
     }

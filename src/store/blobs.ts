@@ -140,7 +140,7 @@ export class Blobs extends BlobIndex {
     await environment.transaction(() => {
       for (const [name, at] of used) {
         const root = Buffer.from(name, 'hex')
-        if (environment.blobs.doesExist(root)) environment.uses.put(root, at)
+        if (environment.blobs.doesExist(root)) this.reckoned([root], () => environment.uses.put(root, at))
       }
     })
     // What was read again meanwhile waits for the next time.
@@ -176,7 +176,8 @@ export class Blobs extends BlobIndex {
       await source.close()
     }
     if (bytes) return { ...(await this.#hash(bytes, signal)), bytes }
-    const place = space.reserve(extentBytes(length))
+    using room = space.reserve(extentBytes(length))
+    const { place } = room
     try {
       await packs.extend(place)
       const target = { path: packs.path(place.pack), offset: place.offset + HEADER_BYTES }
@@ -293,12 +294,7 @@ export class Blobs extends BlobIndex {
     const download = new Download(components, target, ended)
     this.filling.add(name)
     this.copying.delete(name)
-    try {
-      await download.open()
-    } catch (thrown) {
-      ended()
-      throw thrown
-    }
+    await download.open()
     this.#downloads.set(name, download)
     return download
   }

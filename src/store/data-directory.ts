@@ -1,8 +1,8 @@
 // The data directory: everything a node writes, owned by one process at a time.
-import { linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { chmod, readdir, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { sha256, toHex } from '../base/bytes.ts'
 import { fileError, makeFolders } from '../base/disk.ts'
 import { CatalogError } from '../base/errors.ts'
@@ -77,7 +77,7 @@ export async function claimDirectory(paths: DataPaths): Promise<DirectoryLock> {
 
 /** Pid of the process that has the directory, if one has. */
 export function ownerOf(paths: DataPaths): number | undefined {
-  const owner = readOwner(paths)
+  const owner = readOwner(paths.lock)
   return owner !== undefined && isAlive(owner) ? owner.pid : undefined
 }
 
@@ -93,26 +93,53 @@ interface Owner {
   began: string
 }
 
+/** Claims made by this process so far: sets those of one process apart. */
+let claims = 0
+/** At the end of a claim's name while it is being written. */
+const UNWRITTEN = '.new'
+/** A starter whose claim another one has removed looks again: by then that one, or a third, has the directory. */
+const CLAIMS_MAX = 10
+
+/**
+ * Nobody can see from a lock whose owner has died that somebody else is about to take it over. So who wants the
+ * directory first says so, in a file of its own, and goes on only when no other claim is left: of two starters at least
+ * the one that has said so later sees the other. The first by name removes the claims of others, who then have nothing
+ * to move over the lock; all others give way. Who comes so far looks at the lock once more, since whoever was there
+ * before may be its owner by now, and moves its claim over it.
+ */
 function takeLock(paths: DataPaths): DirectoryLock {
   const mine: Owner = { pid: process.pid, began: beginOf(process.pid) }
-  // Written aside and linked into place, so that nobody ever reads half a lock.
-  const aside = `${paths.lock}.${process.pid}`
-  writeFileSync(aside, JSON.stringify(mine), { mode: 0o600 })
-  try {
-    for (let attempt = 0; attempt < 3; attempt++) {
-      try {
-        linkSync(aside, paths.lock)
-        return { release: () => unlinkSync(paths.lock) }
-      } catch (thrown) {
-        if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown
-        const owner = readOwner(paths)
-        if (owner && isAlive(owner)) throw lockedError(paths, owner.pid)
-        removeStale(paths.lock)
-      }
+  for (let attempt = 0; attempt < CLAIMS_MAX; attempt++) {
+    mustBeFree(paths)
+    const path = `${paths.lock}.${process.pid}-${++claims}`
+    try {
+      // Under another name first, so that nobody ever reads half a claim.
+      writeFileSync(path + UNWRITTEN, JSON.stringify(mine), { mode: 0o600 })
+      renameSync(path + UNWRITTEN, path)
+      removeOtherClaims(paths, basename(path))
+      mustBeFree(paths)
+      renameSync(path, paths.lock)
+      return { release: () => unlinkSync(paths.lock) }
+    } catch (thrown) {
+      rmSync(path, { force: true })
+      if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw thrown
     }
-    throw new CatalogError('DATA_DIR_LOCKED', `Other processes keep taking the data directory ${paths.root}.`)
-  } finally {
-    unlinkSync(aside)
+  }
+  throw new CatalogError('DATA_DIR_LOCKED', `Other processes keep taking the data directory ${paths.root}.`)
+}
+
+/** @throws CatalogError `DATA_DIR_LOCKED` to give way to a claim before one's own */
+function removeOtherClaims(paths: DataPaths, mine: string): void {
+  const prefix = `${basename(paths.lock)}.`
+  for (const name of readdirSync(paths.root).sort()) {
+    if (!name.startsWith(prefix) || name === mine) continue
+    const path = join(paths.root, name)
+    const owner = readOwner(path)
+    const isDead = owner === undefined || !isAlive(owner)
+    const isWritten = !name.endsWith(UNWRITTEN)
+    if (!isDead && isWritten && name < mine) throw lockedError(paths, owner.pid)
+    // What is just being written is not a claim yet.
+    if (isWritten || (owner && isDead)) rmSync(path, { force: true })
   }
 }
 
@@ -123,21 +150,13 @@ function lockedError(paths: DataPaths, pid: number): CatalogError {
   })
 }
 
-function removeStale(lock: string): void {
-  try {
-    unlinkSync(lock)
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw thrown
-  }
-}
-
-function readOwner(paths: DataPaths): Owner | undefined {
+function readOwner(path: string): Owner | undefined {
   let text: string
   try {
-    text = readFileSync(paths.lock, 'utf8')
+    text = readFileSync(path, 'utf8')
   } catch (thrown) {
     if (['ENOENT', 'ENOTDIR'].includes((thrown as NodeJS.ErrnoException).code ?? '')) return undefined
-    throw fileError(paths.lock, thrown)
+    throw fileError(path, thrown)
   }
   try {
     const owner = JSON.parse(text) as Partial<Owner>

@@ -14,7 +14,7 @@ import type { Blobs } from './blobs.ts'
 import type { DownloadRow, Environment } from './environment.ts'
 import { encodeHeader, extentBytes, HEADER_BYTES } from './extent.ts'
 import type { Packs, Place } from './packs.ts'
-import type { Space } from './space.ts'
+import type { Promised, Space } from './space.ts'
 
 interface DownloadTarget {
   readonly root: Uint8Array
@@ -35,8 +35,9 @@ interface Components {
 export class Download {
   readonly #components: Components
   readonly #target: DownloadTarget
-  readonly #ended: () => void
+  readonly #end: () => void
   #place: Place | undefined
+  #room: Promised | undefined
   /** All of it, when it is small. */
   #bytes: Uint8Array | undefined
   #bitmap: Uint8Array
@@ -47,23 +48,32 @@ export class Download {
   constructor(components: Components, target: DownloadTarget, ended: () => void) {
     this.#components = components
     this.#target = target
-    this.#ended = ended
+    this.#end = () => {
+      this.#room?.[Symbol.dispose]()
+      ended()
+    }
     this.#bitmap = bitmapFor(this.chunks)
     this.#committedAt = components.clock.now()
   }
 
-  /** Take up what was fetched earlier, or reserve the extent. */
+  /** Take up what was fetched earlier, or reserve the extent. Not to be used when it throws. */
   async open(): Promise<void> {
     const { size, root } = this.#target
     const row = this.#components.environment.downloads.get(root)
-    if (row?.size === size && row.bitmap.length === this.#bitmap.length) await this.#resume(row)
-    else if (size <= BLOB_AT_HAND_BYTES_MAX) this.#bytes = new Uint8Array(size)
-    else await this.#begin()
+    try {
+      if (row?.size === size && row.bitmap.length === this.#bitmap.length) await this.#resume(row)
+      else if (size <= BLOB_AT_HAND_BYTES_MAX) this.#bytes = new Uint8Array(size)
+      else await this.#begin()
+    } catch (thrown) {
+      this.#end()
+      throw thrown
+    }
   }
 
   async #resume(row: DownloadRow): Promise<void> {
     this.#place = extentOf(row)
     this.#bitmap = new Uint8Array(row.bitmap)
+    this.#room = this.#components.space.resume(this.#place, this.#target.size - this.heldBytes())
     // A pack that was damaged may end before the extent does.
     await this.#components.packs.extend(this.#place)
   }
@@ -71,7 +81,9 @@ export class Download {
   async #begin(): Promise<void> {
     const { environment, packs, space, blobs, clock } = this.#components
     const { root, size } = this.#target
-    const place = space.reserve(extentBytes(size))
+    const room = space.reserve(extentBytes(size))
+    const { place } = room
+    this.#room = room
     try {
       await packs.extend(place)
       await packs.write(place, 0, encodeHeader({ root, size }))
@@ -137,9 +149,10 @@ export class Download {
    */
   async write(first: number, bytes: Uint8Array): Promise<void> {
     if (this.#place) {
-      // What was reserved takes no room before it is written: others may have filled the disk since.
-      this.#components.space.check(bytes.length)
+      // What was reserved takes no room before it is written: other programs may have filled the disk since.
+      this.#components.space.mustBeThere(bytes.length)
       await this.#components.packs.write(this.#place, HEADER_BYTES + first * CHUNK_BYTES, bytes)
+      this.#room?.wrote(bytes.length)
     } else this.#bytes?.set(bytes, first * CHUNK_BYTES)
     for (let chunk = first; chunk < first + Math.ceil(bytes.length / CHUNK_BYTES); chunk++) setBit(this.#bitmap, chunk)
     this.#uncommitted += bytes.length
@@ -187,7 +200,7 @@ export class Download {
       await environment.transaction(() => blobs.adopt(blob, place, release))
     } else await this.#finishAtHand({ ...blob, bytes: this.#bytes ?? new Uint8Array(0) })
     await packs.collect()
-    this.#ended()
+    this.#end()
   }
 
   async #finishAtHand(blob: StagedBlob): Promise<void> {
@@ -206,7 +219,7 @@ export class Download {
     try {
       await this.commit()
     } finally {
-      this.#ended()
+      this.#end()
     }
   }
 

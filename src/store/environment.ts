@@ -25,7 +25,8 @@ const TABLES = {
   blobReleases: 'blob-releases/2',
   downloads: 'downloads/2',
   uses: 'uses/1',
-  kept: 'kept/1',
+  idle: 'idle/1',
+  kept: 'kept/2',
   limits: 'limits/1',
   pins: 'pins/1',
   peers: 'peers/1',
@@ -94,6 +95,12 @@ export interface BlobLink {
   release: Uint8Array
   origin: BlobOrigin
 }
+export interface KeptRow {
+  /** Since when. */
+  at: number
+  /** What it is, should its record go. */
+  purl: string
+}
 /** Rates the user has changed, in bytes a second; infinity for no limit. */
 export interface LimitsRow {
   readonly up?: number
@@ -114,7 +121,9 @@ export interface PeerRow {
 }
 
 export interface Range<K> {
+  /** Inclusive, unless it is said to be exclusive. */
   readonly start?: K
+  readonly exclusiveStart?: boolean
   /** Exclusive. */
   readonly end?: K
   readonly limit?: number
@@ -185,6 +194,7 @@ export class Environment {
   #expected = 0
   /** How long the last commit took: as long may the next one wait for others, which then have none of their own. */
   #commitMs = 1
+  #isClosed = false
   /** Whether there was none before. */
   readonly isNew: boolean
   readonly meta: Table<number, string>
@@ -203,8 +213,10 @@ export class Environment {
   readonly downloads: Table<DownloadRow, Uint8Array>
   /** When a blob was last read, by root; written now and then. */
   readonly uses: Table<number, Uint8Array>
-  /** Releases that the user keeps whatever happens, by record id; the time since when. */
-  readonly kept: Table<number, Uint8Array>
+  /** Sizes of mirrored blobs that may go, by when they were last read, and root (idle.ts). */
+  readonly idle: Table<number, Uint8Array>
+  /** Releases that the user keeps whatever happens, by record id. */
+  readonly kept: Table<KeptRow, Uint8Array>
   readonly limits: Table<LimitsRow, string>
   readonly pins: Table<PinRow, string[]>
   readonly peers: Table<PeerRow, string>
@@ -238,6 +250,7 @@ export class Environment {
     this.blobReleases = byBytes(TABLES.blobReleases)
     this.downloads = byBytes(TABLES.downloads)
     this.uses = byBytes(TABLES.uses)
+    this.idle = byBytes(TABLES.idle)
     this.kept = byBytes(TABLES.kept)
     this.limits = table(TABLES.limits)
     this.pins = table(TABLES.pins)
@@ -272,12 +285,13 @@ export class Environment {
    *
    * @param work - synchronous; what it throws undoes its writes and rejects
    * @param bytes - about how much it makes the database write
-   * @throws CatalogError `DISK_FULL` before anything is written when there is no room for it; `STORE_FAILED` when the
-   *   commit fails, and from then on: reads go on, writes need the store to be opened anew
+   * @throws CatalogError `DISK_FULL` before anything is written when there is no room for it; `CLOSED`; `STORE_FAILED`
+   *   when the commit fails, and from then on: reads go on, writes need the store to be opened anew
    */
   transaction<T>(work: () => T, bytes = TRANSACTION_BYTES): Promise<T> {
     return this.#effects.run(() => {
       const { promise, resolve, reject } = Promise.withResolvers<T>()
+      if (this.#isClosed) return Promise.reject(new CatalogError('CLOSED', 'The store has been closed.'))
       if (this.#queue.length === 0) this.#gather(0)
       const settling = () => {
         const result = work()
@@ -390,6 +404,7 @@ export class Environment {
 
   /** Commits what is queued, then closes. */
   async close(): Promise<void> {
+    this.#isClosed = true
     this.#commitAll()
     await this.#effects.run(() => this.#root.close())
   }

@@ -6,6 +6,7 @@ import { DOWNLOAD_STALE_MS } from '../base/limits.ts'
 import { readRelease } from '../model/release.ts'
 import type { Blobs } from './blobs.ts'
 import type { Environment } from './environment.ts'
+import { isInGrace } from './grace.ts'
 import type { Kept } from './kept.ts'
 import type { Packs } from './packs.ts'
 import type { Records } from './records.ts'
@@ -15,7 +16,7 @@ const BATCH = 500
 
 /** Why something is garbage. */
 export type GarbageReason =
-  /** No record of the release is on any shelf. */
+  /** No record of the release is on any shelf, and the index was not made anew of late. */
   | 'no-release'
   /** Its signer has withdrawn the release. */
   | 'withdrawn'
@@ -129,10 +130,10 @@ export class GarbageCollector {
   }
 
   #unwanted(id: Uint8Array): GarbageReason | undefined {
-    const { records, kept } = this.#components
+    const { records, kept, environment, clock } = this.#components
     if (kept.has(id)) return undefined
     const record = records.get(id)
-    if (record?.statement.kind !== 'release') return 'no-release'
+    if (record?.statement.kind !== 'release') return isInGrace(environment, clock) ? undefined : 'no-release'
     const { subject } = record.statement
     const withdrawn = (['public', 'private'] as const).some(
       (audience) => records.slot(audience, record.signer, 'withdrawal', subject).length > 0,

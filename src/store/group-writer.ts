@@ -66,7 +66,7 @@ export class GroupWriter {
     const { packs, space } = this.#components
     const places: Place[] = []
     try {
-      space.check(group.reduce((sum, { blob }) => sum + extentBytes(blob.size), 0))
+      using _ = space.promise(group.reduce((sum, { blob }) => sum + extentBytes(blob.size), 0))
       for (const { blob } of group) places.push(packs.reserve(extentBytes(blob.size)))
       const stretches = layOut(group, places)
       // All of them, before any of their space can be somebody else's.

@@ -1,29 +1,25 @@
 // The quota of mirrored data: blobs that others published and the user did not pin. When a fetch would exceed it, what
 // has not been read for longest goes first.
 import { toHex } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import { formatBytes } from '../base/units.ts'
 import type { Blobs } from './blobs.ts'
 import type { Environment } from './environment.ts'
-import type { Kept } from './kept.ts'
+import { isInGrace } from './grace.ts'
+import type { Idle } from './idle.ts'
 import type { Packs } from './packs.ts'
 
 interface Components {
   environment: Environment
   blobs: Blobs
   packs: Packs
-  kept: Kept
+  clock: Clock
 }
 
 /** Blobs evicted in one transaction: others get their turn in between. */
 const EVICT_BATCH = 500
-
-interface Candidate {
-  readonly root: Uint8Array
-  readonly size: number
-  readonly usedAt: number
-}
 
 export class Quota {
   readonly #components: Components
@@ -62,42 +58,31 @@ export class Quota {
   }
 
   async #evict(bytes: number): Promise<void> {
-    const { blobs, packs, environment } = this.#components
+    const { blobs, packs, environment, clock } = this.#components
     await blobs.saveUses()
-    const candidates = this.#candidates()
-    const evictable = candidates.reduce((sum, { size }) => sum + size, 0)
+    // What was found in packs without a database has a time to come (rebuild.ts): it does not go before then.
+    const until = isInGrace(environment, clock) ? clock.now() : undefined
+    const evictable = blobs.idle.bytes() - (until === undefined ? 0 : blobs.idle.bytesAfter(until))
     if (this.#excess() > evictable) throw this.#tooSmall(bytes)
-    for (let at = 0; at < candidates.length && this.#excess() > 0; at += EVICT_BATCH) {
-      const batch = candidates.slice(at, at + EVICT_BATCH)
-      for (const { root, size } of await environment.transaction(() => batch.filter((each) => this.#evictOne(each)))) {
-        emit('catalog:evicted', { root: toHex(root), bytes: size })
-      }
+    while (this.#excess() > 0) {
+      const gone = await environment.transaction(() => this.#evictSome(until))
+      // Whoever makes room at the same time may have made it for all.
+      if (gone.length === 0 && this.#excess() > 0) throw this.#tooSmall(bytes)
+      for (const { root, size } of gone) emit('catalog:evicted', { root: toHex(root), bytes: size })
       await packs.collect()
     }
-    if (this.#excess() > 0) throw this.#tooSmall(bytes)
   }
 
-  /** @returns false when there is room enough already, or it has gone or become wanted meanwhile */
-  #evictOne({ root }: Candidate): boolean {
+  /** In a transaction: what is published or pinned by then is not in the order any more. @returns what is gone */
+  #evictSome(until: number | undefined): Idle[] {
     const { blobs } = this.#components
-    if (this.#excess() <= 0 || !blobs.get(root) || this.#isHeld(root)) return false
-    blobs.remove(root)
-    return true
-  }
-
-  /** What may go, least recently read first. */
-  #candidates(): Candidate[] {
-    const { blobs } = this.#components
-    const found: Candidate[] = []
-    for (const { root, size } of blobs.list()) {
-      if (!this.#isHeld(root)) found.push({ root, size, usedAt: blobs.usedAt(root) })
+    const gone: Idle[] = []
+    for (const idle of blobs.idle.first(EVICT_BATCH, until)) {
+      if (this.#excess() <= 0) break
+      blobs.remove(idle.root)
+      gone.push(idle)
     }
-    return found.sort((a, b) => a.usedAt - b.usedAt)
-  }
-
-  #isHeld(root: Uint8Array): boolean {
-    const { blobs, kept } = this.#components
-    return blobs.releasesOf(root).some(({ release, origin }) => origin === 'published' || kept.has(release))
+    return gone
   }
 
   #tooSmall(bytes: number): CatalogError {

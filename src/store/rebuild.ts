@@ -3,6 +3,7 @@
 // that are what the outline says. All of them are hashed: what is known to be damaged is known to the old index only.
 import { bitmapFor, setBit } from '../base/bitmap.ts'
 import { equalBytes, sha256 } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
 import { isLost } from '../base/disk.ts'
 import { CatalogError } from '../base/errors.ts'
 import { CHUNK_BYTES, PACK_ALONE_BYTES } from '../base/limits.ts'
@@ -20,6 +21,7 @@ import {
   footerBytes,
   HEADER_BYTES,
 } from './extent.ts'
+import { beginGrace } from './grace.ts'
 import { type Packs, type Place, REBUILDING } from './packs.ts'
 
 const WINDOW_BYTES = MiB
@@ -36,11 +38,20 @@ export interface Rebuilt {
   readonly damaged: number
 }
 
+/** What is left without a record, once all is read. */
+export interface Orphans {
+  readonly blobs: number
+  readonly bytes: number
+  /** Until then they are not garbage, and do not make room for others. */
+  readonly keptUntil: number
+}
+
 interface Components {
   environment: Environment
   packs: Packs
   blobs: Blobs
   core: Core
+  clock: Clock
 }
 
 interface Found {
@@ -62,9 +73,15 @@ interface Found {
  *
  * @throws CatalogError `ABORTED`
  */
-export async function* rebuildIndex(components: Components, signal?: AbortSignal): AsyncGenerator<Rebuilt> {
-  const { packs, environment } = components
-  await environment.transaction(() => forget(components))
+export async function* rebuildIndex(
+  components: Components,
+  signal?: AbortSignal,
+): AsyncGenerator<Rebuilt, Orphans, undefined> {
+  const { packs, environment, clock } = components
+  const keptUntil = await environment.transaction(() => {
+    forget(components)
+    return beginGrace(environment, clock)
+  })
   for (const { pack, size } of await packs.files()) {
     if (signal?.aborted) throw new CatalogError('ABORTED', 'Cancelled.', { cause: signal.reason })
     const found: Found[] = []
@@ -75,13 +92,24 @@ export async function* rebuildIndex(components: Components, signal?: AbortSignal
       await environment.transaction(() => environment.packs.put(pack, { end: size, live: 0, alone }))
     for (let at = 0; at < found.length; at += BATCH) {
       const batch = found.slice(at, at + BATCH)
-      await environment.transaction(() => takeUp(components, batch))
+      await environment.transaction(() => takeUp(components, batch, keptUntil))
     }
     const sound = found.filter(({ good }) => !good)
     const bytes = sound.reduce((sum, extent) => sum + extent.size, 0)
     yield { pack, blobs: sound.length, bytes, damaged: found.length - sound.length }
   }
   await environment.transaction(() => conclude(components))
+  return { ...orphans(components), keptUntil }
+}
+
+function orphans({ environment, blobs }: Components): { blobs: number; bytes: number } {
+  const sums = { blobs: 0, bytes: 0 }
+  for (const { root, size } of blobs.list()) {
+    if (blobs.releasesOf(root).some(({ release }) => environment.records.doesExist(release))) continue
+    sums.blobs++
+    sums.bytes += size
+  }
+  return sums
 }
 
 /** Blobs in the database itself stay, and so does what is known of releases. */
@@ -94,12 +122,14 @@ function forget({ environment, blobs }: Components): void {
 }
 
 /** A blob found twice was being moved when the power went: the first is as good as the other. */
-function takeUp({ blobs }: Components, batch: readonly Found[]): void {
+function takeUp({ blobs, environment }: Components, batch: readonly Found[], keptUntil: number): void {
   for (const { release, good, ...extent } of batch) {
     if (blobs.row(extent.root)) continue
     // Whose it was stands in the rows about releases, where they are whole; its own footer tells of one release.
     const known = blobs.releasesOf(extent.root)
     const links: typeof known = known.length > 0 ? known : [{ release, origin: 'fetched' }]
+    // It may be this node's own, and must not go for what others publish as long as nobody can tell.
+    if (known.length === 0) environment.uses.put(extent.root, keptUntil)
     for (const link of links) blobs.link(extent, link.release, link.origin)
     if (good) blobs.setAside(extent.root, good)
   }

@@ -127,7 +127,8 @@ export class Repacker {
       try {
         for (let bytes = 0; at < extents.length && bytes < BATCH_BYTES; at++) {
           const { root, place } = extents[at] as (typeof extents)[number]
-          const move = { root, from: place, to: this.#components.space.reserveToRewrite(place.bytes) }
+          using room = this.#components.space.reserveToRewrite(place.bytes)
+          const move = { root, from: place, to: room.place }
           batch.push(move)
           this.#components.blobs.copies(root)
           await this.#copy(move, options)

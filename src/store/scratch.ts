@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { toHex } from '../base/bytes.ts'
 import { type Disk, makeFolders } from '../base/disk.ts'
 import type { Random } from '../base/random.ts'
+import { copyGuard } from './space.ts'
 
 interface Components {
   disk: Disk
@@ -39,6 +40,7 @@ export class Scratch {
         await makeFolders(path)
         return path
       },
+      mayWrite: copyGuard(disk, this.#folder),
       [Symbol.asyncDispose]: async () => {
         for (const path of made) await disk.remove(path)
       },
@@ -49,4 +51,6 @@ export class Scratch {
 export interface ScratchFolders extends AsyncDisposable {
   /** A new empty folder. */
   folder(): Promise<string>
+  /** @throws CatalogError `DISK_FULL` when so many bytes more would use up the reserve of the disk */
+  readonly mayWrite: (bytes: number) => void
 }

@@ -29,6 +29,7 @@ export function interposedDisk(disk: Disk, around: Around): Disk {
     exists: (path) => disk.exists(path),
     syncFolder: (path) => around({ kind: 'sync-folder', path }, () => disk.syncFolder(path)),
     space: (path) => disk.space(path),
+    occupied: (path) => disk.occupied(path),
   }
 }
 

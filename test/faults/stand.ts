@@ -48,7 +48,7 @@ export async function openStand(folder: string, options: StandOptions = {}): Pro
   const keys = join(folder, 'keys')
   await makeFolders(keys)
   const store = await openParts(folder, opening)
-  const { environment, records, blobs, packs, kept, scratch, clock, disk } = store
+  const { environment, records, blobs, packs, scratch, clock, disk } = store
   const pins = new Pins({ environment, clock })
   const shares = new Shares({ records })
   // Its keys from a seed: the same publisher in every run.
@@ -64,7 +64,7 @@ export async function openStand(folder: string, options: StandOptions = {}): Pro
     effects: directEffects,
     ...told,
   })
-  const quota = new Quota({ environment, blobs, packs, kept }, { max: mirrorBytes })
+  const quota = new Quota({ environment, blobs, packs, clock }, { max: mirrorBytes })
   const provider = new MemoryProvider(clock)
   const fetcher = new Fetcher({ blobs, quota, core, source: provider })
   return { store, publishing, publisher, fetcher, pins, shares, provider, close: () => store.close() }

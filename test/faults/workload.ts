@@ -158,7 +158,7 @@ export class Workload {
   async #keep(verb: 'pin' | 'unpin', name: string): Promise<void> {
     const { kept, records } = this.#stand.store
     for (const { record } of records.releases({ type: TYPE, name }, VERSION)) {
-      await this.#told(verb, name, () => (verb === 'pin' ? kept.add(record.id) : kept.remove(record.id)))
+      await this.#told(verb, name, () => (verb === 'pin' ? kept.add(record.id, purlOf(name)) : kept.remove(record.id)))
     }
   }
 

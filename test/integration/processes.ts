@@ -1,5 +1,6 @@
 // Real processes for the integration tests: nodes started with `catalog up`, and commands run against them. They run
-// from source under Node's own type stripping, so that what is tested is what is written.
+// from source under Node's own type stripping, so that what is tested is what is written; CATALOG_TEST_MAIN names
+// another main file, for what stripping itself would falsify.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
@@ -10,6 +11,7 @@ import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const mainFile = () => process.env['CATALOG_TEST_MAIN'] ?? MAIN
 
 export type Line = { type: string } & Record<string, unknown>
 
@@ -41,7 +43,7 @@ export interface CommandOptions {
 /** Start `catalog ARGS --json`. */
 export function start(args: readonly string[], options: CommandOptions = {}): RunningCommand {
   const [program = '', ...before] = [...limited(options), process.execPath, '--disable-warning=ExperimentalWarning']
-  const child = spawn(program, [...before, MAIN, ...args, '--json'], {
+  const child = spawn(program, [...before, mainFile(), ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1', ...options.env },
     detached: options.ownGroup === true,
@@ -103,7 +105,7 @@ export interface PlainResult {
 /** Run `catalog ARGS` as a person does, without --json and into a pipe, not knowing what the runner says of colours. */
 export async function runPlain(args: readonly string[], options: CommandOptions = {}): Promise<PlainResult> {
   const { CI: _ci, FORCE_COLOR: _force, NO_COLOR: _no, ...inherited } = process.env
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', mainFile(), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...inherited, ...options.env },
   })

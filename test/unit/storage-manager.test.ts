@@ -4,6 +4,7 @@ import { type Test, test } from 'tap'
 import { toHex } from '../../src/base/bytes.ts'
 import { directEffects } from '../../src/base/effects.ts'
 import { CatalogError } from '../../src/base/errors.ts'
+import { UnderWay } from '../../src/base/under-way.ts'
 import { GiB, MiB } from '../../src/base/units.ts'
 import type { CatalogRecord } from '../../src/model/record.ts'
 import { type Release, readRelease } from '../../src/model/release.ts'
@@ -39,7 +40,8 @@ async function opened(t: Test) {
     },
   }
   const [quota, space] = [new Quota(store, { max: GiB }), new Space(store, { folder: store.folder })]
-  const components = { ...store, quota, space, effects: directEffects, paths: dataPaths(store.folder) }
+  const underWay = new UnderWay()
+  const components = { ...store, quota, space, underWay, effects: directEffects, paths: dataPaths(store.folder) }
   const manager = new StorageManager({ ...components, packages: packages as unknown as Packages })
   /** A release of some blobs, on a shelf. */
   const release = async (version: string, blobs: readonly Made[]): Promise<CatalogRecord> => {
@@ -126,6 +128,19 @@ test('pinning fetches and holds nothing but the release; it stays pinned when no
   t.equal(await manager.unpin('pkg:npm/parser'), true)
   t.equal(await manager.unpin('pkg:npm/parser'), false)
   t.same(manager.pins(), [])
+})
+
+test('a pinned release whose record is gone is listed, and can be unpinned', async (t) => {
+  const { store, manager } = await opened(t)
+  const blob = blobOf(70_000)
+  await fetched(store, blob, nobody)
+  await store.kept.add(nobody, 'pkg:npm/gone@1.0.0')
+  t.same(await all(manager.collect()), [], 'it is kept')
+  t.match(manager.pins(), [{ purl: 'pkg:npm/gone@1.0.0', record: toHex(nobody), local: false }])
+  t.equal(await manager.unpin('pkg:npm/gone@2.0.0'), false)
+  t.equal(await manager.unpin('pkg:npm/gone@1.0.0'), true)
+  t.same(manager.pins(), [])
+  t.match(await all(manager.collect()), [{ garbage: { reason: 'no-release' } }, { repacked: { pack: 1 } }])
 })
 
 test('a finding that a second look does not find is not told', async (t) => {

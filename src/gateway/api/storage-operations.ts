@@ -125,10 +125,10 @@ const REPAIRS: Record<Repair, string> = {
  */
 export const doctor = operation({
   input: z.strictObject({}),
-  async *run({ storage }) {
+  async *run({ storage }, _, signal) {
     let findings = 0
     const repairs = new Set<Repair>()
-    for await (const finding of storage.check()) {
+    for await (const finding of storage.check({ signal })) {
       findings++
       repairs.add(finding.repair)
       yield { type: 'finding', ...finding } satisfies Line

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { fileError, systemDisk } from '../../../src/base/disk.ts'
 import { directEffects } from '../../../src/base/effects.ts'
+import { MiB } from '../../../src/base/units.ts'
 
 const disk = systemDisk(directEffects)
 
@@ -59,4 +60,16 @@ test('the room of a file system is told in bytes', async (t) => {
   const { total, free } = disk.space(t.testdir({}))
   t.ok(total >= free && free >= 0)
   t.throws(() => disk.space('/no/such/folder'), { code: 'FILE_UNREADABLE' })
+})
+
+test('what a file takes up is what was written of it', async (t) => {
+  const path = join(t.testdir({}), 'file')
+  t.equal(disk.occupied(path), 0)
+  const file = await disk.open(path, 'create')
+  await file.write(new Uint8Array(1), 10 * MiB)
+  t.ok(disk.occupied(path) < MiB)
+  await file.write(new Uint8Array(2 * MiB).fill(1), 0)
+  await file.sync()
+  t.ok(disk.occupied(path) >= 2 * MiB)
+  await file.close()
 })

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
+import { CatalogError } from '../../../src/base/errors.ts'
 import { generic } from '../../../src/package-types/generic.ts'
 import { tarOf } from './tars.ts'
 
@@ -26,6 +27,19 @@ t.test('a file travels as it is, under its own name', async (t) => {
   t.match(prepared, { name: 'corpus', version: '1', artifacts: [artifact], manifest: { kind: 'file' } })
   t.same(await generic.unpack(artifact, target), { files: 1, bytes: 5 })
   t.equal(await readFile(join(target, 'Corpus 2.bin'), 'utf8'), 'bytes')
+})
+
+t.test('a folder that there is no room for is not packed', async (t) => {
+  const { folder, scratch } = lay(t, { 'large.bin': 'x'.repeat(300_000) })
+  let left = 200_000
+  const mayWrite = (bytes: number) => {
+    left -= bytes
+    if (left < 0) throw new CatalogError('DISK_FULL', 'There is no room.')
+  }
+  await t.rejects(generic.prepare({ path: folder, version: '1' }, { scratch, mayWrite }), { code: 'DISK_FULL' })
+  left = 400_000
+  t.match(await generic.prepare({ path: folder, version: '1' }, { scratch, mayWrite }), { name: 'my-data' })
+  t.ok(left < 100_000, 'and what is written is asked for')
 })
 
 t.test('a tar published as a file comes back as that file', async (t) => {

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { directEffects } from '../../../src/base/effects.ts'
-import { BLOB_AT_HAND_BYTES_MAX } from '../../../src/base/limits.ts'
-import { MiB } from '../../../src/base/units.ts'
+import { BLOB_AT_HAND_BYTES_MAX, DISK_RESERVE_BYTES_MAX } from '../../../src/base/limits.ts'
+import { GiB, MiB } from '../../../src/base/units.ts'
 import { type BackupOptions, backUp, restore } from '../../../src/store/backup.ts'
 import { dataPaths } from '../../../src/store/data-directory.ts'
 import { begun, blobOf, bytesOf, fetched, type Made, nobody, type Opened, openStore, put, released } from './opened.ts'
@@ -133,4 +133,19 @@ test('who restores is told of a backup that was cut off, and of a target that is
   writeFileSync(join(target, 'backup.json'), '{"form')
   await t.rejects(restore(target, `${other}-2`), { code: 'NOT_FOUND' })
   t.notOk(existsSync(`${other}-2`))
+})
+
+test('a backup leaves the reserve of the disk it goes to alone, and half of one leaves nothing', async (t) => {
+  const disk = watchedDisk()
+  const { store, target } = await filled(t, disk)
+  // The database fits, and the packs do not.
+  let asked = 0
+  const reserve = DISK_RESERVE_BYTES_MAX
+  disk.watch.space = () => ({ total: 1000 * GiB, free: reserve + (asked++ === 0 ? GiB : 100_000) })
+  await t.rejects(backedUp(store, target), { code: 'DISK_FULL' })
+  t.equal(asked, 2)
+  t.same(readdirSync(target), [])
+  await t.rejects(backedUp(store, target), { code: 'DISK_FULL' })
+  disk.watch.space = undefined
+  t.match(await backedUp(store, target), { files: 2 })
 })

@@ -4,10 +4,11 @@ import { test } from 'tap'
 import { toHex } from '../../../src/base/bytes.ts'
 import type { Repair } from '../../../src/store/check.ts'
 import type { Environment } from '../../../src/store/environment.ts'
-import { publisherOf } from '../model/made.ts'
-import { begun, blobOf, nobody, type Opened, openStore, put, released } from './opened.ts'
+import { publisherOf, releaseOf } from '../model/made.ts'
+import { begun, blobOf, fetched, nobody, type Opened, openStore, put, released } from './opened.ts'
 
-const [placed, second, small, unfinished] = [blobOf(100_000), blobOf(70_000), blobOf(100), blobOf(1_200_000)]
+const [placed, second, small, far] = [blobOf(100_000), blobOf(70_000), blobOf(100), blobOf(80_000)]
+const unfinished = blobOf(1_200_000)
 const [first, other] = [publisherOf(0), publisherOf(1)]
 const signer = first.signer
 
@@ -128,8 +129,29 @@ const FAULTS: readonly Fault[] = [
   {
     what: 'a sum that is none',
     change: ({ meta }) => meta.put('mirroredBytes', 17),
-    problem: /the sum says 17, the rows 0/,
+    problem: /the sum says 17, the rows 80000/,
     subject: 'mirroredBytes',
+    repair: 'rebuild-index',
+  },
+  {
+    what: 'a sum of what may go that is none',
+    change: ({ meta }) => meta.put('idleBytes', 17),
+    problem: /the sum says 17, the rows 80000/,
+    subject: 'idleBytes',
+    repair: 'rebuild-index',
+  },
+  {
+    what: 'a mirrored blob that is not among those that may go',
+    change: (_, { blobs }) => blobs.idle.change(blobs.idleOf(far.root), undefined),
+    problem: /would never make room/,
+    subject: `blob ${toHex(far.root)}`,
+    repair: 'rebuild-index',
+  },
+  {
+    what: 'a blob of this node among those that may go',
+    change: (_, { blobs }) => blobs.idle.change(undefined, { root: placed.root, size: placed.size, since: 0 }),
+    problem: /2 blobs are to go first, 1 may go/,
+    subject: 'idle',
     repair: 'rebuild-index',
   },
   {
@@ -218,6 +240,7 @@ test('each fault is found, and told what it is about and what mends it', async (
     const store = await openStore(t, t.testdir({}))
     const release = await released(store, '1.0.0')
     for (const blob of [placed, second, small]) await put(store, blob, release)
+    await fetched(store, far, release)
     await (await begun(store, unfinished, release)).suspend()
     t.same(await store.check(), [], 'a sound store')
     await store.environment.transaction(() => change?.(store.environment, store))
@@ -233,4 +256,25 @@ test('each fault is found, and told what it is about and what mends it', async (
 
 test('an empty store is sound', async (t) => {
   t.same(await (await openStore(t)).check(), [])
+})
+
+test('a large store is looked at in slices: others get their turn, and may end it', async (t) => {
+  const store = await openStore(t)
+  const publisher = publisherOf(0)
+  const versions = Array.from({ length: 1_200 }, (_, patch) => releaseOf(publisher, { version: `1.0.${patch}` }))
+  const records = [publisher.document, ...versions]
+  await store.records.admitAll(records.map((record) => ({ record, audience: 'public' as const })))
+  let turns = 0
+  let going = true
+  const take = () => {
+    turns++
+    if (going) setImmediate(take)
+  }
+  setImmediate(take)
+  t.same(await store.check(), [])
+  going = false
+  t.ok(turns > 20, `${turns} turns`)
+  const stop = new AbortController()
+  setImmediate(() => stop.abort(new Error('enough')))
+  await t.rejects(store.check(stop.signal), { code: 'ABORTED' })
 })

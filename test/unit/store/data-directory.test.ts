@@ -2,8 +2,25 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
 import { claimDirectory, dataPaths, ownerOf } from '../../../src/store/data-directory.ts'
+
+const STARTERS = 8
+const NODE = ['--disable-warning=ExperimentalWarning']
+const CLAIMANT = fileURLToPath(new URL('claimant.ts', import.meta.url))
+
+/** Run a command to its end. */
+async function live(command: string, args: readonly string[]) {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const [stdout, stderr, [code, signal]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit'),
+  ])
+  return { end: code ?? signal, stdout, stderr }
+}
 
 /** Pid of a process that has ended. */
 async function deadPid(): Promise<number> {
@@ -62,6 +79,36 @@ test('the lock of a process that has ended is taken over', async (t) => {
   const lock = await claimDirectory(paths)
   t.equal(JSON.parse(readFileSync(paths.lock, 'utf8')).pid, process.pid)
   lock.release()
+})
+
+test('of many starters that see the same dead owner, one at a time has the directory', async (t) => {
+  const paths = dataPaths(t.testdir({}))
+  const starters = Array.from({ length: STARTERS }, () => live(process.execPath, [...NODE, CLAIMANT, paths.root]))
+  for (const { end, stdout, stderr } of await Promise.all(starters)) {
+    t.same([end, stdout], ['SIGKILL', 'held'], stderr)
+  }
+  t.equal(ownerOf(paths), undefined)
+  const lock = await claimDirectory(paths)
+  lock.release()
+  t.same(readdirSync(paths.root), ['keys'], 'nothing else is left')
+})
+
+test('claims of processes that have ended keep nobody out, and go', async (t) => {
+  const dead = JSON.stringify({ pid: await deadPid(), began: '1' })
+  const paths = dataPaths(t.testdir({ 'node.lock.1-1': dead, 'node.lock.1-2.new': dead, 'node.lock.1-3': '{' }))
+  const lock = await claimDirectory(paths)
+  t.same(readdirSync(paths.root), ['keys', 'node.lock'])
+  lock.release()
+})
+
+test('who has said so first by name goes first, and is told of by its pid', async (t) => {
+  const paths = dataPaths(t.testdir({}))
+  const lock = await claimDirectory(paths)
+  const mine = readFileSync(paths.lock, 'utf8')
+  lock.release()
+  writeFileSync(`${paths.lock}.!`, mine)
+  await t.rejects(claimDirectory(paths), { code: 'DATA_DIR_LOCKED', details: { pid: process.pid } })
+  t.same(readdirSync(paths.root), ['keys', 'node.lock.!'])
 })
 
 test('a later process with the pid of the owner is not taken for it', async (t) => {

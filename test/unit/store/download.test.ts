@@ -3,10 +3,11 @@ import {
   BLOB_AT_HAND_BYTES_MAX,
   BLOB_INLINE_BYTES_MAX,
   CHUNK_BYTES,
+  DISK_RESERVE_BYTES_MAX,
   FETCH_COMMIT_MS,
 } from '../../../src/base/limits.ts'
 import { MiB } from '../../../src/base/units.ts'
-import { begun, blobOf, bytesOf, chunkOf, fetched, leased, openStore, put } from './opened.ts'
+import { begun, blobOf, bytesOf, chunkOf, fetched, leased, openStore, put, stagedOf } from './opened.ts'
 import { gate, watchedDisk } from './watched-disk.ts'
 
 const release = new Uint8Array(32).fill(1)
@@ -185,6 +186,31 @@ test('a disk that fills up while a blob is fetched stops it, and it goes on late
   t.same(resumed.missing(), [{ first: 2, count: 30 }])
   await resumed.write(2, chunkOf(blob, 2, 30))
   await resumed.finish(blob)
+  t.same(await store.check(), [])
+})
+
+test('fetches and publishes at one time are promised no room twice, and give back what they do not use', async (t) => {
+  const disk = watchedDisk()
+  const store = await openStore(t, t.testdir({}), disk)
+  const [first, second, third] = [blobOf(3 * MiB, 1), blobOf(3 * MiB, 2), blobOf(3 * MiB, 3)]
+  const room = (bytes: number) => {
+    disk.watch.space = () => ({ total: 100_000 * MiB, free: DISK_RESERVE_BYTES_MAX + bytes })
+  }
+  room(5 * MiB)
+  const download = await begun(store, first, release)
+  await t.rejects(begun(store, second, release), { code: 'DISK_FULL' })
+  await t.rejects(stagedOf(store, third), { code: 'DISK_FULL' })
+  await download.write(0, chunkOf(first, 0, 24))
+  room(3.5 * MiB)
+  await download.suspend()
+  const other = await begun(store, second, release)
+  await t.rejects(begun(store, first, release), { code: 'DISK_FULL' }, 'what is left of it is not to be had now')
+  await other.suspend()
+  const resumed = await begun(store, first, release)
+  await resumed.write(24, chunkOf(first, 24, 24))
+  await resumed.finish(first)
+  await store.blobs.discard([await stagedOf(store, third)])
+  await (await begun(store, second, release)).suspend()
   t.same(await store.check(), [])
 })
 

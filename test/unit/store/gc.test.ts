@@ -32,7 +32,7 @@ test('what no release on a shelf names is garbage, unless it is pinned', async (
   await put(store, small, nobody)
   const keep = new Uint8Array(32).fill(8)
   await put(store, pinned, keep)
-  t.equal(await store.kept.add(keep), true)
+  t.equal(await store.kept.add(keep, 'pkg:npm/parser@1.0.0'), true)
   const marked = [...store.collector.mark()]
   t.same(marked.map(({ root }) => toHex(root)).sort(), [orphan, small].map(({ root }) => toHex(root)).sort())
   t.equal(store.blobs.usage().blobs, 4, 'marking changes nothing')

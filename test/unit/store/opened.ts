@@ -45,7 +45,7 @@ export interface Opened {
   /** What opening did. */
   readonly recovery: Recovery
   /** All that does not hold; a sound store has nothing. */
-  check(): Promise<Finding[]>
+  check(signal?: AbortSignal): Promise<Finding[]>
   close(): Promise<void>
   /** As after a restart: everything anew over the same folder. */
   reopen(): Promise<Opened>
@@ -105,16 +105,16 @@ export async function openParts(folder: string, options: OpenOptions = {}): Prom
     throw thrown
   })
   const records = new Records({ environment })
-  const kept = new Kept({ environment, clock })
+  const kept = new Kept({ environment, blobs, clock })
   const components = { environment, records, blobs, packs, kept, clock, disk, space, workers, core }
   return {
     ...{ environment, records, blobs, packs, kept, scratch, clock, disk, folder, recovery },
     collector: new GarbageCollector(components),
     repacker: new Repacker(components),
     scrubber: new Scrubber(components),
-    async check() {
+    async check(signal) {
       const findings: Finding[] = []
-      for await (const finding of checkStore(components)) findings.push(finding)
+      for await (const finding of checkStore(components, signal)) findings.push(finding)
       return findings
     },
     close,

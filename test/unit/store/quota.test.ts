@@ -3,7 +3,7 @@ import { toHex } from '../../../src/base/bytes.ts'
 import { listen } from '../../../src/base/events.ts'
 import { KiB } from '../../../src/base/units.ts'
 import { Quota } from '../../../src/store/quota.ts'
-import { blobOf, fetched, type Made, openStore, put, released } from './opened.ts'
+import { blobOf, fetched, type Made, type Opened, openStore, put, released } from './opened.ts'
 
 async function opened(t: Test, max: number) {
   const store = await openStore(t)
@@ -26,7 +26,7 @@ test('over quota, what was not read for longest goes; own and pinned blobs stay'
   const pinnedRelease = await released(store, '2.0.0')
   const [own, pinned, old, read, late] = blobs(1, 2, 3, 4, 5)
   await put(store, own, store.release)
-  await store.kept.add(pinnedRelease)
+  await store.kept.add(pinnedRelease, 'pkg:npm/parser@2.0.0')
   for (const blob of [pinned, old, read, late]) await store.fetch(blob, blob === pinned ? pinnedRelease : store.release)
   await store.clock.advance(1000)
   store.blobs.lease(old.root)?.[Symbol.dispose]()
@@ -69,10 +69,39 @@ test('what is published or pinned while room is made is not evicted', async (t) 
   const store = await opened(t, 300 * KiB)
   const [first, second, third] = blobs(1, 2, 3)
   for (const blob of [first, second, third]) await store.fetch(blob)
-  const pinning = store.kept.add(store.release)
+  const pinning = store.kept.add(store.release, 'pkg:npm/parser@1.0.0')
   await t.rejects(store.quota.makeRoom(100 * KiB), { code: 'LIMIT_EXCEEDED' })
   await pinning
   t.equal(store.blobs.usage().blobs, 3)
+})
+
+test('the order in which blobs go follows what is read, pinned and published, and outlives a restart', async (t) => {
+  const store = await opened(t, 500 * KiB)
+  const [first, second, third, fourth, fifth] = blobs(1, 2, 3, 4, 5)
+  const pinned = await released(store, '2.0.0')
+  const order = ({ blobs: here }: typeof store | Opened) => here.idle.first(9).map(({ root }) => toHex(root))
+  const are = (...of: Made[]) => of.map(({ root }) => toHex(root))
+  for (const blob of [first, second, third, fourth]) await store.fetch(blob)
+  await store.fetch(fifth, pinned)
+  t.same(order(store), are(first, second, third, fourth, fifth))
+  t.equal(store.blobs.idle.bytes(), 500 * KiB)
+  await store.clock.advance(1000)
+  store.blobs.lease(first.root)?.[Symbol.dispose]()
+  await store.blobs.saveUses()
+  await store.kept.add(pinned, 'pkg:npm/parser@2.0.0')
+  await put(store, third, store.release)
+  t.same(order(store), are(second, fourth, first))
+  t.same(await store.check(), [])
+  const again = await store.reopen()
+  t.same(order(again), are(second, fourth, first))
+  await again.kept.remove(pinned)
+  t.same(order(again), are(second, fourth, fifth, first))
+  await again.environment.transaction(() => again.blobs.remove(fourth.root))
+  t.same(order(again), are(second, fifth, first))
+  await again.environment.transaction(() => again.blobs.recount())
+  t.same(order(again), are(second, fifth, first))
+  t.equal(again.blobs.idle.bytes(), 300 * KiB)
+  t.same(await again.check(), [])
 })
 
 test('a blob that exactly fits needs no room to be made', async (t) => {

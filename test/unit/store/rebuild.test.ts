@@ -2,9 +2,10 @@ import { closeSync, openSync, readFileSync, rmSync, statSync, truncateSync, writ
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { toHex } from '../../../src/base/bytes.ts'
-import { BLOB_AT_HAND_BYTES_MAX, CHUNK_BYTES, PACK_ALONE_BYTES } from '../../../src/base/limits.ts'
+import { BLOB_AT_HAND_BYTES_MAX, CHUNK_BYTES, PACK_ALONE_BYTES, REBUILT_GRACE_MS } from '../../../src/base/limits.ts'
 import { MiB } from '../../../src/base/units.ts'
 import { encodeFooter, encodeHeader } from '../../../src/store/extent.ts'
+import { Quota } from '../../../src/store/quota.ts'
 import { type Rebuilt, rebuildIndex } from '../../../src/store/rebuild.ts'
 import {
   begun,
@@ -18,6 +19,7 @@ import {
   type Opened,
   openStore,
   put,
+  released,
   stagedOf,
 } from './opened.ts'
 import { diskError, watchedDisk } from './watched-disk.ts'
@@ -102,6 +104,35 @@ test('without rows about releases, each blob came under the release its footer n
   }
   const bytes = placed.reduce((sum, { size }) => sum + size, 0)
   t.match(store.blobs.usage(), { mirroredBytes: bytes + 100, bytes: bytes + 100 })
+})
+
+test('what comes back without its record is kept for a week, whatever room is needed', async (t) => {
+  const store = await openStore(t)
+  const [found, far] = [blobOf(300_000), blobOf(90_000)]
+  await put(store, found, release)
+  await emptied(store, 'blobs', 'blobReleases')
+  const rebuilding = rebuildIndex({ ...store, core })
+  t.match(await rebuilding.next(), { value: { blobs: 1 } })
+  const keptUntil = store.clock.now() + REBUILT_GRACE_MS
+  t.same(await rebuilding.next(), { value: { blobs: 1, bytes: 300_000, keptUntil }, done: true })
+  const known = await released(store, '1.0.0')
+  await store.clock.advance(1000)
+  await fetched(store, far, known)
+  const quota = new Quota(store, { max: 400_000 })
+  t.same([...store.collector.mark()], [])
+  await t.rejects(quota.makeRoom(350_000), { code: 'LIMIT_EXCEEDED' })
+  t.equal(store.blobs.usage().blobs, 2, 'nothing goes for what cannot fit')
+  for (const room of [await quota.makeRoom(50_000)]) room[Symbol.dispose]()
+  t.ok(store.blobs.get(found.root))
+  t.notOk(store.blobs.get(far.root), 'though it was read later')
+  t.same(await store.check(), [])
+  await store.clock.advance(REBUILT_GRACE_MS - 1001)
+  t.same([...store.collector.mark()], [])
+  await store.clock.advance(1)
+  t.match([...store.collector.mark()], [{ root: found.root, reason: 'no-release' }])
+  await put(store, found, known)
+  t.ok(store.blobs.isOwn(found.root), 'published again, it is whose it was')
+  t.same(await store.check(), [])
 })
 
 test('a database that is gone does not take the packs with it', async (t) => {

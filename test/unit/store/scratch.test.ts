@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { DISK_RESERVE_BYTES_MAX } from '../../../src/base/limits.ts'
 import { seededRandom } from '../../../src/base/random.ts'
+import { GiB } from '../../../src/base/units.ts'
 import { Scratch } from '../../../src/store/scratch.ts'
 import { watchedDisk } from './watched-disk.ts'
 
@@ -27,4 +29,11 @@ test('a start removes what was left, and counts it', async (t) => {
   t.equal(await scratch.recover(), 2)
   t.same(readdirSync(folder), [])
   t.ok(existsSync(await scratch.open().folder()))
+})
+
+test('what is made there leaves the reserve of the disk alone', async (t) => {
+  const disk = watchedDisk({ space: () => ({ total: 1000 * GiB, free: DISK_RESERVE_BYTES_MAX + 100 }) })
+  await using folders = new Scratch({ disk, random: seededRandom(1) }, { folder: t.testdir({}) }).open()
+  folders.mayWrite(100)
+  t.throws(() => folders.mayWrite(101), { code: 'DISK_FULL' })
 })

@@ -14,6 +14,10 @@ import { survey } from './survey.ts'
 import { type Told, type Verb, Workload } from './workload.ts'
 
 const SEED = Number(process.env['CATALOG_SEED'] ?? Date.now() % 2 ** 31)
+/** Cases of each fault. */
+const ROUNDS = Number(process.env['CATALOG_ROUNDS'] ?? 1)
+/** Of the operations that fail, beside the first; in turn. */
+const SHARES = [1, 0.3] as const
 const STEPS = 6
 /** Until an operation of the kind was met. */
 const STEPS_MAX = 200
@@ -33,11 +37,12 @@ const FAULTS: readonly (readonly [string, readonly StepKind[]])[] = [
   ['EDQUOT', ['create', 'write', 'make-folder']],
 ]
 
-tap.setTimeout(120_000)
+tap.setTimeout(1_200_000)
 
-for (const [index, [errno, kinds]] of FAULTS.entries()) {
-  for (const share of [1, 0.3]) {
-    const seed = SEED + index
+for (let round = 0; round < ROUNDS; round++) {
+  for (const [index, [errno, kinds]] of FAULTS.entries()) {
+    const share = SHARES[(SEED + index + round) % 2] ?? 1
+    const seed = SEED + index + FAULTS.length * round
     const what = `${errno} of ${kinds.join(', ')}, ${share === 1 ? 'all of them' : 'some of them'}`
     test(`${what}, CATALOG_SEED=${seed}`, (t) => suffer(t, seed, errno, kinds, share))
   }
