@@ -26,8 +26,10 @@ import type { Network } from './network/network.ts'
 import { Providers } from './network/providers.ts'
 import { Rpc } from './network/rpc.ts'
 import { PACKAGE_TYPES } from './package-types/all.ts'
+import { Groups } from './publishing/groups.ts'
 import { Installing } from './publishing/install.ts'
 import { Packages } from './publishing/packages.ts'
+import { Permissions } from './publishing/permissions.ts'
 import { Publishing } from './publishing/publish.ts'
 import { readSettingsFile } from './settings-file.ts'
 import { SharingManager } from './sharing-manager.ts'
@@ -51,6 +53,7 @@ import { databaseGuard, Space } from './store/space.ts'
 import { Fetcher } from './transfer/fetcher.ts'
 import { BlobProvider } from './transfer/provider.ts'
 import { StreamSource } from './transfer/sources.ts'
+import { Access } from './trust/access.ts'
 import { RecordExchange } from './trust/exchange.ts'
 import { LocalPublisher } from './trust/publishers.ts'
 import { Shares } from './trust/shares.ts'
@@ -352,22 +355,24 @@ async function assemble(
   const announcements = new Announcements({ network, clock })
   const providers = new Providers({ network })
   const publisher = new LocalPublisher({ disk, clock, random, effects }, { keys: paths.keys })
-  const shares = new Shares({ records })
+  const shares = new Shares({ records, clock })
+  const access = new Access({ records, shares })
   const kept = new Kept({ environment, clock })
   const quota = new Quota({ environment, blobs, packs, kept }, { max: settings.maxMirrorStorage })
   const collector = new GarbageCollector({ environment, blobs, packs, records, kept, clock })
   const repacker = new Repacker({ environment, blobs, packs, space, clock })
   const scrubber = new Scrubber({ blobs, workers, core, clock })
-  const exchange = new RecordExchange({ rpc, records, shares })
-  const provider = new BlobProvider({ rpc, records, shares, blobs })
+  const exchange = new RecordExchange({ rpc, records, shares, access, peerId: network.peerId })
+  const provider = new BlobProvider({ rpc, access, blobs })
   const fetcher = new Fetcher({ blobs, quota, core, source: new StreamSource({ rpc }) })
-  const packages = new Packages({ records, shares, blobs, pins, exchange, hello, providers, fetcher, random })
+  const packages = new Packages({ records, shares, access, blobs, pins, exchange, hello, providers, fetcher, random })
   const index = await openNativeIndex({ effects }, paths.search)
   undo.push(() => index.close())
   const packageType = (type: string) => PACKAGE_TYPES.find((candidate) => candidate.type === type)
   const indexer = new Indexer({ index, records, shares, clock, packageType })
-  const federation = new Federation({ rpc, hello, clock, random })
-  const search = new Search({ index, records, shares, blobs, pins, exchange, federation, rpc, clock, packageType })
+  const federation = new Federation({ rpc, hello, exchange, clock, random })
+  const finding = { index, records, shares, access, blobs, pins, exchange, federation }
+  const search = new Search({ ...finding, rpc, clock, packageType })
   const maintenance = new Maintenance({ blobs, collector, repacker, clock })
   const storage = new StorageManager({
     ...{ blobs, collector, environment, kept, packages, packs, quota, records, recovery, repacker, scrubber, space },
@@ -380,11 +385,14 @@ async function assemble(
   }
   const sharing = (node: CatalogNode) => {
     const online = () => node.online
-    const told = { publisher, announcements, providers, online }
-    const publishing = new Publishing({ records, shares, blobs, pins, scratch, effects, ...told })
+    const { peerId } = network
+    const groups = new Groups({ records, publisher, random }, { peerId })
+    const told = { announcements, providers, online }
+    const permissions = new Permissions({ records, shares, publisher, groups, clock, ...told }, { peerId })
+    const publishing = new Publishing({ records, permissions, publisher, blobs, pins, scratch, effects })
     const installing = new Installing({ packages, pins, disk, effects, random })
     const about = () => ({ version: VERSION, online: node.online, http: node.http, ...placeOf(node) })
-    const rooms = { network, hello, bootstrap, publishing, packages, installing, search, records, shares, blobs }
+    const rooms = { network, hello, bootstrap, publishing, permissions, groups, packages, installing, search, records, shares, blobs }
     return new SharingManager({ ...rooms, pins, publisher, core, clock, effects, random, about })
   }
   return CatalogNode.create(settings, parts, sharing)

@@ -6,6 +6,8 @@ export const GiB = 1024 * MiB
 
 export const SECOND_MS = 1000
 export const MINUTE_MS = 60 * SECOND_MS
+export const HOUR_MS = 60 * MINUTE_MS
+export const DAY_MS = 24 * HOUR_MS
 
 const SUFFIXES = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
 
@@ -26,4 +28,19 @@ export function parseBytes(text: string | number): number | undefined {
   if (!match) return undefined
   const bytes = Number(match[1]) * 1024 ** ' kmgt'.indexOf(match[2]?.toLowerCase() ?? ' ')
   return Number.isSafeInteger(Math.round(bytes)) ? Math.round(bytes) : undefined
+}
+
+const TIMES = new Map([
+  ['s', SECOND_MS],
+  ['m', MINUTE_MS],
+  ['h', HOUR_MS],
+  ['d', DAY_MS],
+  ['w', 7 * DAY_MS],
+])
+
+/** `"30d"` or `"90 m"` → milliseconds; nothing for what is no time. */
+export function parseDuration(text: string): number | undefined {
+  const [, count, unit = ''] = /^\s*(\d{1,9})\s*([smhdw])\s*$/.exec(text) ?? []
+  const each = TIMES.get(unit)
+  return each === undefined ? undefined : Number(count) * each
 }

@@ -13,6 +13,7 @@ import type { Blobs, Lease } from '../store/blobs.ts'
 import type { Pins } from '../store/pins.ts'
 import type { Records } from '../store/records.ts'
 import type { Fetcher, FetchOptions, FetchReport } from '../transfer/fetcher.ts'
+import type { Access } from '../trust/access.ts'
 import type { RecordExchange } from '../trust/exchange.ts'
 import type { Shares } from '../trust/shares.ts'
 import { type Resolution, resolve } from '../trust/view.ts'
@@ -32,6 +33,7 @@ export interface FetchedArtifact extends FetchReport {
 interface Components {
   records: Records
   shares: Shares
+  access: Access
   blobs: Blobs
   pins: Pins
   exchange: RecordExchange
@@ -89,6 +91,10 @@ export class Packages {
     if (this.#shownBy.size > SHOWN_RELEASES_MAX && oldest !== undefined) this.#shownBy.delete(oldest)
   }
 
+  #wasShownBy(release: Release, peer: string): boolean {
+    return this.#shownBy.get(toHex(release.record.id))?.has(peer) === true
+  }
+
   #resolveHere(wanted: Wanted): Resolution {
     const { records, pins } = this.#components
     const type = packageType(wanted.type)
@@ -124,17 +130,20 @@ export class Packages {
 
   /** Who may have an artifact, the likeliest first. */
   async *#providersOf(release: Release, artifact: Artifact, signal?: AbortSignal): AsyncGenerator<string> {
-    const { hello, providers, random } = this.#components
-    const connected = hello.peers().map(({ peer }) => peer)
-    const shownBy = [...(this.#shownBy.get(toHex(release.record.id)) ?? [])]
+    const { hello, providers, random, shares, access } = this.#components
+    const isKnown = shares.isKnown(release)
+    const connected = hello
+      .peers()
+      .map(({ peer }) => peer)
+      // Asking for it tells that it exists.
+      .filter((peer) => isKnown || access.maySee(peer, release) || this.#wasShownBy(release, peer))
+    const shownBy = (peer: string) => this.#wasShownBy(release, peer)
+    yield* shuffled(random, connected.filter(shownBy))
     yield* shuffled(
       random,
-      shownBy.filter((peer) => connected.includes(peer)),
+      connected.filter((peer) => !shownBy(peer)),
     )
-    yield* shuffled(
-      random,
-      connected.filter((peer) => !shownBy.includes(peer)),
-    )
+    if (!isKnown) return
     try {
       yield* providers.find(artifact.root, signal)
     } catch (thrown) {
