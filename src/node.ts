@@ -54,6 +54,7 @@ import { Fetcher } from './transfer/fetcher.ts'
 import { BlobProvider } from './transfer/provider.ts'
 import { StreamSource } from './transfer/sources.ts'
 import { Access } from './trust/access.ts'
+import { Devices } from './trust/devices.ts'
 import { RecordExchange } from './trust/exchange.ts'
 import { LocalPublisher } from './trust/publishers.ts'
 import { Shares } from './trust/shares.ts'
@@ -205,7 +206,8 @@ export class CatalogNode implements AsyncDisposable {
    * @throws CatalogError `LISTEN_FAILED`
    */
   async start(): Promise<void> {
-    const { hello, exchange, provider, search, announcements, network, indexer, scrubber, maintenance } = this.#parts
+    const { hello, exchange, provider, search, announcements, network, indexer } = this.#parts
+    const { records, packages, scrubber, maintenance } = this.#parts
     const peers = this.settings.peers.map(peerAddress)
     await indexer.start()
     await hello.start()
@@ -217,9 +219,12 @@ export class CatalogNode implements AsyncDisposable {
     this.#online = true
     scrubber.onDamage((damage) => void this.#mend(damage))
     maintenance.start()
+    records.onChange((changes) => {
+      if (this.#online && changes.some(({ kind }) => kind === 'device')) void hello.renew()
+    })
     const stop = hello.onHello(() => {
       stop()
-      void this.#provideOwn()
+      packages.provideAll()
     })
     for (const address of peers) void this.#keep(address)
     void this.#parts.bootstrap.tryKnown(this.#parts.peers.list())
@@ -307,18 +312,6 @@ export class CatalogNode implements AsyncDisposable {
       return code === 'RECORD_INVALID' || code === 'RECORD_SIGNATURE' ? 'reject' : 'ignore'
     }
   }
-
-  /** Tell the DHT what this node keeps and may show. */
-  async #provideOwn(): Promise<void> {
-    const { blobs, records, shares, providers } = this.#parts
-    for (const id of blobs.releaseIds()) {
-      const record = records.get(id)
-      if (!record) continue
-      const release = readRelease(record)
-      if (!shares.isPublic(release)) continue
-      for (const { root } of release.body.artifacts) if (blobs.isUnder(root, id)) providers.provide(root)
-    }
-  }
 }
 
 /** Make every part. `undo` collects how to end what was made, for when a later part fails. */
@@ -350,13 +343,14 @@ async function assemble(
   const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
   const network = outside.network(seed, settings)
   const rpc = new Rpc({ network, clock })
-  const hello = new HelloService({ network, rpc, peers }, { agent: `catalog/${VERSION}` })
   const bootstrap = new Bootstrap({ network, clock, random })
   const announcements = new Announcements({ network, clock })
   const providers = new Providers({ network })
   const publisher = new LocalPublisher({ disk, clock, random, effects }, { keys: paths.keys })
   const shares = new Shares({ records, clock })
   const access = new Access({ records, shares })
+  const devices = new Devices({ records, access }, { peerId: network.peerId })
+  const hello = new HelloService({ network, rpc, peers, devices }, { agent: `catalog/${VERSION}` })
   const kept = new Kept({ environment, clock })
   const quota = new Quota({ environment, blobs, packs, kept }, { max: settings.maxMirrorStorage })
   const collector = new GarbageCollector({ environment, blobs, packs, records, kept, clock })
@@ -392,8 +386,8 @@ async function assemble(
     const publishing = new Publishing({ records, permissions, publisher, blobs, pins, scratch, effects })
     const installing = new Installing({ packages, pins, disk, effects, random })
     const about = () => ({ version: VERSION, online: node.online, http: node.http, ...placeOf(node) })
-    const rooms = { network, hello, bootstrap, publishing, permissions, groups, packages, installing, search, records, shares, blobs }
-    return new SharingManager({ ...rooms, pins, publisher, core, clock, effects, random, about })
+    const rooms = { network, hello, bootstrap, publishing, permissions, groups, packages, installing, search }
+    return new SharingManager({ ...rooms, records, shares, blobs, pins, publisher, core, clock, effects, random, about })
   }
   return CatalogNode.create(settings, parts, sharing)
 }

@@ -120,6 +120,9 @@ export const STREAMS_PER_PROTOCOL_MAX = 64
 export const REQUESTS_PER_PEER_MAX = 32
 export const DIAL_TIMEOUT_MS = 5 * SECOND_MS
 export const HELLO_DEADLINE_MS = 5 * SECOND_MS
+/** Device records in a hello, and the documents before them: beside the addresses they fit its 16 KiB. */
+export const HELLO_DEVICES_RECORDS_MAX = 8
+export const HELLO_DEVICES_BYTES_MAX = 6 * KiB
 export const RECORDS_DEADLINE_MS = 15 * SECOND_MS
 /** A blob stream that delivers nothing for this long has stalled; the next provider is asked. */
 export const STALL_TIMEOUT_MS = 8 * SECOND_MS
@@ -160,6 +163,10 @@ function assertLimit(holds: boolean, relation: string): void {
 assertLimit(BLOB_BYTES_MAX / CHUNK_BYTES <= 2 ** 20, 'an outline fits 32 MiB')
 assertLimit(MANIFEST_BYTES_MAX < RECORD_BYTES_MAX, 'a manifest fits a record')
 assertLimit(SHARE_PEERS_MAX * PEER_ID_LENGTH_MAX < RECORD_BYTES_MAX / 2, 'a list of peers fits a record')
+assertLimit(
+  HELLO_DEVICES_BYTES_MAX + ADDRESSES_PER_PEER_MAX * ADDRESS_LENGTH_MAX < 12 * KiB,
+  'what a node shows of itself fits a hello',
+)
 assertLimit(GROUP_MEMBERS_MAX * 80 < RECORD_BYTES_MAX, 'the members of a group fit a record')
 assertLimit(BLOB_FRAME_BYTES % CHUNK_BYTES === 0, 'a blob frame carries whole chunks')
 assertLimit(BLOB_FRAME_BYTES < FRAME_BYTES_MAX, 'a blob frame fits a frame')

@@ -5,7 +5,7 @@ import { emit } from '../base/events.ts'
 import { SEARCH_FAN_OUT_MAX, SHOWN_RELEASES_MAX } from '../base/limits.ts'
 import { type Random, shuffled } from '../base/random.ts'
 import type { PackageName } from '../model/purl.ts'
-import type { Artifact, Release } from '../model/release.ts'
+import { type Artifact, type Release, readRelease } from '../model/release.ts'
 import type { HelloService } from '../network/hello.ts'
 import type { Providers } from '../network/providers.ts'
 import { packageType } from '../package-types/all.ts'
@@ -81,6 +81,18 @@ export class Packages {
     if (!lease) throw new CatalogError('INTERNAL', 'A blob that was fetched is not there.')
     if (isPublic && report.sources.length > 0) providers.provide(artifact.root)
     return { ...report, artifact, lease }
+  }
+
+  /** Tell the DHT of all that is here and that everybody may have. */
+  provideAll(): void {
+    const { blobs, records, shares, providers } = this.#components
+    for (const id of blobs.releaseIds()) {
+      const record = records.get(id)
+      if (!record) continue
+      const release = readRelease(record)
+      if (!shares.isPublic(release)) continue
+      for (const { root } of release.body.artifacts) if (blobs.isUnder(root, id)) providers.provide(root)
+    }
   }
 
   /** Remember that a peer showed a release. */

@@ -21,9 +21,7 @@ export interface Proven {
  * @throws CatalogError `RECORD_INVALID`, `RECORD_SIGNATURE`
  */
 export function verifyBundle(envelopes: readonly Uint8Array[], me: Addressee): Proven {
-  const shelf = new PassingShelf()
-  const records = envelopes.map(decodeRecord)
-  for (const record of records) shelf.add(record)
+  const records = verifyRecords(envelopes)
   const releases = records.filter(({ statement }) => statement.kind === 'release')
   const [record] = releases
   if (releases.length !== 1 || !record) throw new CatalogError('RECORD_INVALID', 'A bundle holds exactly one release.')
@@ -32,6 +30,14 @@ export function verifyBundle(envelopes: readonly Uint8Array[], me: Addressee): P
     throw new CatalogError('RECORD_INVALID', `${release.purl} came without a share that shows it to this node.`)
   }
   return { release, records }
+}
+
+/** Check records that come with the documents of their signers, documents first. @throws CatalogError as `verifyBundle` */
+export function verifyRecords(envelopes: readonly Uint8Array[]): CatalogRecord[] {
+  const shelf = new PassingShelf()
+  const records = envelopes.map(decodeRecord)
+  for (const record of records) shelf.add(record)
+  return records
 }
 
 /** A shelf for the length of one check. */
