@@ -32,7 +32,7 @@ import { Packages } from './publishing/packages.ts'
 import { Permissions } from './publishing/permissions.ts'
 import { Publishing } from './publishing/publish.ts'
 import { readSettingsFile } from './settings-file.ts'
-import { SharingManager } from './sharing-manager.ts'
+import { type SharingComponents, SharingManager } from './sharing-manager.ts'
 import { StorageManager } from './storage-manager.ts'
 import { Blobs } from './store/blobs.ts'
 import { claimDirectory, type DataPaths, type DirectoryLock, dataPaths } from './store/data-directory.ts'
@@ -101,7 +101,6 @@ interface Parts {
   readonly maintenance: Maintenance
   readonly storage: StorageManager
   readonly recovery: Recovery
-  readonly shares: Shares
   readonly packages: Packages
   readonly exchange: RecordExchange
   readonly search: Search
@@ -374,24 +373,33 @@ async function assemble(
   })
   const parts: Parts = {
     ...{ packs, scrubber, maintenance, storage, recovery, failed },
-    ...{ paths, lock, outside, environment, workers, index, indexer, network, records, blobs, shares, packages },
+    ...{ paths, lock, outside, environment, workers, index, indexer, network, records, blobs, packages },
     ...{ exchange, search, provider, hello, bootstrap, peers, announcements, providers },
   }
-  const sharing = (node: CatalogNode) => {
-    const online = () => node.online
-    const { peerId } = network
-    const groups = new Groups({ records, publisher, random }, { peerId })
-    const told = { announcements, providers, online }
-    const permissions = new Permissions({ records, shares, publisher, groups, clock, ...told }, { peerId })
-    const publishing = new Publishing({ records, permissions, publisher, blobs, pins, scratch, effects })
-    const installing = new Installing({ packages, pins, disk, effects, random })
-    const about = () => ({ version: VERSION, online: node.online, http: node.http, ...placeOf(node) })
-    const rooms = { network, hello, bootstrap, publishing, permissions, groups, packages, installing, search }
-    return new SharingManager({ ...rooms, records, shares, blobs, pins, publisher, core, clock, effects, random, about })
+  const made: Made = {
+    ...{ network, hello, bootstrap, packages, search, records, shares, blobs, pins, publisher, core },
+    ...{ clock, effects, random, disk, scratch, announcements, providers },
   }
-  return CatalogNode.create(settings, parts, sharing)
+  return CatalogNode.create(settings, parts, (node) => sharingOf(node, made))
 }
 
-function placeOf(node: CatalogNode): { dataDir: string; startedAt: number } {
-  return { dataDir: node.dataDir, startedAt: node.startedAt }
+type Made = Omit<SharingComponents, 'publishing' | 'permissions' | 'groups' | 'installing' | 'about'> & {
+  disk: Disk
+  scratch: Scratch
+  announcements: Announcements
+  providers: Providers
+}
+
+/** The façade, and those parts which tell the network only while the node is online. */
+function sharingOf(node: CatalogNode, made: Made): SharingManager {
+  const { peerId } = made.network
+  const groups = new Groups(made, { peerId })
+  const permissions = new Permissions({ ...made, groups, online: () => node.online }, { peerId })
+  const publishing = new Publishing({ ...made, permissions })
+  const installing = new Installing(made)
+  const about = () => {
+    const { online, http, dataDir, startedAt } = node
+    return { version: VERSION, online, http, dataDir, startedAt }
+  }
+  return new SharingManager({ ...made, publishing, permissions, groups, installing, about })
 }

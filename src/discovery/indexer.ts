@@ -106,7 +106,7 @@ export class Indexer {
     return { upserts, deletes }
   }
 
-  /** The audiences under which a release can be found; what is not for everybody also by this node's user: `private`. */
+  /** Under which audiences a release can be found. What is not for everybody is `private` too, for this node's user. */
   #seenBy(release: Release): Audience[] {
     const { records, shares } = this.#components
     if (shares.isKnown(release)) return ['public']

@@ -13,8 +13,8 @@ export interface Glob {
 }
 
 /**
- * The subject of a share as a user writes it: `pkg:npm/name@1.0.0` is one release; `pkg:npm/name` and `pkg:npm/@scope/*`
- * are all versions of the names they match.
+ * The subject of a share as a user writes it: `pkg:npm/name@1.0.0` is one release; `pkg:npm/name` and
+ * `pkg:npm/@scope/*` are all versions of the names they match.
  *
  * @returns the subject as it stands in a record
  * @throws CatalogError `PURL_INVALID`
@@ -29,7 +29,7 @@ export function showSubject(subject: string): string {
   return subject.startsWith(GLOB_PREFIX) ? `pkg:${subject.slice(GLOB_PREFIX.length)}` : subject
 }
 
-/** @returns undefined for what is no glob, or one that is written otherwise than this build would: it matches nothing */
+/** @returns undefined for what is no glob, or is written otherwise than this build would: it matches nothing */
 export function parseGlob(subject: string): Glob | undefined {
   try {
     const glob = readGlob(subject, GLOB_PREFIX)

@@ -76,9 +76,9 @@ export function shareBodyOf({ permission, peers, groups, known, expires }: Grant
 /**
  * The share that counts for a release, of all that its signer made, in whatever order they are given.
  *
- * A share of the release itself goes before every glob, a whole name before a pattern, and of two patterns the one with
- * more characters that are no star; where that is equal too, the stricter one. Shares of one subject and one number that
- * differ cancel each other.
+ * A share of the release itself goes before every glob, a whole name before a pattern, and of two patterns the one
+ * with more characters that are no star; where that is equal too, the stricter one. Shares of one subject and one
+ * number that differ cancel each other.
  *
  * @returns the records of the subject that counts, one but for a contradiction; none when nothing is about the release
  */

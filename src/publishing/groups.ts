@@ -34,7 +34,9 @@ export class Groups {
     return this.#turns.take('groups', async () => {
       if (!/^[\p{L}\p{N}][\p{L}\p{N} ._-]*$/u.test(name) || name.length > GROUP_NAME_LENGTH_MAX) {
         throw new CatalogError('NAME_INVALID', `"${name.slice(0, 80)}" is not a name for a group.`, {
-          hint: `It begins with a letter or digit, and is at most ${GROUP_NAME_LENGTH_MAX} letters, digits, " ", ".", "_", "-".`,
+          hint:
+            `It begins with a letter or digit, and is at most ${GROUP_NAME_LENGTH_MAX} letters, digits, ` +
+            'spaces, ".", "_" and "-".',
         })
       }
       if ((await this.list()).some((group) => group.name === name)) {

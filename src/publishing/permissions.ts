@@ -88,11 +88,13 @@ export class Permissions {
   async grantOf(options: PermissionOptions): Promise<Grant | undefined> {
     const { peers = [], groups = [], known = false, expiresInMs } = options
     if (options.permission === undefined) {
-      if (peers.length + groups.length > 0 || known || expiresInMs !== undefined) throw usage('A permission is missing.')
+      if (peers.length + groups.length > 0 || known || expiresInMs !== undefined)
+        throw usage('A permission is missing.')
       return undefined
     }
     const permission = parsePermission(options.permission)
-    if ((permission === 'restricted') !== peers.length > 0) throw usage('"restricted" goes with peers, and only it does.')
+    if ((permission === 'restricted') !== peers.length > 0)
+      throw usage('"restricted" goes with peers, and only it does.')
     if ((permission === 'friends') !== groups.length > 0) throw usage('"friends" goes with groups, and only it does.')
     if (known && permission !== 'restricted') throw usage('Only what is "restricted" can be known to everybody.')
     if (peers.length >= SHARE_PEERS_MAX || groups.length > SHARE_GROUPS_MAX) {
@@ -182,8 +184,8 @@ export class Permissions {
   }
 
   /**
-   * The shares that say it, the one that counts last. A list is shown to those in it alone; the shelves of those who are
-   * shut out get a share before it that has no list.
+   * The shares that say it, the one that counts last. A list is shown to those in it alone; the shelves of those who
+   * are shut out get a share before it that has no list.
    */
   async #sharesOf(subject: string, signer: string, grant: Grant): Promise<Submission[]> {
     const { records, shares } = this.#components

@@ -39,7 +39,7 @@ export class Devices {
     return shown
   }
 
-  /** What a peer shows of itself. A record that does not name it, or does not hold, is its fault and changes nothing. */
+  /** What a peer shows of itself. What does not name it, or does not hold, is its own fault and changes nothing. */
   take(peer: string, envelopes: readonly Uint8Array[]): void {
     try {
       const shown = verifyRecords(envelopes).filter(({ statement }) => statement.kind === 'device')

@@ -87,7 +87,10 @@ export class Shares {
   #of(signer: string): Known {
     const known = this.#known.get(signer)
     if (known) return known
-    const made = { globs: this.#globs(signer), grants: new LRUCache<string, Grant>({ max: SHARES_CACHED_RELEASES_MAX }) }
+    const made = {
+      globs: this.#globs(signer),
+      grants: new LRUCache<string, Grant>({ max: SHARES_CACHED_RELEASES_MAX }),
+    }
     this.#known.set(signer, made)
     return made
   }

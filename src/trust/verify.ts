@@ -32,7 +32,7 @@ export function verifyBundle(envelopes: readonly Uint8Array[], me: Addressee): P
   return { release, records }
 }
 
-/** Check records that come with the documents of their signers, documents first. @throws CatalogError as `verifyBundle` */
+/** Check records that come with their signers' documents, documents first. @throws CatalogError as `verifyBundle` */
 export function verifyRecords(envelopes: readonly Uint8Array[]): CatalogRecord[] {
   const shelf = new PassingShelf()
   const records = envelopes.map(decodeRecord)

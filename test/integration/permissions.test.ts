@@ -13,7 +13,7 @@ import { Rpc } from '../../src/network/rpc.ts'
 import { ANNOUNCE_TOPIC, BLOB, HELLO, type Hello, type Protocol, RECORDS, SEARCH } from '../../src/wire/messages.ts'
 import { connected, eventually, type Line, startNode, type TestNode } from './processes.ts'
 
-tap.setTimeout(240_000)
+tap.setTimeout(480_000)
 
 const ABSENT = new Uint8Array(32).fill(9)
 const PURL = 'pkg:npm/undisclosed@1.0.0'
@@ -113,7 +113,9 @@ test('friends, and what a stranger hears of it', async (t) => {
   const { folder, owner, member, stranger } = await scene(t)
   const hand = await asker(t, owner)
   t.match(await owner.run('group', 'create', 'team'), { status: 0, lines: [{ type: 'group', name: 'team' }] })
-  t.match(await owner.run('group', 'add', 'team', member.peerId), { lines: [{ members: [owner.peerId, member.peerId] }] })
+  t.match(await owner.run('group', 'add', 'team', member.peerId), {
+    lines: [{ members: [owner.peerId, member.peerId] }],
+  })
   const published = await owner.run('publish', join(folder, 'source'), '--permission', 'friends', '--group', 'team')
   t.match(last(published.lines), { type: 'published', purl: PURL, permission: 'friends' })
 

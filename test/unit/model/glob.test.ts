@@ -10,7 +10,16 @@ test('a subject is a release, or names', async (t) => {
   t.equal(parseSubject('pkg:npm/a%2Ab'), 'glob:npm/a%2Ab', 'a star in a name is no pattern')
   t.equal(showSubject('glob:npm/%40corp/*'), 'pkg:npm/%40corp/*')
   t.equal(showSubject('pkg:npm/a@1.0.0'), 'pkg:npm/a@1.0.0')
-  for (const text of ['', 'npm/a', 'pkg:*/a', 'pkg:npm/', 'pkg:npm/%4*0', 'pkg:npm/%C3*%A9', 'pkg:npm/a*@1', 'glob:npm/a']) {
+  for (const text of [
+    '',
+    'npm/a',
+    'pkg:*/a',
+    'pkg:npm/',
+    'pkg:npm/%4*0',
+    'pkg:npm/%C3*%A9',
+    'pkg:npm/a*@1',
+    'glob:npm/a',
+  ]) {
     t.throws(() => parseSubject(text), { code: 'PURL_INVALID' }, text)
   }
 })
@@ -51,12 +60,17 @@ test('as a regular expression says', async (t) => {
   const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
   t.comment(`seed ${seed}`)
   const piece = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 3 })
-  const property = fc.property(fc.array(piece, { minLength: 1, maxLength: 4 }), fc.stringMatching(/^[ab]{1,8}$/), (pieces, name) => {
-    const expected = new RegExp(`^${pieces.join('.*')}$`).test(name)
-    t.equal(matchesGlob({ type: 'npm', pieces }, { type: 'npm', name }), expected)
-    const text = formatGlob({ type: 'npm', pieces })
-    if (pieces.slice(1, -1).every((inner) => inner !== '') && text !== 'glob:npm/') t.same(parseGlob(text)?.pieces, pieces)
-  })
+  const property = fc.property(
+    fc.array(piece, { minLength: 1, maxLength: 4 }),
+    fc.stringMatching(/^[ab]{1,8}$/),
+    (pieces, name) => {
+      const expected = new RegExp(`^${pieces.join('.*')}$`).test(name)
+      t.equal(matchesGlob({ type: 'npm', pieces }, { type: 'npm', name }), expected)
+      const text = formatGlob({ type: 'npm', pieces })
+      if (pieces.slice(1, -1).every((inner) => inner !== '') && text !== 'glob:npm/')
+        t.same(parseGlob(text)?.pieces, pieces)
+    },
+  )
   fc.assert(property, { seed, numRuns: 300 })
 })
 

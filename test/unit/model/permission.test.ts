@@ -89,7 +89,10 @@ test('with too many globs none counts', async (t) => {
 })
 
 test('a share that has ended is private, and nothing less specific counts instead', async (t) => {
-  const shares = [share('glob:npm/*', 1, { permission: 'public' }), share(OWN, 1, { permission: 'public', expires: 50 })]
+  const shares = [
+    share('glob:npm/*', 1, { permission: 'public' }),
+    share(OWN, 1, { permission: 'public', expires: 50 }),
+  ]
   const grant = grantedBy(sharesOf(NAME, shares))
   t.equal(grantAt(grant, 49).permission, 'public')
   t.same(grantAt(grant, 50), PRIVATE)

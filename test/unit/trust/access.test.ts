@@ -18,8 +18,7 @@ const ASKERS = { device, listed, member, partnerNode, stranger } as Record<strin
 const restricted: Grant = { ...PRIVATE, permission: 'restricted', peers: [listed as string] }
 const friends: Grant = { ...PRIVATE, permission: 'friends', groups: [GROUP] }
 const shareOf = (seq: number, grant: Grant) => numberedOf(owner, 'share', PURL, seq, { ...shareBodyOf(grant) })
-const groupOf = (seq: number, ...members: string[]) =>
-  numberedOf(owner, 'group', GROUP, seq, { name: 'team', members })
+const groupOf = (seq: number, ...members: string[]) => numberedOf(owner, 'group', GROUP, seq, { name: 'team', members })
 
 async function opened(t: Test) {
   const { records, clock } = await openStore(t)
