@@ -206,7 +206,7 @@ export class CatalogNode implements AsyncDisposable {
    */
   async start(): Promise<void> {
     const { hello, exchange, provider, search, announcements, network, indexer } = this.#parts
-    const { records, packages, scrubber, maintenance } = this.#parts
+    const { packages, scrubber, maintenance } = this.#parts
     const peers = this.settings.peers.map(peerAddress)
     await indexer.start()
     await hello.start()
@@ -218,9 +218,6 @@ export class CatalogNode implements AsyncDisposable {
     this.#online = true
     scrubber.onDamage((damage) => void this.#mend(damage))
     maintenance.start()
-    records.onChange((changes) => {
-      if (this.#online && changes.some(({ kind }) => kind === 'device')) void hello.renew()
-    })
     const stop = hello.onHello(() => {
       stop()
       packages.provideAll()
@@ -350,6 +347,7 @@ async function assemble(
   const access = new Access({ records, shares })
   const devices = new Devices({ records, access }, { peerId: network.peerId })
   const hello = new HelloService({ network, rpc, peers, devices }, { agent: `catalog/${VERSION}` })
+  records.onChange((changes) => devices.areIn(changes) && void hello.renew())
   const kept = new Kept({ environment, clock })
   const quota = new Quota({ environment, blobs, packs, kept }, { max: settings.maxMirrorStorage })
   const collector = new GarbageCollector({ environment, blobs, packs, records, kept, clock })
@@ -383,12 +381,8 @@ async function assemble(
   return CatalogNode.create(settings, parts, (node) => sharingOf(node, made))
 }
 
-type Made = Omit<SharingComponents, 'publishing' | 'permissions' | 'groups' | 'installing' | 'about'> & {
-  disk: Disk
-  scratch: Scratch
-  announcements: Announcements
-  providers: Providers
-}
+type Made = Omit<SharingComponents, 'publishing' | 'permissions' | 'groups' | 'installing' | 'about'> &
+  Pick<Parts, 'announcements' | 'providers'> & { disk: Disk; scratch: Scratch }
 
 /** The façade, and those parts which tell the network only while the node is online. */
 function sharingOf(node: CatalogNode, made: Made): SharingManager {

@@ -4,7 +4,7 @@ import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import { HELLO_DEVICES_BYTES_MAX, HELLO_DEVICES_RECORDS_MAX } from '../base/limits.ts'
 import { DEVICES_SUBJECT, readDevices } from '../model/group.ts'
-import type { Records } from '../store/records.ts'
+import type { Change, Records } from '../store/records.ts'
 import type { Access } from './access.ts'
 import { verifyRecords } from './verify.ts'
 
@@ -37,6 +37,11 @@ export class Devices {
       shown.push(...envelopes)
     }
     return shown
+  }
+
+  /** Whether changes may be of what `own` shows. */
+  areIn(changes: readonly Change[]): boolean {
+    return changes.some(({ kind, audience }) => kind === 'device' && audience === 'private')
   }
 
   /** What a peer shows of itself. What does not name it, or does not hold, is its own fault and changes nothing. */

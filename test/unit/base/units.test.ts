@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { formatBytes, GiB, KiB, MiB, parseBytes } from '../../../src/base/units.ts'
+import { formatBytes, GiB, KiB, MiB, parseBytes, parseDuration } from '../../../src/base/units.ts'
 
 test('sizes for people', async (t) => {
   const sizes: [number, string][] = [
@@ -34,4 +34,10 @@ test('sizes from people', async (t) => {
     t.equal(parseBytes(text), undefined, String(text))
   }
   for (const bytes of [0, 1023, KiB, 20 * KiB, 2 * MiB, 2.5 * GiB]) t.equal(parseBytes(formatBytes(bytes)), bytes)
+})
+
+test('times are read with their unit', async (t) => {
+  t.equal(parseDuration('90m'), 5_400_000)
+  t.equal(parseDuration(' 30 d '), 2_592_000_000)
+  for (const text of ['', '5', 'd', '1.5h', '-1d', '1 y']) t.equal(parseDuration(text), undefined, text)
 })
