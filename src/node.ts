@@ -17,7 +17,6 @@ import { Search } from './discovery/search.ts'
 import { Gateway } from './gateway/server.ts'
 import { readSettings, type Settings, type SettingsInput } from './model/config.ts'
 import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
-import { readRelease } from './model/release.ts'
 import { peerAddress } from './network/addresses.ts'
 import { Announcements } from './network/announce.ts'
 import { Bootstrap } from './network/bootstrap.ts'
@@ -28,12 +27,14 @@ import type { Network } from './network/network.ts'
 import { Providers } from './network/providers.ts'
 import { Rpc } from './network/rpc.ts'
 import { PACKAGE_TYPES } from './package-types/all.ts'
+import { Groups } from './publishing/groups.ts'
 import { Installing } from './publishing/install.ts'
 import { Mending } from './publishing/mending.ts'
 import { Packages } from './publishing/packages.ts'
+import { Permissions } from './publishing/permissions.ts'
 import { Publishing } from './publishing/publish.ts'
 import { readSettingsFile } from './settings-file.ts'
-import { SharingManager } from './sharing-manager.ts'
+import { type SharingComponents, SharingManager } from './sharing-manager.ts'
 import { StorageManager } from './storage-manager.ts'
 import { Blobs } from './store/blobs.ts'
 import { claimDirectory, type DataPaths, type DirectoryLock, dataPaths } from './store/data-directory.ts'
@@ -55,6 +56,8 @@ import { Fetcher } from './transfer/fetcher.ts'
 import { type Limits, openBandwidth } from './transfer/limits.ts'
 import { BlobProvider } from './transfer/provider.ts'
 import { StreamSource } from './transfer/sources.ts'
+import { Access } from './trust/access.ts'
+import { Devices } from './trust/devices.ts'
 import { RecordExchange } from './trust/exchange.ts'
 import { LocalPublisher } from './trust/publishers.ts'
 import { Shares } from './trust/shares.ts'
@@ -102,7 +105,6 @@ interface Parts {
   readonly maintenance: Maintenance
   readonly storage: StorageManager
   readonly recovery: Recovery
-  readonly shares: Shares
   readonly packages: Packages
   readonly exchange: RecordExchange
   readonly search: Search
@@ -211,7 +213,7 @@ export class CatalogNode implements AsyncDisposable {
    */
   async start(): Promise<void> {
     const { hello, exchange, provider, search, announcements, network, indexer } = this.#parts
-    const { scrubber, mending, maintenance } = this.#parts
+    const { mending, packages, scrubber, maintenance } = this.#parts
     const peers = this.settings.peers.map(peerAddress)
     await indexer.start()
     await hello.start()
@@ -225,7 +227,7 @@ export class CatalogNode implements AsyncDisposable {
     maintenance.start()
     const stop = hello.onHello(() => {
       stop()
-      void this.#provideOwn()
+      packages.provideAll()
     })
     for (const address of peers) void this.#keep(address)
     void this.#parts.bootstrap.tryKnown(this.#parts.peers.list())
@@ -302,18 +304,6 @@ export class CatalogNode implements AsyncDisposable {
       return code === 'RECORD_INVALID' || code === 'RECORD_SIGNATURE' ? 'reject' : 'ignore'
     }
   }
-
-  /** Tell the DHT what this node keeps and may show. */
-  async #provideOwn(): Promise<void> {
-    const { blobs, records, shares, providers } = this.#parts
-    for (const id of blobs.releaseIds()) {
-      const record = records.get(id)
-      if (!record) continue
-      const release = readRelease(record)
-      if (!shares.isPublic(release)) continue
-      for (const { root } of release.body.artifacts) if (blobs.isUnder(root, id)) providers.provide(root)
-    }
-  }
 }
 
 const packageType = (type: string) => PACKAGE_TYPES.find((candidate) => candidate.type === type)
@@ -351,42 +341,58 @@ async function assemble(
   const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
   const network = outside.network(seed, settings)
   const rpc = new Rpc({ network, clock })
-  const hello = new HelloService({ network, rpc, peers }, { agent: `catalog/${VERSION}` })
   const bootstrap = new Bootstrap({ network, clock, random })
   const announcements = new Announcements({ network, clock })
   const providers = new Providers({ network })
   const publisher = new LocalPublisher({ disk, clock, random, effects }, { keys: paths.keys })
-  const shares = new Shares({ records })
+  const shares = new Shares({ records, clock })
+  const access = new Access({ records, shares })
+  const devices = new Devices({ records, access }, { peerId: network.peerId })
+  const hello = new HelloService({ network, rpc, peers, devices }, { agent: `catalog/${VERSION}` })
+  records.onChange((changes) => devices.areIn(changes) && void hello.renew())
   const kept = new Kept({ environment, blobs, clock })
   const quota = new Quota({ environment, blobs, packs, clock }, { max: settings.maxMirrorStorage })
   const collector = new GarbageCollector({ environment, blobs, packs, records, kept, clock })
   const repacker = new Repacker({ environment, blobs, packs, space, clock })
   const scrubber = new Scrubber({ blobs, workers, core, clock })
-  const exchange = new RecordExchange({ rpc, records, shares })
+  const exchange = new RecordExchange({ rpc, records, shares, access, peerId: network.peerId })
   const { limits, gate } = await openBandwidth({ effects, environment, clock, network }, settings)
-  const provider = new BlobProvider({ rpc, records, shares, blobs, gate })
+  const provider = new BlobProvider({ rpc, access, blobs, gate })
   const fetcher = new Fetcher({ blobs, quota, core, source: new StreamSource({ rpc, gate }) })
-  const packages = new Packages({ records, shares, blobs, pins, exchange, hello, providers, fetcher, random })
+  const packages = new Packages({ records, shares, access, blobs, pins, exchange, hello, providers, fetcher, random })
   const indexer = new Indexer({ index, records, shares, clock, packageType })
-  const federation = new Federation({ rpc, hello, clock, random })
-  const search = new Search({ index, records, shares, blobs, pins, exchange, federation, rpc, clock, packageType })
+  const federation = new Federation({ rpc, hello, exchange, clock, random })
+  const finding = { index, records, shares, access, blobs, pins, exchange, federation }
+  const search = new Search({ ...finding, rpc, clock, packageType })
   const mending = new Mending({ records, packages, underWay })
   const maintenance = new Maintenance({ blobs, collector, repacker, clock })
   const stored = { blobs, collector, environment, kept, packs, quota, records, recovery, repacker, scrubber, space }
   const storage = new StorageManager({ ...stored, packages, clock, disk, effects, paths, underWay })
   const parts: Parts = {
     ...{ packs, scrubber, mending, maintenance, storage, recovery, failed },
-    ...{ paths, lock, outside, environment, workers, index, indexer, network, records, blobs, shares, packages },
+    ...{ paths, lock, outside, environment, workers, index, indexer, network, records, blobs, packages },
     ...{ exchange, search, limits, provider, hello, bootstrap, peers, announcements, providers, rpc, underWay },
   }
-  const sharing = (node: CatalogNode) => {
-    const told = { publisher, announcements, providers, online: () => node.online }
-    const publishing = new Publishing({ records, shares, blobs, pins, scratch, effects, ...told })
-    const installing = new Installing({ packages, pins, disk, effects, random })
-    const { dataDir, startedAt } = node
-    const about = () => ({ version: VERSION, online: node.online, http: node.http, dataDir, startedAt })
-    const rooms = { network, hello, bootstrap, publishing, packages, installing, search, records, shares, blobs }
-    return new SharingManager({ ...rooms, pins, publisher, limits, core, clock, effects, random, underWay, about })
+  const made: Made = {
+    ...{ network, hello, bootstrap, packages, search, records, shares, blobs, pins, publisher, core },
+    ...{ clock, effects, random, disk, scratch, limits, underWay, announcements, providers },
   }
-  return CatalogNode.create(settings, parts, sharing)
+  return CatalogNode.create(settings, parts, (node) => sharingOf(node, made))
+}
+
+type Made = Omit<SharingComponents, 'publishing' | 'permissions' | 'groups' | 'installing' | 'about'> &
+  Pick<Parts, 'announcements' | 'providers'> & { disk: Disk; scratch: Scratch }
+
+/** The façade, and those parts which tell the network only while the node is online. */
+function sharingOf(node: CatalogNode, made: Made): SharingManager {
+  const { peerId } = made.network
+  const groups = new Groups(made, { peerId })
+  const permissions = new Permissions({ ...made, groups, online: () => node.online }, { peerId })
+  const publishing = new Publishing({ ...made, permissions })
+  const installing = new Installing(made)
+  const about = () => {
+    const { online, http, dataDir, startedAt } = node
+    return { version: VERSION, online, http, dataDir, startedAt }
+  }
+  return new SharingManager({ ...made, publishing, permissions, groups, installing, about })
 }

@@ -8,7 +8,7 @@ import type { Random } from './base/random.ts'
 import type { UnderWay } from './base/under-way.ts'
 import type { Core } from './core/surface.ts'
 import type { Search, SearchAnswer, SearchOptions } from './discovery/search.ts'
-import { parsePermission } from './model/permission.ts'
+import type { Group } from './model/group.ts'
 import { formatPurl, parsePurl } from './model/purl.ts'
 import type { Artifact, Release } from './model/release.ts'
 import { peerAddress } from './network/addresses.ts'
@@ -16,8 +16,10 @@ import type { Bootstrap } from './network/bootstrap.ts'
 import type { HelloService } from './network/hello.ts'
 import type { Network } from './network/network.ts'
 import { packageType } from './package-types/all.ts'
+import type { Groups } from './publishing/groups.ts'
 import { copyOut, type Installed, type Installing, type InstallOptions } from './publishing/install.ts'
 import type { FetchedArtifact, Packages } from './publishing/packages.ts'
+import type { PermissionOptions, Permissions, SharedSubject, SharedWith } from './publishing/permissions.ts'
 import type { Publishing } from './publishing/publish.ts'
 import type { Blobs } from './store/blobs.ts'
 import type { Pin, Pins } from './store/pins.ts'
@@ -28,9 +30,7 @@ import type { LocalPublisher } from './trust/publishers.ts'
 import type { Shares } from './trust/shares.ts'
 import { type TrustState, trustState } from './trust/view.ts'
 
-export interface ShareOptions {
-  /** `public` (default) or `private`. */
-  readonly permission?: string | undefined
+export interface ShareOptions extends PermissionOptions {
   /** `npm` or `generic`; recognised from the path by default. */
   readonly type?: string | undefined
   readonly name?: string | undefined
@@ -61,6 +61,8 @@ export interface PackageInfo extends Omit<SharedPackage, 'fresh'> {
   readonly description: string
   readonly license: string
   readonly keywords: readonly string[]
+  /** Who may have it, as far as it is known here. */
+  readonly sharedWith: SharedWith
   readonly publisher: string
   readonly trust: TrustState
   /** When it was signed, by the publisher's clock; ISO 8601. */
@@ -115,6 +117,8 @@ export interface SharingComponents {
   hello: HelloService
   bootstrap: Bootstrap
   publishing: Publishing
+  permissions: Permissions
+  groups: Groups
   packages: Packages
   installing: Installing
   search: Search
@@ -171,18 +175,78 @@ export class SharingManager {
   }
 
   /**
-   * Publish a folder or a file.
+   * Publish a folder or a file. Without a permission it gets the one that its name was shared with, else it is public.
    *
    * @throws CatalogError what is wrong with it; `RELEASE_EXISTS` for other bytes of a published version
    */
   async sharePackage(path: string, options: ShareOptions = {}): Promise<SharedPackage> {
-    const { publishing, underWay } = this.#components
-    const permission = parsePermission(options.permission ?? 'public')
+    const { publishing, permissions, underWay } = this.#components
+    const grant = await permissions.grantOf(options)
+    const { type, name, version } = options
     const { release, fresh } = await underWay.run(
-      (signal) => publishing.publish(path, { ...options, permission, signal }),
+      (signal) => publishing.publish(path, { grant, type, name, version, signal }),
       options.signal,
     )
     return { ...this.#summary(release), fresh }
+  }
+
+  /**
+   * Say who may have a release of this node's publisher, or all releases whose names match a glob. It holds from the
+   * next request on.
+   *
+   * @param subject - `pkg:npm/name@1.0.0`, `pkg:npm/name` or `pkg:npm/@scope/*`
+   * @throws CatalogError `USAGE`, `PURL_INVALID`, `PERMISSION_UNSUPPORTED`, `NOT_FOUND`
+   */
+  async share(subject: string, options: PermissionOptions): Promise<SharedSubject> {
+    const { permissions } = this.#components
+    const grant = await permissions.grantOf(options)
+    if (!grant) throw new CatalogError('USAGE', 'A permission is missing.', { hint: 'As in: --permission public' })
+    return permissions.share(subject, grant)
+  }
+
+  /** Keep a release, or names, to this publisher's own devices. @throws CatalogError as `share` */
+  unshare(subject: string): Promise<SharedSubject> {
+    return this.#components.permissions.unshare(subject)
+  }
+
+  /** Groups of this node's publisher, for `friends`. */
+  groups(): Promise<Group[]> {
+    return this.#components.groups.list()
+  }
+
+  /** @param name - or id @throws CatalogError `NOT_FOUND` */
+  group(name: string): Promise<Group> {
+    return this.#components.groups.get(name)
+  }
+
+  /** @throws CatalogError `NAME_INVALID`, `TARGET_EXISTS` */
+  createGroup(name: string): Promise<Group> {
+    return this.#components.groups.create(name)
+  }
+
+  /** @param members - peer ids, or `publisher:<id>` for all its devices @throws CatalogError `USAGE`, `NOT_FOUND` */
+  addToGroup(name: string, members: readonly string[]): Promise<Group> {
+    return this.#components.groups.add(name, members)
+  }
+
+  /** @throws CatalogError `USAGE`, `NOT_FOUND` */
+  removeFromGroup(name: string, members: readonly string[]): Promise<Group> {
+    return this.#components.groups.remove(name, members)
+  }
+
+  /** Peer ids of the nodes that are this publisher's own; none as long as it is this one alone. */
+  devices(): Promise<readonly string[]> {
+    return this.#components.groups.devices()
+  }
+
+  /** Let a node have what is private here. @param peer - this node by default @throws CatalogError `USAGE` */
+  addDevice(peer = this.peerId): Promise<readonly string[]> {
+    return this.#components.groups.addDevice(peer)
+  }
+
+  /** @throws CatalogError `USAGE`, `NOT_FOUND` */
+  removeDevice(peer: string): Promise<readonly string[]> {
+    return this.#components.groups.removeDevice(peer)
   }
 
   /** Find packages here and at connected peers. @throws CatalogError `SEARCH_QUERY` */
@@ -197,7 +261,7 @@ export class SharingManager {
    * @throws CatalogError `NOT_FOUND`, `UNTRUSTED`
    */
   async packageInfo(text: string, options: { signal?: AbortSignal | undefined } = {}): Promise<PackageInfo> {
-    const { packages, pins, records, blobs, underWay } = this.#components
+    const { packages, permissions, pins, records, shares, blobs, underWay } = this.#components
     const purl = parsePurl(text)
     const { release } = await underWay.run((signal) => packages.resolve(purl, signal), options.signal)
     const { body, record } = release
@@ -212,6 +276,7 @@ export class SharingManager {
       description: body.description,
       license: body.license,
       keywords: body.keywords,
+      sharedWith: permissions.describe(shares.grantOf(release), record.signer),
       publisher: record.signer,
       trust: trustState(record.signer, pins.get(body), claimants),
       publishedAt: new Date(record.statement.at).toISOString(),

@@ -1,6 +1,6 @@
 // Every bound that a peer, a client or a file can push against, with its reason. Relations between bounds
 // are asserted at the end, so that a change to one cannot silently break another.
-import { GiB, KiB, MiB, SECOND_MS } from './units.ts'
+import { DAY_MS, GiB, KiB, MiB, SECOND_MS } from './units.ts'
 
 /** Content. Fixed by the format (DESIGN §5): changing one changes every blob's address. */
 export const CHUNK_BYTES = 64 * KiB
@@ -57,6 +57,28 @@ export const SHELF_RECORDS_MAX = 100_000
 /** Shelves of signers nobody here pinned or follows. */
 export const UNPINNED_SHELVES_MAX = 10_000
 
+/** Shelves of one signer, each for another audience: every look for a share goes through them. */
+export const SIGNER_AUDIENCES_MAX = 256
+
+/** Permissions. The lists of a record, so that the longest still fits one. */
+export const PEER_ID_LENGTH_MAX = 64
+export const SHARE_PEERS_MAX = 256
+export const SHARE_GROUPS_MAX = 16
+export const GROUP_MEMBERS_MAX = 512
+export const GROUP_NAME_LENGTH_MAX = 64
+export const DEVICES_MAX = 32
+/** Longest time after which a share ends. Beyond it nobody remembers: let it not end. */
+export const GRANT_MS_MAX = 100 * 365 * DAY_MS
+/** Shares by glob of one publisher: each release is held against all of them. With more, none of them counts. */
+export const SHARE_GLOBS_MAX = 64
+/** Signers whose shares, groups and devices are kept at hand, and releases of each whose share is. */
+export const SHARES_CACHED_SIGNERS_MAX = 1_000
+export const SHARES_CACHED_RELEASES_MAX = 4_096
+/** Peers of which it is kept at hand which shelves they may see. */
+export const ACCESS_CACHED_PEERS_MAX = 1_000
+/** Audiences beside the public one in which a query of a peer is looked for, each a search of its own. */
+export const SEARCH_AUDIENCES_MAX = 16
+
 /** Archives: what unpacking accepts before it stops (tar bombs, threat 19 of the threat table). */
 export const ARCHIVE_BYTES_MAX = 2 * GiB
 export const ARCHIVE_FILES_MAX = 100_000
@@ -100,6 +122,9 @@ export const STREAMS_PER_PROTOCOL_MAX = 64
 export const REQUESTS_PER_PEER_MAX = 32
 export const DIAL_TIMEOUT_MS = 5 * SECOND_MS
 export const HELLO_DEADLINE_MS = 5 * SECOND_MS
+/** Device records in a hello, and the documents before them: beside the addresses they fit its 16 KiB. */
+export const HELLO_DEVICES_RECORDS_MAX = 8
+export const HELLO_DEVICES_BYTES_MAX = 6 * KiB
 export const RECORDS_DEADLINE_MS = 15 * SECOND_MS
 /** A blob stream that delivers nothing for this long has stalled; the next provider is asked. */
 export const STALL_TIMEOUT_MS = 8 * SECOND_MS
@@ -148,6 +173,12 @@ function assertLimit(holds: boolean, relation: string): void {
 }
 assertLimit(BLOB_BYTES_MAX / CHUNK_BYTES <= 2 ** 20, 'an outline fits 32 MiB')
 assertLimit(MANIFEST_BYTES_MAX < RECORD_BYTES_MAX, 'a manifest fits a record')
+assertLimit(SHARE_PEERS_MAX * PEER_ID_LENGTH_MAX < RECORD_BYTES_MAX / 2, 'a list of peers fits a record')
+assertLimit(
+  HELLO_DEVICES_BYTES_MAX + ADDRESSES_PER_PEER_MAX * ADDRESS_LENGTH_MAX < 12 * KiB,
+  'what a node shows of itself fits a hello',
+)
+assertLimit(GROUP_MEMBERS_MAX * 80 < RECORD_BYTES_MAX, 'the members of a group fit a record')
 assertLimit(BLOB_FRAME_BYTES % CHUNK_BYTES === 0, 'a blob frame carries whole chunks')
 assertLimit(BLOB_FRAME_BYTES < FRAME_BYTES_MAX, 'a blob frame fits a frame')
 assertLimit(SLOT_BYTES >= STRIPE_SHARDS_MAX * CHUNK_BYTES, 'a slot holds a stripe')

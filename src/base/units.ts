@@ -9,6 +9,8 @@ export const MB = 1_000_000
 
 export const SECOND_MS = 1000
 export const MINUTE_MS = 60 * SECOND_MS
+export const HOUR_MS = 60 * MINUTE_MS
+export const DAY_MS = 24 * HOUR_MS
 
 const SUFFIXES = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
 
@@ -58,4 +60,19 @@ export function parseRate(text: string | number): number | undefined {
   const factor = (binary ? 1024 : 1000) ** ' kmgt'.indexOf(prefix.toLowerCase() || ' ')
   const rate = Math.round((Number(number) * factor) / (/^bits?$/i.test(unit) ? 8 : 1))
   return rate >= 1 && Number.isSafeInteger(rate) ? rate : undefined
+}
+
+const TIMES = new Map([
+  ['s', SECOND_MS],
+  ['m', MINUTE_MS],
+  ['h', HOUR_MS],
+  ['d', DAY_MS],
+  ['w', 7 * DAY_MS],
+])
+
+/** `"30d"` or `"90 m"` → milliseconds; nothing for what is no time. */
+export function parseDuration(text: string): number | undefined {
+  const [, count, unit = ''] = /^\s*(\d{1,9})\s*([smhdw])\s*$/.exec(text) ?? []
+  const each = TIMES.get(unit)
+  return each === undefined ? undefined : Number(count) * each
 }

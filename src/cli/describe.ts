@@ -57,12 +57,13 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     const describe = SUMMARIES.find(([field]) => line[field] !== undefined)?.[1]
     return colors.dim(describe?.(line) ?? '')
   },
-  info({ purl, description, publisher, trust, license, publishedAt, permission, versions, dependencies, local }) {
+  info({ purl, description, publisher, trust, license, publishedAt, sharedWith, versions, dependencies, local }) {
     const rows: [string, string][] = [
       ['description', description || '–'],
       ['license', license || '–'],
       ['publisher', `${publisher} (${trust})`],
-      ['published', `${publishedAt}, ${permission}`],
+      ['published', publishedAt],
+      ['permission', describeShared(sharedWith)],
       ['here', local ? 'yes' : 'no'],
       ['versions', versions.slice(0, 20).join(', ')],
       [
@@ -73,6 +74,18 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     ]
     return [colors.bold(purl), ...rows.map(([key, value]) => `  ${key.padEnd(12)}${value}`)].join('\n')
   },
+  shared(line) {
+    const { subject, releases, exceptions } = line
+    const others = exceptions.map(
+      ({ purl, permission }: { purl: string; permission: string }) =>
+        `\n  ${colors.yellow('but not')} ${purl}, which has a more specific share: ${permission}`,
+    )
+    const counts = `  counts for ${plural(releases, 'release')} published so far`
+    return `${colors.bold(subject)} is ${describeShared(line)}\n${counts}${others.join('')}`
+  },
+  group: ({ id, name, members }) =>
+    [`${colors.bold(name)}  ${id}`, ...members.map((member: string) => `  ${member}`)].join('\n'),
+  device: ({ peer, here }) => `${peer}${here ? '  (this node)' : ''}`,
   fetched: ({ purl, output, bytes, sha256, sources, failures, ms }) =>
     [
       `Fetched ${colors.bold(purl)} to ${output}`,
@@ -185,6 +198,11 @@ const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
   ['garbage', describeCollection],
   ['pinned', ({ pinned }) => `${pinned} pinned.`],
   ['orphans', describeOrphans],
+  ['groups', ({ groups }) => `${plural(groups, 'group')}.`],
+  [
+    'devices',
+    ({ devices }) => (devices === 0 ? 'No devices yet: what is private is for this node.' : `${devices} devices.`),
+  ],
   ['findings', ({ findings }) => (findings === 0 ? 'Nothing is wrong.' : `${findings} wrong.`)],
 ]
 
@@ -204,6 +222,14 @@ function describeCollection({ dryRun, garbage, garbageBytes, packs, freedBytes, 
   if (dryRun) return `Would forget ${forgotten}, and rewrite ${rewritten}.`
   if (paused) return `Forgot ${forgotten}. Packs are not rewritten before "catalog gc --resume".`
   return `Forgot ${forgotten}, and rewrote ${rewritten}.`
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the fields are those of the operation
+function describeShared({ permission, peers, groups, known, expires }: any): string {
+  const whom = [...peers, ...groups.map((name: string) => `group ${name}`)].join(', ')
+  const others = known ? '; others may know that it exists' : ''
+  const until = expires === null ? '' : `, until ${expires}`
+  return `${permission}${whom === '' ? '' : ` (${whom}${others})`}${until}`
 }
 
 function plural(count: number, what: string): string {

@@ -10,6 +10,7 @@ import { VERSION } from '../version.ts'
 import { operate } from './client.ts'
 import { completionScript, SHELLS } from './completion.ts'
 import { Output } from './output.ts'
+import { permissionCommands, permissionInput, permissionOption, withPermission } from './permission-commands.ts'
 import { up } from './up.ts'
 
 interface GlobalOptions {
@@ -30,6 +31,7 @@ export function makeProgram(exit: (status: number) => void): Command {
   nodeCommands(program, exit, run)
   packageCommands(program, run)
   storageCommands(program, run, print)
+  permissionCommands(program, run)
   trustCommands(program, run)
   program
     .command('completion')
@@ -108,15 +110,19 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
 }
 
 function packageCommands(program: Command, run: Run): void {
-  program
+  const publish = program
     .command('publish')
     .description('sign and publish a package')
     .argument('<path>', 'a folder, a .tgz, or any file')
-    .option('--permission <who>', 'public or private', 'public')
     .option('--type <type>', 'npm or generic; recognised from the path by default')
     .option('--name <name>', 'name, where the package itself has none')
     .option('--version <version>', 'version, where the package itself has none')
-    .action((path: string, options) => run('publish', { path: resolve(path), ...options }))
+  withPermission(publish, permissionOption().default(undefined, 'what its name is shared with, else public')).action(
+    (path: string, { type, name, version, ...flags }) => {
+      const named = Object.entries({ type, name, version }).filter(([, value]) => value !== undefined)
+      return run('publish', { path: resolve(path), ...Object.fromEntries(named), ...permissionInput(flags) })
+    },
+  )
   program
     .command('search')
     .description('find packages here and at connected peers')

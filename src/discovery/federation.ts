@@ -12,12 +12,14 @@ import {
 import { type Random, shuffled } from '../base/random.ts'
 import type { HelloService } from '../network/hello.ts'
 import type { Rpc } from '../network/rpc.ts'
+import type { RecordExchange } from '../trust/exchange.ts'
 import { type Proven, verifyBundle } from '../trust/verify.ts'
 import { SEARCH } from '../wire/messages.ts'
 
 interface Components {
   rpc: Rpc
   hello: HelloService
+  exchange: RecordExchange
   clock: Clock
   random: Random
 }
@@ -64,10 +66,11 @@ export class Federation {
   ): Promise<{ peer: string; candidates: Candidate[]; answered: boolean }> {
     const candidates: Candidate[] = []
     const perPublisher = new Map<string, number>()
+    const me = this.#components.exchange.addressee
     try {
       const request = { query, limit: Math.min(limit, SEARCH_PEER_RESULTS_MAX) }
       for await (const { records } of this.#components.rpc.call(SEARCH, peer, request, { signal })) {
-        const proven = verifyBundle(records)
+        const proven = verifyBundle(records, me)
         const { signer } = proven.release.record
         const placed = (perPublisher.get(signer) ?? 0) + 1
         perPublisher.set(signer, placed)

@@ -3,6 +3,8 @@
 import type { Clock } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
+import { type Audience, audiencesOf } from '../model/audience.ts'
+import { type Glob, matchesGlob, parseGlob } from '../model/glob.ts'
 import { type PackageName, parsePurl } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
@@ -75,30 +77,77 @@ export class Indexer {
       const changes = records.changesAfter(index.committedSequence(), BATCH_CHANGES)
       const last = changes.at(-1)
       if (!last) return
-      const upserts: IndexDocument[] = []
-      const deletes: string[] = []
-      for (const { name, signer } of packagesOf(changes)) {
-        for (const audience of ['public', 'private'] as const) {
-          const key = formatKey(audience, name, signer)
-          const best = this.#best(name, signer, audience)
-          if (best) upserts.push(document(key, audience, best))
-          else deletes.push(key)
-        }
+      const batches = inBatches(this.#packagesOf(changes))
+      for (const [at, packages] of batches.entries()) {
+        const { upserts, deletes } = this.#documents(packages)
+        // Only the last batch says that the changes are covered: after a crash all of them are replayed.
+        const sequence = at === batches.length - 1 ? last.sequence : index.committedSequence()
+        await index.apply(upserts, deletes, sequence)
       }
-      await index.apply(upserts, deletes, last.sequence)
     }
   }
 
-  /** The newest release of a publisher's package that an audience may see. */
-  #best(name: PackageName, signer: string, audience: 'public' | 'private'): Release | undefined {
-    const { records, shares, packageType } = this.#components
-    const releases = records
-      .releases(name)
-      .filter((release) => release.record.signer === signer)
-      .filter((release) => shares.isPublic(release) === (audience === 'public'))
-    const type = packageType(name.type)
-    return type && newest(releases, type)
+  #documents(packages: readonly PublisherPackage[]): { upserts: IndexDocument[]; deletes: string[] } {
+    const { records, packageType } = this.#components
+    const upserts: IndexDocument[] = []
+    const deletes: string[] = []
+    for (const { name, signer } of packages) {
+      const type = packageType(name.type)
+      const releases = records.releases(name).filter(({ record }) => record.signer === signer)
+      const seen = releases.map((release) => ({ release, audiences: this.#seenBy(release) }))
+      for (const audience of new Set<Audience>(['private', ...records.audiencesOf(signer)])) {
+        const visible = seen.filter(({ audiences }) => audiences.includes(audience)).map(({ release }) => release)
+        const best = type && newest(visible, type)
+        const key = formatKey(audience, name, signer)
+        if (best) upserts.push(document(key, audience, best))
+        else deletes.push(key)
+      }
+    }
+    return { upserts, deletes }
   }
+
+  /** Under which audiences a release can be found. What is not for everybody is `private` too, for this node's user. */
+  #seenBy(release: Release): Audience[] {
+    const { records, shares } = this.#components
+    if (shares.isKnown(release)) return ['public']
+    const others = audiencesOf(shares.grantOf(release)).filter((audience) => audience !== 'public')
+    return ['private', ...others.filter((audience) => records.isOn(audience, release.record))]
+  }
+
+  /** Packages whose releases, or the shares of them, have changed; a glob is about each that it matches. */
+  #packagesOf(changes: readonly Change[]): PublisherPackage[] {
+    const { records } = this.#components
+    const packages = new Map<string, PublisherPackage>()
+    const add = (name: PackageName, signer: string) => packages.set(formatKey('public', name, signer), { name, signer })
+    const globs = new Map<string, Glob[]>()
+    for (const { kind, subject, signer } of changes) {
+      if (kind !== 'release' && kind !== 'share') continue
+      const name = packageOf(subject)
+      if (name) add(name, signer)
+      const glob = parseGlob(subject)
+      if (glob) globs.set(signer, [...(globs.get(signer) ?? []), glob])
+    }
+    for (const [signer, matching] of globs) {
+      for (const audience of records.audiencesOf(signer)) {
+        for (const subject of records.subjects(audience, signer, 'release')) {
+          const name = packageOf(subject)
+          if (name && matching.some((glob) => matchesGlob(glob, name))) add(name, signer)
+        }
+      }
+    }
+    return [...packages.values()]
+  }
+}
+
+interface PublisherPackage {
+  readonly name: PackageName
+  readonly signer: string
+}
+
+/** At least one, though it be empty. */
+function inBatches<T>(all: readonly T[]): T[][] {
+  const batches = Math.max(1, Math.ceil(all.length / BATCH_CHANGES))
+  return Array.from({ length: batches }, (_, i) => all.slice(i * BATCH_CHANGES, (i + 1) * BATCH_CHANGES))
 }
 
 /** The highest version; a pre-release only when there is nothing else. */
@@ -111,16 +160,6 @@ export function newest(releases: readonly Release[], type: PackageType): Release
   )
 }
 
-function packagesOf(changes: readonly Change[]): { name: PackageName; signer: string }[] {
-  const packages = new Map<string, { name: PackageName; signer: string }>()
-  for (const { kind, subject, signer } of changes) {
-    if (kind !== 'release' && kind !== 'share') continue
-    const name = packageOf(subject)
-    if (name) packages.set(formatKey('', name, signer), { name, signer })
-  }
-  return [...packages.values()]
-}
-
 /** A share's subject need not be a purl of a package this build knows. */
 function packageOf(subject: string): PackageName | undefined {
   try {
@@ -131,11 +170,11 @@ function packageOf(subject: string): PackageName | undefined {
   }
 }
 
-function formatKey(audience: string, { type, name }: PackageName, signer: string): string {
+function formatKey(audience: Audience, { type, name }: PackageName, signer: string): string {
   return `${audience}\n${type}\n${name}\n${signer}`
 }
 
-function document(key: string, audience: 'public' | 'private', { record, body }: Release): IndexDocument {
+function document(key: string, audience: Audience, { record, body }: Release): IndexDocument {
   const { type, name, description, keywords, tags, category } = body
   const words = [...keywords, ...tags, ...(category ? [category] : [])]
   return { key, payload: record.id, audience, kind: type, name, description, keywords: words }

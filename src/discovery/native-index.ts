@@ -2,7 +2,7 @@
 
 import type { Effects } from '../base/effects.ts'
 import { CatalogError } from '../base/errors.ts'
-import type { Audience } from '../model/permission.ts'
+import type { Audience } from '../model/audience.ts'
 
 /** One package of one publisher, as one audience may see it. */
 export interface IndexDocument {

@@ -3,7 +3,8 @@ import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
-import { SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../base/limits.ts'
+import { SEARCH_AUDIENCES_MAX, SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../base/limits.ts'
+import type { Audience } from '../model/audience.ts'
 import type { Release } from '../model/release.ts'
 import { readRelease } from '../model/release.ts'
 import type { Rpc } from '../network/rpc.ts'
@@ -11,6 +12,7 @@ import type { PackageType } from '../package-types/package-type.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Pins } from '../store/pins.ts'
 import type { Records } from '../store/records.ts'
+import type { Access } from '../trust/access.ts'
 import type { RecordExchange } from '../trust/exchange.ts'
 import type { Shares } from '../trust/shares.ts'
 import { type TrustState, trustState } from '../trust/view.ts'
@@ -63,6 +65,7 @@ interface Components {
   index: TextIndex
   records: Records
   shares: Shares
+  access: Access
   blobs: Blobs
   pins: Pins
   exchange: RecordExchange
@@ -85,13 +88,13 @@ export class Search {
     this.#components = components
   }
 
-  /** Answer peers from now on: public releases only. */
+  /** Answer peers from now on, each with what it may see. */
   async start(): Promise<void> {
-    const find = (query: string, limit: number) => this.#local(query, limit, true)
-    const bundle = (release: Release) => this.#components.exchange.bundle(release)
-    await this.#components.rpc.serve(SEARCH, async function* ({ query, limit }) {
-      for (const release of await find(query, limit)) {
-        yield { records: bundle(release).map(({ envelope }) => envelope) }
+    const find = (query: string, limit: number, peer: string) => this.#forPeer(query, limit, peer)
+    const bundle = (release: Release, peer: string) => this.#components.exchange.bundle(release, peer, 1)
+    await this.#components.rpc.serve(SEARCH, async function* ({ query, limit }, { peer }) {
+      for (const release of await find(query, limit, peer)) {
+        yield { records: bundle(release, peer).map(({ envelope }) => envelope) }
       }
     })
   }
@@ -120,14 +123,38 @@ export class Search {
     return answer
   }
 
-  async #local(query: string, limit: number, publicOnly: boolean): Promise<Release[]> {
-    const { index, records, shares } = this.#components
-    const ids = await index.search(query, publicOnly ? 'public' : undefined, limit)
-    return ids.flatMap((id) => {
+  #local(query: string, limit: number, publicOnly: boolean): Promise<Release[]> {
+    const { shares } = this.#components
+    if (publicOnly) return this.#find(query, limit, ['public'], (release) => shares.isKnown(release))
+    return this.#find(query, limit, ['public', 'private'], () => true)
+  }
+
+  /** Each audience is a search of its own: what a peer may not see must not take the place of what it may. */
+  async #forPeer(query: string, limit: number, peer: string): Promise<Release[]> {
+    const { access } = this.#components
+    const others = [...new Set(access.shelvesOf(peer).map(({ audience }) => audience))].slice(0, SEARCH_AUDIENCES_MAX)
+    const found = await this.#find(query, limit, ['public', ...others], (release) => access.maySee(peer, release))
+    return found.slice(0, limit)
+  }
+
+  /** The best of each audience in turn. */
+  async #find(
+    query: string,
+    limit: number,
+    audiences: readonly Audience[],
+    shows: (release: Release) => boolean,
+  ): Promise<Release[]> {
+    const { index, records } = this.#components
+    const lists = await Promise.all(audiences.map((audience) => index.search(query, audience, limit)))
+    const ids = new Map<string, Uint8Array>()
+    for (let rank = 0; rank < limit; rank++) {
+      for (const id of lists.flatMap((list) => list[rank] ?? [])) ids.set(toHex(id), id)
+    }
+    return [...ids.values()].flatMap((id) => {
       const record = records.get(id)
       if (!record) return [] // the index is a little behind the records
       const release = readRelease(record)
-      return publicOnly && !shares.isPublic(release) ? [] : [release]
+      return shows(release) ? [release] : []
     })
   }
 

@@ -1,8 +1,9 @@
 // What may stand on a shelf: a pure rule, the same on every node and for every kind, known or not. It never looks at
 // time, revocation, trust or policy, so shelves converge whatever order records arrive in.
-import { base58btc } from 'multiformats/bases/base58'
 import { compareBytes, equalBytes, toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
+import { readDevices, readGroup } from './group.ts'
+import { keyOfPeer } from './peer-id.ts'
 import { readShare } from './permission.ts'
 import { documentHolds, type PublisherDocument, readPublisherDocument } from './publisher.ts'
 import { type CatalogRecord, signingKeys } from './record.ts'
@@ -49,6 +50,8 @@ export function admit(record: CatalogRecord, shelf: ShelfState): Admission {
 function checkBody(record: CatalogRecord): void {
   if (record.statement.kind === 'release') readRelease(record)
   if (record.statement.kind === 'share') readShare(record)
+  if (record.statement.kind === 'group') readGroup(record)
+  if (record.statement.kind === 'device') readDevices(record)
 }
 
 /** Check the signatures. @returns false when the signer's keys are not known here */
@@ -88,18 +91,6 @@ function place(record: CatalogRecord, standing: readonly Standing[]): Admission 
   const removed = ids.slice(SLOT_IDS_MAX)
   if (removed.some((id) => equalBytes(id, record.id))) return { outcome: 'superseded' }
   return { outcome: 'admit', removed }
-}
-
-/** The Ed25519 key inside a peer id: an identity multihash around libp2p's key protobuf. */
-export function keyOfPeer(peer: string): Uint8Array {
-  const prefix = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20]
-  try {
-    const bytes = base58btc.baseDecode(peer)
-    if (bytes.length === 38 && prefix.every((byte, i) => bytes[i] === byte)) return bytes.slice(6)
-  } catch (cause) {
-    throw new CatalogError('RECORD_INVALID', `"${peer}" is not a peer id.`, { cause })
-  }
-  throw new CatalogError('RECORD_INVALID', `"${peer}" is not the peer id of an Ed25519 key.`)
 }
 
 function badSignature(record: CatalogRecord): CatalogError {

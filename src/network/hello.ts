@@ -10,10 +10,17 @@ import type { Rpc } from './rpc.ts'
 /** Version of the protocols as a whole. */
 const PROTOCOL_VERSION = 1
 
+/** What proves whose nodes this one and others are; nothing by default. */
+interface Proofs {
+  own(): readonly Uint8Array[]
+  take(peer: string, records: readonly Uint8Array[]): void
+}
+
 interface Components {
   network: Network
   rpc: Rpc
   peers: Peers
+  devices?: Proofs
 }
 
 export class HelloService {
@@ -29,9 +36,12 @@ export class HelloService {
   }
 
   async start(): Promise<void> {
-    const own = () => this.#own()
-    await this.#components.rpc.serve(HELLO, async function* () {
-      yield own()
+    const answer = (asker: Hello, peer: string) => {
+      this.#note(peer, asker)
+      return this.#own()
+    }
+    await this.#components.rpc.serve(HELLO, async function* (request, { peer }) {
+      yield answer(request, peer)
     })
     this.#stopWatching = this.#components.network.onPeer(({ peer, connected }) => {
       if (connected) void this.#greet(peer)
@@ -59,15 +69,38 @@ export class HelloService {
   async expect(peer: string, signal?: AbortSignal): Promise<Hello> {
     const known = this.#known.get(peer)
     if (known) return known
+    const said = await this.#ask(peer, signal)
+    const first = !this.#known.has(peer)
+    this.#known.set(peer, said)
+    if (first) for (const listener of this.#listeners) listener(peer)
+    return said
+  }
+
+  /** Say hello again to all who are connected: what this node says of itself has changed. */
+  async renew(): Promise<void> {
+    const asked = [...this.#known.keys()].map(async (peer) => {
+      try {
+        await this.#ask(peer)
+      } catch (thrown) {
+        const { code, message } = CatalogError.from(thrown)
+        emit('catalog:failure', { task: `say hello again to ${peer}`, code, message })
+      }
+    })
+    await Promise.all(asked)
+  }
+
+  async #ask(peer: string, signal?: AbortSignal): Promise<Hello> {
     let said: Hello | undefined
     const call = this.#components.rpc.call(HELLO, peer, this.#own(), signal ? { signal } : {})
     // Read to the end: leaving early would tell the peer that the answer is not wanted.
     for await (const hello of call) said = hello
     if (!said) throw new CatalogError('PEER_PROTOCOL', `Peer ${peer} said nothing in its hello.`)
-    const first = !this.#known.has(peer)
-    this.#known.set(peer, said)
-    if (first) for (const listener of this.#listeners) listener(peer)
+    this.#note(peer, said)
     return said
+  }
+
+  #note(peer: string, { devices = [] }: Hello): void {
+    if (devices.length > 0) this.#components.devices?.take(peer, devices)
   }
 
   async #greet(peer: string): Promise<void> {
@@ -86,6 +119,9 @@ export class HelloService {
 
   #own(): Hello {
     const addresses = this.#components.network.addresses().slice(0, ADDRESSES_PER_PEER_MAX)
-    return { version: PROTOCOL_VERSION, agent: this.#agent, capabilities: ['records', 'search', 'blob'], addresses }
+    const capabilities = ['records', 'search', 'blob']
+    const devices = [...(this.#components.devices?.own() ?? [])]
+    const hello = { version: PROTOCOL_VERSION, agent: this.#agent, capabilities, addresses }
+    return devices.length > 0 ? { ...hello, devices } : hello
   }
 }

@@ -5,7 +5,7 @@ import { emit } from '../base/events.ts'
 import { SEARCH_FAN_OUT_MAX, SHOWN_RELEASES_MAX } from '../base/limits.ts'
 import { type Random, shuffled } from '../base/random.ts'
 import type { PackageName } from '../model/purl.ts'
-import type { Artifact, Release } from '../model/release.ts'
+import { type Artifact, type Release, readRelease } from '../model/release.ts'
 import type { HelloService } from '../network/hello.ts'
 import type { Providers } from '../network/providers.ts'
 import { packageType } from '../package-types/all.ts'
@@ -13,6 +13,7 @@ import type { Blobs, Lease } from '../store/blobs.ts'
 import type { Pins } from '../store/pins.ts'
 import type { Records } from '../store/records.ts'
 import type { Fetcher, FetchOptions, FetchReport } from '../transfer/fetcher.ts'
+import type { Access } from '../trust/access.ts'
 import type { RecordExchange } from '../trust/exchange.ts'
 import type { Shares } from '../trust/shares.ts'
 import { type Resolution, resolve } from '../trust/view.ts'
@@ -32,6 +33,7 @@ export interface FetchedArtifact extends FetchReport {
 interface Components {
   records: Records
   shares: Shares
+  access: Access
   blobs: Blobs
   pins: Pins
   exchange: RecordExchange
@@ -81,12 +83,28 @@ export class Packages {
     return { ...report, artifact, lease }
   }
 
+  /** Tell the DHT of all that is here and that everybody may have. */
+  provideAll(): void {
+    const { blobs, records, shares, providers } = this.#components
+    for (const id of blobs.releaseIds()) {
+      const record = records.get(id)
+      if (!record) continue
+      const release = readRelease(record)
+      if (!shares.isPublic(release)) continue
+      for (const { root } of release.body.artifacts) if (blobs.isUnder(root, id)) providers.provide(root)
+    }
+  }
+
   /** Remember that a peer showed a release. */
   shown(release: Uint8Array, peer: string): void {
     const name = toHex(release)
     this.#shownBy.set(name, (this.#shownBy.get(name) ?? new Set()).add(peer))
     const oldest = this.#shownBy.keys().next().value
     if (this.#shownBy.size > SHOWN_RELEASES_MAX && oldest !== undefined) this.#shownBy.delete(oldest)
+  }
+
+  #wasShownBy(release: Release, peer: string): boolean {
+    return this.#shownBy.get(toHex(release.record.id))?.has(peer) === true
   }
 
   #resolveHere(wanted: Wanted): Resolution {
@@ -124,17 +142,20 @@ export class Packages {
 
   /** Who may have an artifact, the likeliest first. */
   async *#providersOf(release: Release, artifact: Artifact, signal?: AbortSignal): AsyncGenerator<string> {
-    const { hello, providers, random } = this.#components
-    const connected = hello.peers().map(({ peer }) => peer)
-    const shownBy = [...(this.#shownBy.get(toHex(release.record.id)) ?? [])]
+    const { hello, providers, random, shares, access } = this.#components
+    const isKnown = shares.isKnown(release)
+    const connected = hello
+      .peers()
+      .map(({ peer }) => peer)
+      // Asking for it tells that it exists.
+      .filter((peer) => isKnown || access.maySee(peer, release) || this.#wasShownBy(release, peer))
+    const shownBy = (peer: string) => this.#wasShownBy(release, peer)
+    yield* shuffled(random, connected.filter(shownBy))
     yield* shuffled(
       random,
-      shownBy.filter((peer) => connected.includes(peer)),
+      connected.filter((peer) => !shownBy(peer)),
     )
-    yield* shuffled(
-      random,
-      connected.filter((peer) => !shownBy.includes(peer)),
-    )
+    if (!isKnown) return
     try {
       yield* providers.find(artifact.root, signal)
     } catch (thrown) {

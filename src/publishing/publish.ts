@@ -3,25 +3,22 @@
 import { equalBytes } from '../base/bytes.ts'
 import type { Effects } from '../base/effects.ts'
 import { CatalogError } from '../base/errors.ts'
-import type { EnforcedPermission } from '../model/permission.ts'
+import type { Grant } from '../model/permission.ts'
 import { formatPurl } from '../model/purl.ts'
-import type { CatalogRecord } from '../model/record.ts'
 import { type Artifact, type Release, readRelease } from '../model/release.ts'
-import type { Announcements } from '../network/announce.ts'
-import type { Providers } from '../network/providers.ts'
 import { packageType, recognise } from '../package-types/all.ts'
 import type { PreparedArtifact, PreparedPackage } from '../package-types/package-type.ts'
 import type { StagedBlob } from '../store/blob-index.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Pins } from '../store/pins.ts'
-import type { Records, Submission } from '../store/records.ts'
+import type { Records } from '../store/records.ts'
 import type { Scratch } from '../store/scratch.ts'
 import type { Identity, LocalPublisher } from '../trust/publishers.ts'
-import type { Shares } from '../trust/shares.ts'
+import type { Permissions } from './permissions.ts'
 
 export interface PublishOptions {
-  /** `public` by default. */
-  readonly permission?: EnforcedPermission | undefined
+  /** By default what was said of the name before, else public; of a release published before, what holds for it. */
+  readonly grant?: Grant | undefined
   /** Recognised from the path by default. */
   readonly type?: string | undefined
   readonly name?: string | undefined
@@ -37,16 +34,12 @@ export interface Published {
 
 interface Components {
   records: Records
-  shares: Shares
+  permissions: Permissions
   blobs: Blobs
   pins: Pins
   publisher: LocalPublisher
   scratch: Scratch
   effects: Effects
-  announcements: Announcements
-  providers: Providers
-  /** Whether there is a network to tell. */
-  online: () => boolean
 }
 
 /** An artifact whose bytes are written, and known to nobody yet. */
@@ -57,12 +50,6 @@ interface Staged {
 
 export class Publishing {
   readonly #components: Components
-  /**
-   * Commits of one version take turns: two at once would be a publisher contradicting itself, for good. Those of others
-   * share a transaction.
-   */
-  readonly #turns = new Map<string, Promise<unknown>>()
-
   constructor(components: Components) {
     this.#components = components
   }
@@ -74,7 +61,7 @@ export class Publishing {
    *   before; `UNTRUSTED` when the name is pinned to somebody else; `DISK_FULL`; `ABORTED`
    */
   async publish(path: string, options: PublishOptions = {}): Promise<Published> {
-    const { blobs, effects, publisher, records, scratch } = this.#components
+    const { blobs, effects, permissions, publisher, records, scratch } = this.#components
     using announced = records.expect()
     await using folders = scratch.open()
     const staged: Staged[] = []
@@ -88,25 +75,14 @@ export class Publishing {
       this.#checkPin(type.type, prepared, identity)
       for (const artifact of prepared.artifacts) staged.push(await this.#stage(artifact, options.signal))
       const purl = formatPurl({ type: type.type, name: prepared.name, version: prepared.version })
-      const published = await this.#inTurn(purl, () =>
-        this.#commit(type.type, prepared, { staged, announced }, options.permission ?? 'public'),
+      // Two at once would be a publisher contradicting itself, for good. Commits of other versions share a transaction.
+      const published = await permissions.turns.take(purl, () =>
+        this.#commit(type.type, prepared, { staged, announced }, options.grant),
       )
-      await this.#tell(published.release)
+      await permissions.tell(published.release)
       return published
     } finally {
       await blobs.discard(staged.map(({ blob }) => blob))
-    }
-  }
-
-  async #inTurn<T>(version: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#turns.get(version)
-    // The next one waits for the end, not for the success.
-    const mine = (before ?? Promise.resolve()).catch(() => undefined).then(work)
-    this.#turns.set(version, mine)
-    try {
-      return await mine
-    } finally {
-      if (this.#turns.get(version) === mine) this.#turns.delete(version)
     }
   }
 
@@ -129,9 +105,9 @@ export class Publishing {
     type: string,
     prepared: PreparedPackage,
     { staged, announced }: { staged: readonly Staged[]; announced: Disposable },
-    permission: EnforcedPermission,
+    grant: Grant | undefined,
   ): Promise<Published> {
-    const { publisher, records } = this.#components
+    const { permissions, publisher, records } = this.#components
     const { signer } = await publisher.identity()
     const { name, version } = prepared
     const purl = formatPurl({ type, name, version })
@@ -139,33 +115,28 @@ export class Publishing {
     if (earlier) {
       if (!sameBytes(earlier, staged)) throw exists(purl)
       await this.#restore(earlier, staged)
-      await this.#repermit(earlier, permission)
+      await records.admitAll(await permissions.changes(earlier, grant))
       return { release: earlier, fresh: false }
     }
     const { artifacts: _, ...described } = prepared
     const body = { type, ...described, artifacts: staged.map(({ artifact }) => artifact) }
-    const [record, share] = await Promise.all([
-      publisher.sign({ kind: 'release', subject: purl, body: plain(body) }),
-      this.#share(purl, signer, permission),
-    ])
+    const record = await publisher.sign({ kind: 'release', subject: purl, body: plain(body) })
     const release = readRelease(record)
-    announced[Symbol.dispose]()
-    await this.#store(release, share, staged, permission)
+    await this.#store(release, { staged, announced }, grant)
     return { release, fresh: true }
   }
 
   /** Bytes onto the disk first, then everything that makes them visible in one transaction. */
   async #store(
     release: Release,
-    share: CatalogRecord,
-    staged: readonly Staged[],
-    permission: EnforcedPermission,
+    { staged, announced }: { staged: readonly Staged[]; announced: Disposable },
+    grant: Grant | undefined,
   ): Promise<void> {
-    const { pins, publisher, records } = this.#components
-    const { documents } = await publisher.identity()
-    const { id } = release.record
-    const link = await this.#sealed(staged, id)
-    await records.admitAll(onShelf(permission, [...documents, release.record, share]), () => {
+    const { permissions, pins, records } = this.#components
+    const link = await this.#sealed(staged, release.record.id)
+    const submissions = await permissions.submissions(release, grant)
+    announced[Symbol.dispose]()
+    await records.admitAll(submissions, () => {
       link()
       pins.put(release.body, release.record.signer, 'published')
     })
@@ -188,35 +159,6 @@ export class Publishing {
       for (const blob of sealed) blobs.link(blob, release, 'published')
     }
   }
-
-  /** A newer share, on the shelves where the old one would else go on speaking. */
-  async #repermit(release: Release, permission: EnforcedPermission): Promise<void> {
-    const { shares, records, publisher } = this.#components
-    if (shares.permissionOf(release) === permission) return
-    const share = await this.#share(release.purl, release.record.signer, permission)
-    const { documents } = await publisher.identity()
-    const batch = onShelf(permission, [...documents, release.record, share])
-    const wasPublic = records.isOn('public', release.record)
-    await records.admitAll(
-      permission === 'private' && wasPublic ? [...batch, { record: share, audience: 'public' }] : batch,
-    )
-  }
-
-  async #share(purl: string, signer: string, permission: EnforcedPermission): Promise<CatalogRecord> {
-    const seq = (this.#components.shares.latest(signer, purl)?.statement.seq ?? 0) + 1
-    return this.#components.publisher.sign({ kind: 'share', subject: purl, seq, body: { permission } })
-  }
-
-  async #tell(release: Release): Promise<void> {
-    const { online, shares } = this.#components
-    if (!online() || !shares.isPublic(release)) return
-    for (const { root } of release.body.artifacts) this.#components.providers.provide(root)
-    await this.#components.announcements.announce(release)
-  }
-}
-
-function onShelf(audience: EnforcedPermission, records: readonly CatalogRecord[]): Submission[] {
-  return records.map((record) => ({ record, audience }))
 }
 
 function sameBytes({ body }: Release, staged: readonly Staged[]): boolean {

@@ -135,9 +135,9 @@ export class GarbageCollector {
     const record = records.get(id)
     if (record?.statement.kind !== 'release') return isInGrace(environment, clock) ? undefined : 'no-release'
     const { subject } = record.statement
-    const withdrawn = (['public', 'private'] as const).some(
-      (audience) => records.slot(audience, record.signer, 'withdrawal', subject).length > 0,
-    )
+    const withdrawn = records
+      .audiencesOf(record.signer)
+      .some((audience) => records.slot(audience, record.signer, 'withdrawal', subject).length > 0)
     return withdrawn ? 'withdrawn' : undefined
   }
 

@@ -4,10 +4,16 @@ import { LRUCache } from 'lru-cache'
 import { equalBytes, toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
-import { PEN_RECORDS_MAX, SHELF_RECORDS_MAX, UNPINNED_SHELVES_MAX, VERSIONS_MAX } from '../base/limits.ts'
+import {
+  PEN_RECORDS_MAX,
+  SHELF_RECORDS_MAX,
+  SIGNER_AUDIENCES_MAX,
+  UNPINNED_SHELVES_MAX,
+  VERSIONS_MAX,
+} from '../base/limits.ts'
 import { KiB } from '../base/units.ts'
 import { admit, type ShelfState } from '../model/admission.ts'
-import type { Audience } from '../model/permission.ts'
+import type { Audience } from '../model/audience.ts'
 import { type PublisherDocument, readPublisherDocument } from '../model/publisher.ts'
 import type { PackageName } from '../model/purl.ts'
 import { type CatalogRecord, decodeRecord } from '../model/record.ts'
@@ -179,11 +185,28 @@ export class Records {
     return entries.flatMap(({ id }) => this.get(id) ?? [])
   }
 
-  /** Releases of a package, or of one version of it, by any signer, each once. */
-  releases(name: PackageName, version?: string): Release[] {
+  /** Audiences for which records of a signer stand here, the public one always among them. */
+  audiencesOf(signer: string): readonly Audience[] {
+    return this.shelves.audiencesOf(signer)
+  }
+
+  /** Subjects of one kind on a shelf that start with `prefix`, in order. */
+  *subjects(audience: Audience, signer: string, kind: string, prefix = ''): Generator<string> {
+    const start = [audience, signer, kind]
+    const range = { start: [...start, prefix], end: [...start, `${prefix}${LAST_PART}`] }
+    for (const [, , , subject = ''] of this.#environment.slots.getKeys(range)) yield subject
+  }
+
+  /**
+   * Releases of a package, or of one version of it, by any signer, each once.
+   *
+   * @param audiences - only those on shelves for one of these; of others nothing is read
+   */
+  releases(name: PackageName, version?: string, audiences?: ReadonlySet<string>): Release[] {
     const start = version === undefined ? [name.type, name.name] : [name.type, name.name, version]
     const found = new Map<string, Release>()
-    for (const { value } of this.#environment.names.getRange({ start, end: [...start, LAST_PART] })) {
+    for (const { key, value } of this.#environment.names.getRange({ start, end: [...start, LAST_PART] })) {
+      if (audiences && !audiences.has(key[3] ?? '')) continue
       const record = this.get(new Uint8Array(value))
       if (record) found.set(toHex(record.id), readRelease(record))
       if (found.size >= VERSIONS_MAX) break
@@ -253,8 +276,13 @@ export class Records {
   #checkQuota(record: CatalogRecord, audience: Audience): void {
     const count = this.#batch.count(audience, record.signer)
     if (count >= SHELF_RECORDS_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'This shelf is full.')
-    if (count === 0 && this.shelves.count() >= UNPINNED_SHELVES_MAX) {
+    if (count > 0) return
+    if (this.shelves.count() >= UNPINNED_SHELVES_MAX) {
       throw new CatalogError('LIMIT_EXCEEDED', 'There are as many shelves here as this node keeps.')
+    }
+    const audiences = this.audiencesOf(record.signer)
+    if (!audiences.includes(audience) && audiences.length >= SIGNER_AUDIENCES_MAX) {
+      throw new CatalogError('LIMIT_EXCEEDED', 'This publisher has shelves for as many audiences as this node keeps.')
     }
   }
 
@@ -277,8 +305,8 @@ export class Records {
     if (!record) return
     this.#batch.change('remove', audience, record.signer, id, record.envelope.length)
     if (record.statement.kind === 'release') this.#environment.names.remove(this.#nameKey(record, audience))
-    const elsewhere = audience === 'public' ? 'private' : 'public'
-    if (!this.#batch.has(elsewhere, record.signer, id)) this.#environment.records.remove(id)
+    const elsewhere = this.audiencesOf(record.signer).filter((other) => other !== audience)
+    if (!elsewhere.some((other) => this.#batch.has(other, record.signer, id))) this.#environment.records.remove(id)
     if (record.statement.kind === 'publisher') this.#documents.delete(`${audience}\n${record.signer}`)
     this.#note('remove', audience, record, changes)
   }

@@ -2,6 +2,7 @@
 // bytes that its node's hash is of, so nothing is ever computed twice. Changes are gathered and applied together:
 // a thousand new records rehash the upper nodes once.
 import { compareBytes, concatBytes, sha256, toHex } from '../base/bytes.ts'
+import type { Audience } from '../model/audience.ts'
 import { EMPTY_ROOT, groupByNibble, nibbleAt, TRIE_LEAF_IDS_MAX } from '../model/trie.ts'
 import type { Environment, ShelfRow } from './environment.ts'
 
@@ -29,9 +30,32 @@ type Children = (Node | undefined)[]
 
 export class Shelves {
   readonly #environment: Environment
+  /** Audiences beside the public one by signer; also some that have no shelf any more. */
+  readonly #audiences = new Map<string, Set<Audience>>()
 
   constructor({ environment }: { environment: Environment }) {
     this.#environment = environment
+    // Public shelves sort last, and are by far the most.
+    for (const [audience = '', signer = ''] of environment.shelves.getKeys({ end: ['public'] })) {
+      this.noteAudience(audience as Audience, signer)
+    }
+  }
+
+  /** Audiences for which records of a signer stand here, the public one always among them. */
+  audiencesOf(signer: string): readonly Audience[] {
+    return ['public', ...(this.#audiences.get(signer) ?? [])]
+  }
+
+  /** Every shelf that is not public. */
+  *notPublic(): Generator<{ audience: Audience; signer: string }> {
+    for (const [signer, audiences] of this.#audiences) for (const audience of audiences) yield { audience, signer }
+  }
+
+  /** A shelf is about to be there. */
+  noteAudience(audience: Audience, signer: string): void {
+    if (audience === 'public') return
+    const audiences = this.#audiences.get(signer) ?? new Set()
+    this.#audiences.set(signer, audiences.add(audience))
   }
 
   get(audience: string, signer: string): ShelfRow {
@@ -135,7 +159,8 @@ export class ShelfBatch {
   }
 
   /** Add an id that is not there, or remove one that is. @param bytes - size of the record */
-  change(op: 'add' | 'remove', audience: string, signer: string, id: Uint8Array, bytes: number): void {
+  change(op: 'add' | 'remove', audience: Audience, signer: string, id: Uint8Array, bytes: number): void {
+    if (op === 'add') this.#shelves.noteAudience(audience, signer)
     const pending = this.#of(audience, signer)
     const [to, from] = op === 'add' ? [pending.added, pending.removed] : [pending.removed, pending.added]
     const name = toHex(id)

@@ -4,18 +4,15 @@
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import { BLOB_FRAME_BYTES, CHUNK_BYTES } from '../base/limits.ts'
-import { readRelease } from '../model/release.ts'
 import type { Rpc } from '../network/rpc.ts'
 import type { Blobs } from '../store/blobs.ts'
-import type { Records } from '../store/records.ts'
-import type { Shares } from '../trust/shares.ts'
+import type { Access } from '../trust/access.ts'
 import { BLOB, type BlobRequest } from '../wire/messages.ts'
 import type { TransferGate } from './gate.ts'
 
 interface Components {
   rpc: Rpc
-  records: Records
-  shares: Shares
+  access: Access
   blobs: Blobs
   gate: TransferGate
 }
@@ -33,7 +30,7 @@ export class BlobProvider {
 
   async *#open(request: BlobRequest, peer: string, signal: AbortSignal): AsyncGenerator<{ data: Uint8Array }> {
     const { root, want, first, count } = request
-    this.#authorise(request)
+    this.#authorise(request, peer)
     const { blobs } = this.#components
     const blob = blobs.get(root)
     // Held until the last byte is out: what is evicted meanwhile stays readable for who has begun.
@@ -58,12 +55,12 @@ export class BlobProvider {
     }
   }
 
-  /** @throws CatalogError `NOT_FOUND`, whatever the reason: refused looks like absent */
-  #authorise({ root, release: id }: BlobRequest): void {
-    const { records, shares, blobs } = this.#components
-    const record = records.get(id)
-    if (record?.statement.kind !== 'release') throw absent()
-    if (!blobs.isUnder(root, id) || !shares.isPublic(readRelease(record))) throw absent()
+  /** @throws CatalogError `NOT_FOUND`; `REFUSED` only to who may know that the release exists */
+  #authorise({ root, release }: BlobRequest, peer: string): void {
+    const { access, blobs } = this.#components
+    const standing = access.standingOf(peer, release)
+    if (standing === 'absent' || !blobs.isUnder(root, release)) throw absent()
+    if (standing === 'known') throw new CatalogError('REFUSED', 'This release is for others only.')
   }
 }
 

@@ -2,10 +2,10 @@
 import { toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { admit, type ShelfState } from '../model/admission.ts'
-import { readShare } from '../model/permission.ts'
 import { type PublisherDocument, readPublisherDocument } from '../model/publisher.ts'
 import { type CatalogRecord, decodeRecord } from '../model/record.ts'
 import { type Release, readRelease } from '../model/release.ts'
+import { type Addressee, addressed } from './addressed.ts'
 
 /** A release with all that proves it. */
 export interface Proven {
@@ -15,27 +15,29 @@ export interface Proven {
 }
 
 /**
- * Check a bundle: publisher documents, one release signed by a key they name, and its share.
+ * Check a bundle: publisher documents, one release signed by a key they name, the share that shows it to this node, and
+ * what that share names.
  *
  * @throws CatalogError `RECORD_INVALID`, `RECORD_SIGNATURE`
  */
-export function verifyBundle(envelopes: readonly Uint8Array[]): Proven {
-  const shelf = new PassingShelf()
-  const records = envelopes.map(decodeRecord)
-  for (const record of records) shelf.add(record)
+export function verifyBundle(envelopes: readonly Uint8Array[], me: Addressee): Proven {
+  const records = verifyRecords(envelopes)
   const releases = records.filter(({ statement }) => statement.kind === 'release')
   const [record] = releases
   if (releases.length !== 1 || !record) throw new CatalogError('RECORD_INVALID', 'A bundle holds exactly one release.')
   const release = readRelease(record)
-  const [newest] = records
-    .filter(({ signer, statement }) => {
-      return statement.kind === 'share' && signer === record.signer && statement.subject === release.purl
-    })
-    .sort((a, b) => (b.statement.seq ?? 0) - (a.statement.seq ?? 0))
-  if (!newest || readShare(newest).permission !== 'public') {
-    throw new CatalogError('RECORD_INVALID', `${release.purl} came without a share that makes it public.`)
+  if (!addressed(records, me).some((submission) => submission.record === record)) {
+    throw new CatalogError('RECORD_INVALID', `${release.purl} came without a share that shows it to this node.`)
   }
   return { release, records }
+}
+
+/** Check records that come with their signers' documents, documents first. @throws CatalogError as `verifyBundle` */
+export function verifyRecords(envelopes: readonly Uint8Array[]): CatalogRecord[] {
+  const shelf = new PassingShelf()
+  const records = envelopes.map(decodeRecord)
+  for (const record of records) shelf.add(record)
+  return records
 }
 
 /** A shelf for the length of one check. */

@@ -9,6 +9,8 @@ import {
   BLOB_FRAME_BYTES,
   FRAME_BYTES_MAX,
   HELLO_DEADLINE_MS,
+  HELLO_DEVICES_BYTES_MAX,
+  HELLO_DEVICES_RECORDS_MAX,
   RECORD_BYTES_MAX,
   RECORDS_DEADLINE_MS,
   RECORDS_PER_REQUEST_MAX,
@@ -47,6 +49,8 @@ const helloSchema = z.object({
   capabilities: z.array(z.string().max(64)).max(64),
   /** Where the sender can be dialled, for its peers' address books. */
   addresses: z.array(z.string().max(ADDRESS_LENGTH_MAX)).max(ADDRESSES_PER_PEER_MAX),
+  /** Device records that name the sender, each after the publisher documents that prove it. */
+  devices: z.array(bytesUpTo(HELLO_DEVICES_BYTES_MAX)).max(HELLO_DEVICES_RECORDS_MAX).optional(),
 })
 export type Hello = z.infer<typeof helloSchema>
 

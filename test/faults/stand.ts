@@ -11,6 +11,8 @@ import { seededRandom } from '../../src/base/random.ts'
 import { MiB } from '../../src/base/units.ts'
 import type { Announcements } from '../../src/network/announce.ts'
 import type { Providers } from '../../src/network/providers.ts'
+import { Groups } from '../../src/publishing/groups.ts'
+import { Permissions } from '../../src/publishing/permissions.ts'
 import { Publishing } from '../../src/publishing/publish.ts'
 import { Pins } from '../../src/store/pins.ts'
 import { Quota } from '../../src/store/quota.ts'
@@ -50,19 +52,20 @@ export async function openStand(folder: string, options: StandOptions = {}): Pro
   const store = await openParts(folder, opening)
   const { environment, records, blobs, packs, scratch, clock, disk } = store
   const pins = new Pins({ environment, clock })
-  const shares = new Shares({ records })
+  const shares = new Shares({ records, clock })
   // Its keys from a seed: the same publisher in every run.
   const publisher = new LocalPublisher({ disk, clock, random: seededRandom(5), effects: directEffects }, { keys })
   const told = { announcements: {} as Announcements, providers: {} as Providers, online: () => false }
+  const groups = new Groups({ records, publisher, random: seededRandom(6) }, { peerId: 'stand' })
+  const permissions = new Permissions({ records, shares, publisher, groups, clock, ...told }, { peerId: 'stand' })
   const publishing = new Publishing({
     records,
-    shares,
+    permissions,
     blobs,
     pins,
     publisher,
     scratch,
     effects: directEffects,
-    ...told,
   })
   const quota = new Quota({ environment, blobs, packs, clock }, { max: mirrorBytes })
   const provider = new MemoryProvider(clock)

@@ -6,12 +6,25 @@ import { formatPurl } from '../../model/purl.ts'
 import type { Pin } from '../../store/pins.ts'
 import { limits } from './limit-operations.ts'
 import { type Facades, type Line, type Operation, operation, path, purl, withProgress } from './operation.ts'
+import {
+  addDevice,
+  addToGroup,
+  createGroup,
+  devices,
+  group,
+  groups,
+  permissionInput,
+  removeDevice,
+  removeFromGroup,
+  share,
+  unshare,
+} from './permission-operations.ts'
 import { backup, doctor, gc, pin, pinned, unpin, verify } from './storage-operations.ts'
 
 const publish = operation({
   input: z.strictObject({
     path,
-    permission: z.string().optional(),
+    ...permissionInput,
     type: z.string().optional(),
     name: z.string().optional(),
     version: z.string().optional(),
@@ -117,6 +130,8 @@ const status = operation({
 
 export const OPERATIONS = {
   ...{ publish, search, info, fetch, install, peers, connect, trust, untrust, trusted, status, limits },
+  ...{ share, unshare, groups, group, createGroup, addToGroup, removeFromGroup },
+  ...{ devices, addDevice, removeDevice },
   ...{ verify, gc, pin, unpin, pinned, backup, doctor },
 } as const
 

@@ -1,5 +1,15 @@
 import { test } from 'tap'
-import { formatBytes, formatRate, GiB, KiB, MB, MiB, parseBytes, parseRate } from '../../../src/base/units.ts'
+import {
+  formatBytes,
+  formatRate,
+  GiB,
+  KiB,
+  MB,
+  MiB,
+  parseBytes,
+  parseDuration,
+  parseRate,
+} from '../../../src/base/units.ts'
 
 test('sizes for people', async (t) => {
   const sizes: [number, string][] = [
@@ -75,4 +85,10 @@ test('rates from people: powers of ten, bits too', async (t) => {
     t.equal(parseRate(text), undefined, text)
   }
   for (const number of [0, -1, Number.NaN, 1.5e300]) t.equal(parseRate(number), undefined, String(number))
+})
+
+test('times are read with their unit', async (t) => {
+  t.equal(parseDuration('90m'), 5_400_000)
+  t.equal(parseDuration(' 30 d '), 2_592_000_000)
+  for (const text of ['', '5', 'd', '1.5h', '-1d', '1 y']) t.equal(parseDuration(text), undefined, text)
 })

@@ -101,3 +101,20 @@ test('text from elsewhere cannot command a terminal', async (t) => {
   const finding = { type: 'finding', subject: 'record \u001b[2J', problem: 'x\u202e' }
   t.equal(say(finding), 'wrong  record �[2J: x�')
 })
+
+test('with whom a package is shared is told in words', async (t) => {
+  const shared = { type: 'shared', subject: 'pkg:npm/a*', peers: [], groups: [], known: false, expires: null }
+  const told = { ...shared, permission: 'public', releases: 2, exceptions: [] }
+  t.equal(say(told), 'pkg:npm/a* is public\n  counts for 2 releases published so far')
+  const exceptions = [{ purl: 'pkg:npm/a@1.0.0', permission: 'private' }]
+  t.match(
+    say({ ...told, permission: 'friends', groups: ['team'], exceptions }),
+    /friends \(group team\)\n.*\n {2}but not/,
+  )
+  const until = { permission: 'restricted', peers: ['P', 'Q'], known: true, expires: '2026-01-01T00:00:00.000Z' }
+  t.match(say({ ...told, ...until }), /restricted \(P, Q; others may know that it exists\), until 2026-/)
+  t.equal(say({ type: 'group', id: '0', name: 'team', members: ['P', 'Q'] }), 'team  0\n  P\n  Q')
+  t.equal(say({ type: 'device', peer: 'P', here: true }), 'P  (this node)')
+  t.match(say({ type: 'summary', devices: 0 }), /^No devices yet/)
+  t.equal(say({ type: 'summary', groups: 1 }), '1 group.')
+})

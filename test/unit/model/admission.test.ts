@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { base58btc } from 'multiformats/bases/base58'
 import { test } from 'tap'
 import { compareBytes, toHex } from '../../../src/base/bytes.ts'
-import { admit, keyOfPeer, type ShelfState, type Standing } from '../../../src/model/admission.ts'
+import { admit, type ShelfState, type Standing } from '../../../src/model/admission.ts'
 import type { SigningKey } from '../../../src/model/ed25519.ts'
 import { type PublisherDocument, readPublisherDocument } from '../../../src/model/publisher.ts'
 import { type CatalogRecord, type Statement, signRecord } from '../../../src/model/record.ts'
@@ -151,10 +151,6 @@ test('a node’s records need no document: its id is its key', async (t) => {
   }
   t.equal(new PlainShelf().add(signRecord(statement, [key])), 'admit', 'a kind nobody here knows')
   t.throws(() => new PlainShelf().add(signRecord(statement, [keyOf(6)])), badSignature)
-  t.same(keyOfPeer(nodeOf(key).slice(5)), key.publicKey)
-  for (const peer of ['', 'x', '0OIl', 'QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG']) {
-    t.throws(() => keyOfPeer(peer), { code: 'RECORD_INVALID' }, peer)
-  }
 })
 
 test('a kind that is known must have its shape', async (t) => {

@@ -1,4 +1,5 @@
 // Publishers, releases and shares as the tests need them: every call makes new ones, the same from the same arguments.
+import { base58btc } from 'multiformats/bases/base58'
 import { type SigningKey, signingKey } from '../../../src/model/ed25519.ts'
 import type { Permission } from '../../../src/model/permission.ts'
 import { firstDocumentBody } from '../../../src/model/publisher.ts'
@@ -69,4 +70,20 @@ export function shareOf(
 ): CatalogRecord {
   const base = { v: 1 as const, kind: 'share', subject, signer, signerVersion: 1, seq, at: 1, body: { permission } }
   return signRecord({ ...base, ...statement }, [releaseKey])
+}
+
+/** Any other numbered record of a publisher: a share with lists, a group, its devices. */
+export function numberedOf(
+  { signer, releaseKey }: MadePublisher,
+  kind: string,
+  subject: string,
+  seq: number,
+  body: Record<string, unknown>,
+): CatalogRecord {
+  return signRecord({ v: 1, kind, subject, signer, signerVersion: 1, seq, at: 1, body }, [releaseKey])
+}
+
+/** A peer id like libp2p's, of the key of this seed byte. */
+export function peerOf(byte: number): string {
+  return base58btc.baseEncode(Uint8Array.of(0x00, 0x24, 0x08, 0x01, 0x12, 0x20, ...keyOf(byte).publicKey))
 }

@@ -10,10 +10,10 @@ const publisher = publisherOf(0)
 const purl = 'pkg:npm/parser@1.0.0'
 
 async function shelved(t: Parameters<typeof openStore>[0]) {
-  const { records } = await openStore(t)
+  const { records, clock } = await openStore(t)
   const put = (audience: 'public' | 'private', ...some: CatalogRecord[]) =>
     records.admit([publisher.document, ...some].map((record) => ({ record, audience })))
-  return { shares: new Shares({ records }), put, release: readRelease(releaseOf(publisher)) }
+  return { shares: new Shares({ records, clock }), put, release: readRelease(releaseOf(publisher)) }
 }
 
 const share = (seq: number, permission: Parameters<typeof shareOf>[3] = 'public') =>

@@ -1,5 +1,6 @@
 import { test } from 'tap'
 import { type CatalogRecord, signRecord } from '../../../src/model/record.ts'
+import type { Addressee } from '../../../src/trust/addressed.ts'
 import { verifyBundle } from '../../../src/trust/verify.ts'
 import { documentOf, keyOf, publisherOf, releaseOf, shareOf } from '../model/made.ts'
 
@@ -8,7 +9,12 @@ const purl = 'pkg:npm/parser@1.0.0'
 const release = releaseOf(publisher)
 const share = shareOf(publisher, purl, 1)
 
-const verify = (...records: CatalogRecord[]) => verifyBundle(records.map(({ envelope }) => envelope))
+const stranger: Addressee = { is: () => false, belongs: (audience) => audience === 'public' }
+const verify = (...records: CatalogRecord[]) =>
+  verifyBundle(
+    records.map(({ envelope }) => envelope),
+    stranger,
+  )
 const invalid = { name: 'CatalogError', code: 'RECORD_INVALID' }
 const unsigned = { name: 'CatalogError', code: 'RECORD_SIGNATURE' }
 
@@ -64,5 +70,5 @@ test('a release of a later key comes with the chain that names the key', async (
 })
 
 test('bytes that are no record are refused', async (t) => {
-  t.throws(() => verifyBundle([publisher.document.envelope, new Uint8Array(3)]), invalid)
+  t.throws(() => verifyBundle([publisher.document.envelope, new Uint8Array(3)], stranger), invalid)
 })

@@ -276,3 +276,61 @@ test('work goes on no further than its reader, and is not held up by one who lea
   await lines.return(undefined)
   t.equal(await ended.promise, 5)
 })
+
+const PEER = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp'
+
+test('a package is shared, with whom is told, and a glob says what is published later', async (t) => {
+  const { folder, node, run } = await opened(t)
+  const subject = 'pkg:npm/large@2.0.0'
+  const restricted = { subject, permission: 'restricted', peers: [PEER], expiresInMs: 1000 }
+  t.match(await run('share', restricted), [
+    { type: 'shared', subject, permission: 'restricted', peers: [PEER], known: false, releases: 1, exceptions: [] },
+  ])
+  const [info] = await run('info', { purl: subject })
+  t.match(info, { permission: 'restricted', sharedWith: { peers: [PEER], groups: [], expires: /^\d{4}-/ } })
+  t.match(await run('unshare', { subject }), [{ permission: 'private', peers: [], expires: null }])
+
+  const [team] = await run('createGroup', { name: 'team' })
+  t.match(team, { type: 'group', name: 'team', id: /^[0-9a-f]{32}$/, members: [node.peerId] })
+  const friends = { subject: 'pkg:npm/l*', permission: 'friends', groups: ['team'] }
+  t.match(await run('share', friends), [
+    { subject: 'pkg:npm/l*', groups: ['team'], releases: 0, exceptions: [{ purl: subject, permission: 'private' }] },
+  ])
+  t.match(await run('publish', { path: join(folder, 'late') }), [{ permission: 'friends' }], 'as the glob says')
+  t.match(await run('publish', { path: join(folder, 'large') }), [{ permission: 'private', fresh: false }], 'as it was')
+  t.match(await run('share', { ...friends, permission: 'public', groups: [] }), [{ releases: 1 }])
+  t.match(await run('info', { purl: 'pkg:npm/late' }), [{ permission: 'public' }])
+  t.same(await run('doctor'), [{ type: 'summary', findings: 0 }])
+})
+
+test('groups and devices are changed and listed', async (t) => {
+  const { node, run } = await opened(t)
+  await run('createGroup', { name: 'team' })
+  const publisher = `publisher:${'0'.repeat(64)}`
+  t.match(await run('addToGroup', { name: 'team', members: [PEER, publisher, PEER] }), [
+    { members: [node.peerId, PEER, publisher] },
+  ])
+  t.match(await run('removeFromGroup', { name: 'team', members: [PEER] }), [{ members: [node.peerId, publisher] }])
+  t.match(await run('groups'), [{ name: 'team' }, { type: 'summary', groups: 1 }])
+  t.match(await run('group', { name: 'team' }), [{ members: [node.peerId, publisher] }])
+  t.same(await run('devices'), [{ type: 'summary', devices: 0 }])
+  t.match(await run('addDevice', { peer: PEER }), [{ peer: node.peerId, here: true }, { peer: PEER }, { devices: 2 }])
+  t.match(await run('removeDevice', { peer: PEER }), [{ peer: node.peerId }, { devices: 1 }])
+  const wrong: [OperationName, object, string][] = [
+    ['createGroup', { name: 'team' }, 'TARGET_EXISTS'],
+    ['createGroup', { name: '-' }, 'NAME_INVALID'],
+    ['group', { name: 'nobody' }, 'NOT_FOUND'],
+    ['addToGroup', { name: 'team', members: ['me'] }, 'USAGE'],
+    ['removeFromGroup', { name: 'team', members: [node.peerId] }, 'USAGE'],
+    ['removeDevice', { peer: PEER }, 'NOT_FOUND'],
+    ['removeDevice', { peer: node.peerId }, 'USAGE'],
+    ['share', { subject: 'pkg:npm/large@9.0.0', permission: 'public' }, 'NOT_FOUND'],
+    ['share', { subject: 'pkg:npm/l*@1', permission: 'public' }, 'PURL_INVALID'],
+    ['share', { subject: 'pkg:npm/large', permission: 'verified' }, 'PERMISSION_UNSUPPORTED'],
+    ['share', { subject: 'pkg:npm/large', permission: 'restricted' }, 'USAGE'],
+    ['share', { subject: 'pkg:npm/large', permission: 'public', peers: [PEER] }, 'USAGE'],
+    ['share', { subject: 'pkg:npm/large', permission: 'friends', groups: ['nobody'] }, 'NOT_FOUND'],
+    ['share', { subject: 'pkg:npm/large' }, 'USAGE'],
+  ]
+  for (const [name, input, code] of wrong) await t.rejects(run(name, input), { code }, `${name} ${code}`)
+})

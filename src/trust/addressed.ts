@@ -1,0 +1,84 @@
+// Which shelves here the records of an answer may stand on: those of the audiences that they are shared with and that
+// this node belongs to. What nothing shares with this node is not kept.
+import { type Audience, audiencesOf, groupAudience } from '../model/audience.ts'
+import { readDevices, readGroup } from '../model/group.ts'
+import { type Grant, grantedBy, grantOf, readShare, sharesOf } from '../model/permission.ts'
+import type { CatalogRecord } from '../model/record.ts'
+import { readRelease } from '../model/release.ts'
+import type { Submission } from '../store/records.ts'
+
+/** Whom an answer is for. */
+export interface Addressee {
+  /** Whether a member of a group, or a peer in a list, is this node. */
+  is(member: string): boolean
+  /** Whether this node is known to belong to an audience of a signer already. */
+  belongs(audience: Audience, signer: string): boolean
+}
+
+/**
+ * @param records - of one answer; not checked yet, and not trusted: this only says where they would stand
+ * @throws CatalogError `RECORD_INVALID`
+ */
+export function addressed(records: readonly CatalogRecord[], me: Addressee): Submission[] {
+  const signers = new Set(records.map(({ signer }) => signer))
+  return [...signers].flatMap((signer) => {
+    const own = records.filter((record) => record.signer === signer)
+    return new FromSigner(own, me).submissions()
+  })
+}
+
+class FromSigner {
+  readonly #records: readonly CatalogRecord[]
+  readonly #shares: readonly CatalogRecord[]
+  /** Audiences that this node belongs to by what came with the answer. */
+  readonly #belongs = new Set<Audience>(['public'])
+  readonly #isDevice: boolean
+  readonly #me: Addressee
+
+  constructor(records: readonly CatalogRecord[], me: Addressee) {
+    this.#records = records
+    this.#me = me
+    this.#shares = records.filter(({ statement }) => statement.kind === 'share')
+    this.#isDevice = records.some((record) => record.statement.kind === 'device' && readDevices(record).some(me.is))
+    for (const record of records) {
+      if (record.statement.kind !== 'group') continue
+      const { id, members } = readGroup(record)
+      if (members.some(me.is)) this.#belongs.add(groupAudience(id))
+    }
+  }
+
+  submissions(): Submission[] {
+    const placed = this.#records.map((record) => ({ record, audiences: this.#audiences(record) }))
+    const used = new Set(placed.flatMap(({ audiences }) => audiences))
+    return placed.flatMap(({ record, audiences }) => {
+      // Documents prove the others, and what this build does not know goes with them.
+      const shelves = isPlaced(record) ? audiences : [...used]
+      return shelves.map((audience) => ({ record, audience }))
+    })
+  }
+
+  #audiences(record: CatalogRecord): Audience[] {
+    const { kind, subject } = record.statement
+    if (kind === 'share') return this.#reachable(grantOf(readShare(record)), record.signer)
+    if (kind === 'group') return [groupAudience(subject)].filter((audience) => this.#isOf(audience, record.signer))
+    if (kind === 'device') return this.#isDevice ? ['private'] : []
+    if (kind !== 'release') return []
+    const shares = sharesOf(readRelease(record).body, this.#shares)
+    return shares.length === 0 ? [] : this.#reachable(grantedBy(shares), record.signer)
+  }
+
+  #reachable(grant: Grant, signer: string): Audience[] {
+    const isListed = grant.peers.some(this.#me.is)
+    return audiencesOf(grant).filter((audience) =>
+      audience.startsWith('peers:') ? isListed || this.#isDevice : this.#isOf(audience, signer),
+    )
+  }
+
+  #isOf(audience: Audience, signer: string): boolean {
+    return this.#belongs.has(audience) || this.#isDevice || this.#me.belongs(audience, signer)
+  }
+}
+
+function isPlaced({ statement: { kind } }: CatalogRecord): boolean {
+  return kind === 'share' || kind === 'group' || kind === 'device' || kind === 'release'
+}
