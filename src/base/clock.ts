@@ -17,6 +17,14 @@ export const systemClock: Clock = {
   },
 }
 
+/**
+ * Call `callback` after a time that passes whatever clock the node has, as that of threads and disks does. Keeps the
+ * process alive.
+ */
+export function afterRealTime(delayMs: number, callback: () => void): void {
+  setTimeout(callback, delayMs)
+}
+
 /** A signal that ends work by a deadline or when `parent` aborts. Dispose it when the work is done. */
 export interface Deadline extends Disposable {
   readonly signal: AbortSignal

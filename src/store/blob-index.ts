@@ -3,9 +3,10 @@
 import { equalBytes, toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { type BlobNames, blobReleaseKey, extentOf, type HashedBlob, namesOf, placeOf, rowOf } from './blob-rows.ts'
-import { type BlobLink, type BlobOrigin, type BlobRow, type Environment, endOf } from './environment.ts'
+import type { Environment } from './environment.ts'
 import { type Idle, IdleOrder } from './idle.ts'
 import type { Packs, Place } from './packs.ts'
+import { type BlobLink, type BlobOrigin, type BlobRow, endOf } from './tables.ts'
 
 /** A blob that is written, and known to nobody until it is linked. */
 export interface StagedBlob extends HashedBlob {

@@ -1,8 +1,8 @@
 // Between rows of the index and what they say: a blob's names, the place of its extent, the ends that seal it.
 import { concatBytes } from '../base/bytes.ts'
-import type { BlobRow, DownloadRow } from './environment.ts'
 import { encodeFooter, encodeHeader, extentBytes, HEADER_BYTES } from './extent.ts'
 import type { Packs, Place } from './packs.ts'
+import type { BlobRow, DownloadRow } from './tables.ts'
 
 export interface BlobNames {
   readonly root: Uint8Array

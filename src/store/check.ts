@@ -8,9 +8,10 @@ import { decodeRecord } from '../model/record.ts'
 import { groupByNibble, innerHash, subtrieHash, trieRoot } from '../model/trie.ts'
 import { extentOf, placeOf } from './blob-rows.ts'
 import type { Blobs } from './blobs.ts'
-import type { BlobRow, Environment, Key, Table } from './environment.ts'
+import type { Environment } from './environment.ts'
 import type { Packs } from './packs.ts'
 import type { Records } from './records.ts'
+import type { BlobRow, Key, Table } from './tables.ts'
 
 /** What mends it: hashing what is kept, making the index of blobs anew from the packs, or a backup. */
 export type Repair = 'verify' | 'rebuild-index' | 'restore'

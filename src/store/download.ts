@@ -11,10 +11,11 @@ import type { FileDigest } from '../core/workers/tasks.ts'
 import type { StagedBlob } from './blob-index.ts'
 import { extentOf, type HashedBlob, writeEnds } from './blob-rows.ts'
 import type { Blobs } from './blobs.ts'
-import type { DownloadRow, Environment } from './environment.ts'
+import type { Environment } from './environment.ts'
 import { encodeHeader, extentBytes, HEADER_BYTES } from './extent.ts'
 import type { Packs, Place } from './packs.ts'
 import type { Promised, Space } from './space.ts'
+import type { DownloadRow } from './tables.ts'
 
 interface DownloadTarget {
   readonly root: Uint8Array

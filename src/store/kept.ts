@@ -2,7 +2,8 @@
 // pins.ts are about who owns a name.)
 import type { Clock } from '../base/clock.ts'
 import type { BlobIndex } from './blob-index.ts'
-import type { Environment, KeptRow } from './environment.ts'
+import type { Environment } from './environment.ts'
+import type { KeptRow } from './tables.ts'
 
 interface Components {
   environment: Environment

@@ -8,8 +8,9 @@ import type { Disk } from '../base/disk.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import { PACK_ALONE_BYTES, PACK_BYTES } from '../base/limits.ts'
-import type { Environment, PackRow } from './environment.ts'
+import type { Environment } from './environment.ts'
 import { PackFiles } from './pack-files.ts'
+import type { PackRow } from './tables.ts'
 
 /** In `meta` while the index is made anew (rebuild.ts): packs that no row knows are not nobody's then. */
 export const REBUILDING = 'rebuilding'

@@ -1,7 +1,8 @@
 // The address book: peers met before, to be tried again after a restart.
 import type { Clock } from '../base/clock.ts'
 import { ADDRESSES_PER_PEER_MAX, KNOWN_PEERS_MAX } from '../base/limits.ts'
-import type { Environment, PeerRow } from './environment.ts'
+import type { Environment } from './environment.ts'
+import type { PeerRow } from './tables.ts'
 
 export interface KnownPeer extends PeerRow {
   readonly peer: string

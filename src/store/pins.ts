@@ -1,7 +1,8 @@
 // Pins: this user's decisions about who owns a name. Records from peers never make one.
 import type { Clock } from '../base/clock.ts'
 import type { PackageName } from '../model/purl.ts'
-import { type Environment, LAST_PART, type PinRow } from './environment.ts'
+import type { Environment } from './environment.ts'
+import { LAST_PART, type PinRow } from './tables.ts'
 
 export interface Pin extends PinRow, PackageName {}
 

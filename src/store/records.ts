@@ -18,8 +18,9 @@ import { type PublisherDocument, readPublisherDocument } from '../model/publishe
 import type { PackageName } from '../model/purl.ts'
 import { type CatalogRecord, decodeRecord } from '../model/record.ts'
 import { type Release, readRelease } from '../model/release.ts'
-import { type Environment, type FeedRow, LAST_PART, type SlotEntry } from './environment.ts'
+import type { Environment } from './environment.ts'
 import { type ShelfBatch, Shelves } from './shelves.ts'
+import { type FeedRow, LAST_PART, type SlotEntry } from './tables.ts'
 
 /** Publishers whose documents are kept at hand. */
 const DOCUMENT_CHAINS = 1_000

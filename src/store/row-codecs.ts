@@ -1,6 +1,6 @@
 // Rows that are written and read most are kept as bytes of their own: what a general encoding says of their shape
 // again and again costs more than the rest of them. FORMAT.md shows the bytes.
-import type { FeedRow, SlotEntry } from './environment.ts'
+import type { FeedRow, SlotEntry } from './tables.ts'
 
 /** How the database turns a row into bytes and back; the shape is lmdb's own. */
 export interface RowCodec<V> {

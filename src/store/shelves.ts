@@ -4,7 +4,8 @@
 import { compareBytes, concatBytes, sha256, toHex } from '../base/bytes.ts'
 import type { Audience } from '../model/audience.ts'
 import { EMPTY_ROOT, groupByNibble, nibbleAt, TRIE_LEAF_IDS_MAX } from '../model/trie.ts'
-import type { Environment, ShelfRow } from './environment.ts'
+import type { Environment } from './environment.ts'
+import type { ShelfRow } from './tables.ts'
 
 /** Keys of a shelf start with this many bytes of the hash of its name. */
 const SHELF_KEY_BYTES = 16
