@@ -164,6 +164,10 @@ export const HTTP_BODY_BYTES_MAX = MiB
 export const SCHEDULE_WINDOWS_MAX = 64
 export const SCHEDULE_LENGTH_MAX = 4 * KiB
 
+/** Bytes that moved and are not written down yet, and for how long: about a segment is forgotten in a crash. */
+export const LEDGER_PENDING_BYTES_MAX = 16 * MiB
+export const LEDGER_PENDING_MS = SECOND_MS
+
 /** Bytes fetched between two commits of the bitmap of verified chunks. */
 export const FETCH_COMMIT_BYTES = 16 * MiB
 export const FETCH_COMMIT_MS = SECOND_MS

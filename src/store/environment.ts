@@ -43,6 +43,8 @@ interface QueuedWork {
 export interface CommitHook {
   /** Runs inside the transaction after its last work: for what is cheaper to write once. */
   beforeCommit(): void
+  /** What was written is there to stay. */
+  committed?(): void
   /** The transaction was undone, and with it all that its works wrote. */
   rolledBack(): void
 }
@@ -177,6 +179,7 @@ export class Environment extends Tables {
       this.#settleFailure(group, failed, CatalogError.from(thrown, 'STORE_FAILED'))
       return
     }
+    for (const hook of this.#hooks) hook.committed?.()
     for (const conclude of settle) conclude()
   }
 

@@ -20,6 +20,7 @@ const TABLES = {
   uses: 'uses/1',
   idle: 'idle/1',
   kept: 'kept/2',
+  ledger: 'ledger/1',
   limits: 'limits/1',
   pins: 'pins/1',
   peers: 'peers/1',
@@ -91,6 +92,14 @@ export interface KeptRow {
   /** What it is, should its record go. */
   purl: string
 }
+export interface LedgerRow {
+  /** Bytes to the peer, and from it. */
+  sent: number
+  received: number
+  /** When the first and the last of them moved. */
+  since: number
+  until: number
+}
 /** Rates the user has changed, in bytes a second; infinity for no limit. */
 export interface LimitsRow {
   readonly up?: number
@@ -160,6 +169,8 @@ export class Tables {
   readonly idle: Table<number, Uint8Array>
   /** Releases that the user keeps whatever happens, by record id. */
   readonly kept: Table<KeptRow, Uint8Array>
+  /** By peer id. */
+  readonly ledger: Table<LedgerRow, string>
   readonly limits: Table<LimitsRow, string>
   readonly pins: Table<PinRow, string[]>
   readonly peers: Table<PeerRow, string>
@@ -186,6 +197,7 @@ export class Tables {
     this.uses = byBytes(TABLES.uses)
     this.idle = byBytes(TABLES.idle)
     this.kept = byBytes(TABLES.kept)
+    this.ledger = table(TABLES.ledger)
     this.limits = table(TABLES.limits)
     this.pins = table(TABLES.pins)
     this.peers = table(TABLES.peers)
