@@ -11,3 +11,4 @@ mod failure;
 mod flow;
 mod runtime;
 mod search;
+mod transfer;
