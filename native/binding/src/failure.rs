@@ -3,6 +3,7 @@
 use catalog_core::CoreError;
 use catalog_flow::FlowError;
 use catalog_search::SearchError;
+use catalog_transfer::TransferError;
 use napi::bindgen_prelude::{Error, JsObjectValue, Result, Status, ToNapiValue};
 use napi::{Env, JsValue, sys};
 use std::any::Any;
@@ -40,6 +41,12 @@ impl From<FlowError> for Failure {
 impl From<SearchError> for Failure {
     fn from(error: SearchError) -> Self {
         Self { code: error.code(), message: error.to_string() }
+    }
+}
+
+impl From<TransferError> for Failure {
+    fn from(error: TransferError) -> Self {
+        Self { code: error.code.name(), message: error.message }
     }
 }
 

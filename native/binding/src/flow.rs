@@ -44,7 +44,8 @@ pub struct FlowSnapshot {
 /// Rate limits, priorities and fair shares for everything a node sends and receives.
 #[napi]
 pub struct TransferGate {
-    gate: Gate,
+    /// What stands behind it, for whoever moves bytes in here.
+    pub(crate) gate: Gate,
 }
 
 #[napi]
@@ -85,7 +86,7 @@ impl TransferGate {
     ) -> Coded<TransferPermit> {
         guarded(|| {
             let direction = named(&direction, [("up", Direction::Up), ("down", Direction::Down)])?;
-            let priority = named(&priority, PRIORITIES)?;
+            let priority = priority_of(&priority)?;
             let invalid =
                 |_| Failure { code: "ADDRESS_INVALID", message: format!("{address} is no IP address") };
             let lane = Lane::new(address.parse().map_err(invalid)?, peer.as_bytes(), priority);
@@ -162,6 +163,11 @@ const PRIORITIES: [(&str, Priority); 4] = [
     ("normal", Priority::Normal),
     ("low", Priority::Low),
 ];
+
+/// How urgent bytes are, by its name.
+pub(crate) fn priority_of(word: &str) -> std::result::Result<Priority, Failure> {
+    named(word, PRIORITIES)
+}
 
 fn named<T: Copy, const N: usize>(word: &str, words: [(&str, T); N]) -> std::result::Result<T, Failure> {
     let unknown =

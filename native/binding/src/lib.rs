@@ -13,3 +13,4 @@ mod flow;
 mod runtime;
 mod search;
 mod signing;
+mod transfer;
