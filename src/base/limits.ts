@@ -104,6 +104,20 @@ export const STALL_TIMEOUT_MS = 8 * SECOND_MS
 /** The longest one blob request may take, whatever it delivers. */
 export const BLOB_DEADLINE_MS = 30 * 60 * SECOND_MS
 export const PROVIDERS_MAX = 20
+/** Providers asked at once for one blob: more of them add requests, hardly bytes a second. */
+export const PROVIDERS_AT_ONCE_MAX = 8
+/** Chunks asked for in one request: long enough to hide a round trip, short enough that a slow peer holds up little. */
+export const SEGMENT_BYTES_MIN = MiB
+export const SEGMENT_BYTES_MAX = 16 * MiB
+/** Of a blob, the share that may be asked of two providers at once when nothing else is left to ask for. */
+export const FETCHED_TWICE_SHARE_MAX = 0.02
+/** A provider that failed is asked once more after this. */
+export const PROVIDER_RETRY_MS = SECOND_MS
+/** How long a fetch waits for somebody to have, or say, something new before it is given up. */
+export const FETCH_PATIENCE_MS = 30 * SECOND_MS
+/** A fetch may take this, and the time its bytes take at the slowest rate that is still worth waiting for. */
+export const FETCH_DEADLINE_MS = 2 * 60 * SECOND_MS
+export const FETCH_RATE_MIN = 32 * KiB
 /** Releases of which it is remembered what peers showed them. */
 export const SHOWN_RELEASES_MAX = 10_000
 export const KNOWN_PEERS_MAX = 10_000
