@@ -49,8 +49,12 @@ import { Scratch } from './store/scratch.ts'
 import { type Damage, Scrubber } from './store/scrub.ts'
 import { databaseGuard, Space } from './store/space.ts'
 import { Fetcher } from './transfer/fetcher.ts'
+import { BlobGrants } from './transfer/grants.ts'
+import { HaveExchange } from './transfer/have.ts'
 import { BlobProvider } from './transfer/provider.ts'
-import { StreamSource } from './transfer/sources.ts'
+import { Sources } from './transfer/sources.ts'
+import { StreamSource } from './transfer/stream-source.ts'
+import { Transfers } from './transfer/transfers.ts'
 import { RecordExchange } from './trust/exchange.ts'
 import { LocalPublisher } from './trust/publishers.ts'
 import { Shares } from './trust/shares.ts'
@@ -102,6 +106,7 @@ interface Parts {
   readonly exchange: RecordExchange
   readonly search: Search
   readonly provider: BlobProvider
+  readonly have: HaveExchange
   readonly hello: HelloService
   readonly bootstrap: Bootstrap
   readonly peers: Peers
@@ -202,12 +207,14 @@ export class CatalogNode implements AsyncDisposable {
    * @throws CatalogError `LISTEN_FAILED`
    */
   async start(): Promise<void> {
-    const { hello, exchange, provider, search, announcements, network, indexer, scrubber, maintenance } = this.#parts
+    const { hello, exchange, provider, have, search, announcements, network, indexer, scrubber, maintenance } =
+      this.#parts
     const peers = this.settings.peers.map(peerAddress)
     await indexer.start()
     await hello.start()
     await exchange.start()
     await provider.start()
+    await have.start()
     await search.start()
     await announcements.start((announcement) => this.#hear(announcement))
     await network.start()
@@ -359,8 +366,12 @@ async function assemble(
   const repacker = new Repacker({ environment, blobs, packs, space, clock })
   const scrubber = new Scrubber({ blobs, workers, core, clock })
   const exchange = new RecordExchange({ rpc, records, shares })
-  const provider = new BlobProvider({ rpc, records, shares, blobs })
-  const fetcher = new Fetcher({ blobs, quota, core, source: new StreamSource({ rpc }) })
+  const grants = new BlobGrants({ records, shares, blobs })
+  const transfers = new Transfers({ clock })
+  const provider = new BlobProvider({ rpc, blobs, grants, transfers })
+  const have = new HaveExchange({ rpc, grants, clock })
+  const sources = new Sources({ planes: [new StreamSource({ rpc, clock })], clock })
+  const fetcher = new Fetcher({ blobs, quota, core, sources, have, transfers, clock, random })
   const packages = new Packages({ records, shares, blobs, pins, exchange, hello, providers, fetcher, random })
   const index = await openNativeIndex({ effects }, paths.search)
   undo.push(() => index.close())
@@ -376,7 +387,7 @@ async function assemble(
   const parts: Parts = {
     ...{ packs, scrubber, maintenance, storage, recovery, failed },
     ...{ paths, lock, outside, environment, workers, index, indexer, network, records, blobs, shares, packages },
-    ...{ exchange, search, provider, hello, bootstrap, peers, announcements, providers },
+    ...{ exchange, search, provider, have, hello, bootstrap, peers, announcements, providers },
   }
   const sharing = (node: CatalogNode) => {
     const online = () => node.online
@@ -385,7 +396,7 @@ async function assemble(
     const installing = new Installing({ packages, pins, disk, effects, random })
     const about = () => ({ version: VERSION, online: node.online, http: node.http, ...placeOf(node) })
     const rooms = { network, hello, bootstrap, publishing, packages, installing, search, records, shares, blobs }
-    return new SharingManager({ ...rooms, pins, publisher, core, clock, effects, random, about })
+    return new SharingManager({ ...rooms, pins, publisher, core, clock, effects, random, transfers, about })
   }
   return CatalogNode.create(settings, parts, sharing)
 }

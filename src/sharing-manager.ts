@@ -22,6 +22,8 @@ import type { Blobs } from './store/blobs.ts'
 import type { Pin, Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { FetchOptions } from './transfer/fetcher.ts'
+import type { FetchSource, ProviderFailure } from './transfer/report.ts'
+import type { Transfers, TransferView } from './transfer/transfers.ts'
 import type { LocalPublisher } from './trust/publishers.ts'
 import type { Shares } from './trust/shares.ts'
 import { type TrustState, trustState } from './trust/view.ts'
@@ -75,9 +77,9 @@ export interface FetchedPackage {
   readonly output: string
   readonly bytes: number
   readonly sha256: string
-  readonly sources: readonly { peer: string; bytes: number }[]
-  /** Peers that were asked and did not deliver, and why. */
-  readonly failures: readonly { peer: string; code: string; message: string }[]
+  readonly sources: readonly FetchSource[]
+  /** Peers that were asked and failed, and why. */
+  readonly failures: readonly ProviderFailure[]
   readonly ms: number
 }
 
@@ -125,6 +127,7 @@ export interface SharingComponents {
   clock: Clock
   effects: Effects
   random: Random
+  transfers: Transfers
   /** What only the composition root knows. */
   about: () => { version: string; online: boolean; http: string | undefined; dataDir: string; startedAt: number }
 }
@@ -270,6 +273,12 @@ export class SharingManager {
 
   trusted(): Pin[] {
     return this.#components.pins.list()
+  }
+
+  /** What is being fetched and sent, and what came of the last ones, the newest first. */
+  transfers(): { running: TransferView[]; recent: TransferView[] } {
+    const { transfers } = this.#components
+    return { running: transfers.list(), recent: transfers.recent() }
   }
 
   async status(): Promise<NodeStatus> {

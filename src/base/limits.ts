@@ -101,6 +101,21 @@ export const HELLO_DEADLINE_MS = 5 * SECOND_MS
 export const RECORDS_DEADLINE_MS = 15 * SECOND_MS
 /** A blob stream that delivers nothing for this long has stalled; the next provider is asked. */
 export const STALL_TIMEOUT_MS = 8 * SECOND_MS
+/** A bitmap of chunks as it is told to peers: runs, 2 to 6 bytes each. What does not fit is not told. */
+export const HAVE_BYTES_MAX = 8 * KiB
+/** What is about to come: a few segments. */
+export const COMING_BYTES_MAX = KiB
+/** Peers named as fetching the same, so that they find each other. */
+export const ALSO_FETCHING_MAX = 20
+/** Who has not asked for so long is no longer named. */
+export const ALSO_FETCHING_MS = 30 * SECOND_MS
+/** Blobs of which it is remembered who fetches them. */
+export const BLOBS_WATCHED_MAX = 1_000
+export const HAVE_DEADLINE_MS = 5 * SECOND_MS
+/** Between two questions to one provider what it has: a segment takes about as long. */
+export const HAVE_INTERVAL_MS = SECOND_MS
+/** A peer whose bulk port did not answer is asked over streams for so long. */
+export const BULK_AVOIDED_MS = 10 * 60 * SECOND_MS
 /** The longest one blob request may take, whatever it delivers. */
 export const BLOB_DEADLINE_MS = 30 * 60 * SECOND_MS
 export const PROVIDERS_MAX = 20
@@ -111,6 +126,10 @@ export const SEGMENT_BYTES_MIN = MiB
 export const SEGMENT_BYTES_MAX = 16 * MiB
 /** Of a blob, the share that may be asked of two providers at once when nothing else is left to ask for. */
 export const FETCHED_TWICE_SHARE_MAX = 0.02
+/** Transfers that have ended and are still told of. */
+export const TRANSFERS_REMEMBERED_MAX = 100
+/** A peer that asks for nothing more of a blob for so long has all it wanted. */
+export const UPLOAD_PAUSE_MS = 5 * SECOND_MS
 /** A provider that failed is asked once more after this. */
 export const PROVIDER_RETRY_MS = SECOND_MS
 /** How long a fetch waits for somebody to have, or say, something new before it is given up. */

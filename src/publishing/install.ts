@@ -16,7 +16,8 @@ import { formatPurl, type PackageName } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import { packageType } from '../package-types/all.ts'
 import type { Pins } from '../store/pins.ts'
-import type { FetchOptions, ProviderFailure } from '../transfer/fetcher.ts'
+import type { FetchOptions } from '../transfer/fetcher.ts'
+import type { FetchSource, ProviderFailure } from '../transfer/report.ts'
 import type { Packages, Wanted } from './packages.ts'
 
 export interface InstallOptions extends FetchOptions {
@@ -35,7 +36,7 @@ export interface Installed {
   /** Unpacked. */
   readonly bytes: number
   readonly files: number
-  readonly sources: readonly { peer: string; bytes: number }[]
+  readonly sources: readonly FetchSource[]
   readonly failures: readonly ProviderFailure[]
   /** What it needs, as `purl range`. */
   readonly dependencies: readonly { purl: string; range: string; optional: boolean }[]
@@ -121,7 +122,7 @@ export class Installing {
       })
     }
     const report = { bytes: 0, files: 0 }
-    const sources: { peer: string; bytes: number }[] = []
+    const sources: FetchSource[] = []
     const failures: ProviderFailure[] = []
     const fresh = join(dirname(path), `.catalog-${toHex(this.#components.random.bytes(8))}`)
     await disk.makeFolder(fresh, 0o755)

@@ -15,7 +15,7 @@ import { Libp2pNetwork } from '../../src/network/host.ts'
 import type { PeerStream } from '../../src/network/network.ts'
 import { Rpc } from '../../src/network/rpc.ts'
 import { encodeFrame, FrameReader } from '../../src/wire/frame.ts'
-import { ANNOUNCE_TOPIC, BLOB, HELLO, type Protocol, RECORDS, SEARCH } from '../../src/wire/messages.ts'
+import { ANNOUNCE_TOPIC, BLOB, HELLO, type Hello, type Protocol, RECORDS, SEARCH } from '../../src/wire/messages.ts'
 import { bodyOf, type MadePublisher, publisherOf, releaseOf, shareOf } from '../unit/model/made.ts'
 import { connected, eventually, type Line, startNode, type TestNode } from './processes.ts'
 
@@ -40,7 +40,7 @@ async function hostile(t: Test, number: number, { greets = true } = {}): Promise
   const listen = { host: '127.0.0.1', controlPort: 0 }
   const network = new Libp2pNetwork({ seed: systemRandom.bytes(32), listen, mdns: false, dht: false })
   const rpc = new Rpc({ network, clock: systemClock })
-  const hello = { version: 1, agent: 'hostile/1', capabilities: [], addresses: [] }
+  const hello: Hello = { version: 1, agent: 'hostile/1', capabilities: [], addresses: [] }
   if (greets) {
     await rpc.serve(HELLO, async function* () {
       yield hello
