@@ -1,10 +1,11 @@
 // The façade: what a user can do with a node, in the architecture's own words. The HTTP API, the command line and
 // programs that import the library all come in here.
 import { toHex } from './base/bytes.ts'
-import type { Clock } from './base/clock.ts'
+import { type Clock, sleep } from './base/clock.ts'
 import type { Effects } from './base/effects.ts'
 import { CatalogError } from './base/errors.ts'
 import type { Random } from './base/random.ts'
+import { SECOND_MS } from './base/units.ts'
 import type { Core } from './core/surface.ts'
 import type { Search, SearchAnswer, SearchOptions } from './discovery/search.ts'
 import { parsePermission } from './model/permission.ts'
@@ -131,6 +132,9 @@ export interface SharingComponents {
   /** What only the composition root knows. */
   about: () => { version: string; online: boolean; http: string | undefined; dataDir: string; startedAt: number }
 }
+
+/** Between two looks at transfers that are watched. */
+const WATCH_INTERVAL_MS = SECOND_MS
 
 export class SharingManager {
   readonly #components: SharingComponents
@@ -279,6 +283,19 @@ export class SharingManager {
   transfers(): { running: TransferView[]; recent: TransferView[] } {
     const { transfers } = this.#components
     return { running: transfers.list(), recent: transfers.recent() }
+  }
+
+  /** The same, again and again until `signal` aborts. */
+  async *watchTransfers(signal: AbortSignal): AsyncGenerator<{ running: TransferView[]; recent: TransferView[] }> {
+    for (;;) {
+      yield this.transfers()
+      try {
+        await sleep(this.#components.clock, WATCH_INTERVAL_MS, signal)
+      } catch {
+        // It only fails by the abort, which is how watching ends.
+        return
+      }
+    }
   }
 
   async status(): Promise<NodeStatus> {

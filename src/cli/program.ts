@@ -75,6 +75,11 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
     .command('status')
     .description('who this node is and what it keeps')
     .action(() => run('status', {}))
+  program
+    .command('transfers')
+    .description('what is being fetched and sent, how fast and from whom; then what came of the last ones')
+    .option('--watch', 'go on telling, once a second, until Ctrl-C')
+    .action((options) => run('transfers', options))
   const peers = program.command('peers').description('list connected peers, or add one')
   peers
     .command('list', { isDefault: true })

@@ -18,6 +18,12 @@ export function withoutPeer(address: Multiaddr): string {
   return at < 0 ? text : text.slice(0, at)
 }
 
+/** @returns the IP address that an address begins with; nothing for one that has none, or is no address */
+export function hostOf(address: string): string | undefined {
+  const [, host = ''] = /^\/ip[46]\/([^/]+)/.exec(address) ?? []
+  return isIP(host) === 0 ? undefined : host
+}
+
 export function isQuic(address: Multiaddr): boolean {
   return address.getComponents().some((component) => component.name === 'quic-v1')
 }

@@ -4,6 +4,7 @@ import { emit } from '../base/events.ts'
 import { ADDRESSES_PER_PEER_MAX } from '../base/limits.ts'
 import type { Peers } from '../store/peers.ts'
 import { HELLO, type Hello } from '../wire/messages.ts'
+import { hostOf } from './addresses.ts'
 import type { Network } from './network.ts'
 import type { Rpc } from './rpc.ts'
 
@@ -19,13 +20,18 @@ interface Components {
 export class HelloService {
   readonly #components: Components
   readonly #agent: string
+  readonly #bulkPort: () => number | undefined
   readonly #known = new Map<string, Hello>()
+  /** Where each connected peer was reached, or came from. */
+  readonly #addresses = new Map<string, string>()
   readonly #listeners = new Set<(peer: string) => void>()
   #stopWatching: (() => void) | undefined
 
-  constructor(components: Components, options: { agent: string }) {
+  /** @param options - `bulkPort` is asked each time: the port is known only once it is bound */
+  constructor(components: Components, options: { agent: string; bulkPort?: () => number | undefined }) {
     this.#components = components
     this.#agent = options.agent
+    this.#bulkPort = options.bulkPort ?? (() => undefined)
   }
 
   async start(): Promise<void> {
@@ -33,7 +39,9 @@ export class HelloService {
     await this.#components.rpc.serve(HELLO, async function* () {
       yield own()
     })
-    this.#stopWatching = this.#components.network.onPeer(({ peer, connected }) => {
+    this.#stopWatching = this.#components.network.onPeer(({ peer, connected, address }) => {
+      if (connected && address !== undefined) this.#addresses.set(peer, address)
+      else this.#addresses.delete(peer)
       if (connected) void this.#greet(peer)
       else this.#known.delete(peer)
       emit('catalog:peer', { peer, state: connected ? 'connected' : 'disconnected' })
@@ -47,6 +55,13 @@ export class HelloService {
   /** Peers that are connected and speak Catalog. */
   peers(): { peer: string; agent: string; addresses: string[] }[] {
     return [...this.#known].map(([peer, { agent, addresses }]) => ({ peer, agent, addresses }))
+  }
+
+  /** Where a peer's bulk plane answers: at the address of its connection, never at one that it names. */
+  bulkAddress(peer: string): { host: string; port: number } | undefined {
+    const port = this.#known.get(peer)?.bulkPort
+    const host = hostOf(this.#addresses.get(peer) ?? '')
+    return port === undefined || host === undefined ? undefined : { host, port }
   }
 
   /** Called when a peer has said hello. */
@@ -86,6 +101,9 @@ export class HelloService {
 
   #own(): Hello {
     const addresses = this.#components.network.addresses().slice(0, ADDRESSES_PER_PEER_MAX)
-    return { version: PROTOCOL_VERSION, agent: this.#agent, capabilities: ['records', 'search', 'blob'], addresses }
+    const capabilities = ['records', 'search', 'blob', 'have']
+    const bulkPort = this.#bulkPort()
+    const said = { version: PROTOCOL_VERSION, agent: this.#agent, capabilities, addresses }
+    return bulkPort === undefined ? said : { ...said, bulkPort }
   }
 }

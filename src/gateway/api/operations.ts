@@ -6,6 +6,7 @@ import { formatPurl } from '../../model/purl.ts'
 import type { Pin } from '../../store/pins.ts'
 import { type Facades, type Line, type Operation, operation, path, purl, withProgress } from './operation.ts'
 import { backup, doctor, gc, pin, pinned, unpin, verify } from './storage-operations.ts'
+import { transfers } from './transfer-operations.ts'
 
 const publish = operation({
   input: z.strictObject({
@@ -43,7 +44,7 @@ const fetch = operation({
     withProgress(async (report) => {
       const fetched = await sharing.fetchPackage(purl, output, {
         signal,
-        onProgress: ({ bytes, total }) => void report({ type: 'progress', purl, bytes, total }),
+        onProgress: (progress) => void report({ type: 'progress', purl, ...progress }),
       })
       void report({ type: 'fetched', ...fetched })
     }),
@@ -61,7 +62,7 @@ const install = operation({
       await sharing.installPackage(purl, {
         ...options,
         signal,
-        onProgress: ({ bytes, total }) => void report({ type: 'progress', purl, bytes, total }),
+        onProgress: (progress) => void report({ type: 'progress', purl, ...progress }),
         onPackage: (installed) => void report({ type: 'installed', ...installed }),
       })
     }),
@@ -115,7 +116,7 @@ const status = operation({
 })
 
 export const OPERATIONS = {
-  ...{ publish, search, info, fetch, install, peers, connect, trust, untrust, trusted, status },
+  ...{ publish, search, info, fetch, install, peers, connect, trust, untrust, trusted, status, transfers },
   ...{ verify, gc, pin, unpin, pinned, backup, doctor },
 } as const
 
