@@ -393,7 +393,7 @@ async function assemble(
     const online = () => node.online
     const told = { publisher, announcements, providers, online }
     const publishing = new Publishing({ records, shares, blobs, pins, scratch, effects, ...told })
-    const installing = new Installing({ packages, pins, disk, effects, random })
+    const installing = new Installing({ packages, pins, disk, effects, random, clock })
     const about = () => ({ version: VERSION, online: node.online, http: node.http, ...placeOf(node) })
     const rooms = { network, hello, bootstrap, publishing, packages, installing, search, records, shares, blobs }
     return new SharingManager({ ...rooms, pins, publisher, core, clock, effects, random, transfers, about })

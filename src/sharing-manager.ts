@@ -84,10 +84,6 @@ export interface FetchedPackage {
   readonly ms: number
 }
 
-export interface InstalledPackage extends Installed {
-  readonly ms: number
-}
-
 export interface ConnectedPeer {
   readonly peer: string
   readonly agent: string
@@ -223,24 +219,13 @@ export class SharingManager {
     return { ...fetchSummary(release, fetched), output, ms: clock.now() - startedAt }
   }
 
-  /** Install a package into a folder of its own below `options.to`. @returns the package asked for first */
-  async installPackage(
-    text: string,
-    options: InstallOptions & { onPackage?: (installed: InstalledPackage) => void },
-  ): Promise<InstalledPackage[]> {
-    const { installing, clock } = this.#components
-    const results: InstalledPackage[] = []
-    let startedAt = clock.now()
-    await installing.install(parsePurl(text), {
-      ...options,
-      onInstalled: (installed) => {
-        const result = { ...installed, ms: clock.now() - startedAt }
-        startedAt = clock.now()
-        results.push(result)
-        options.onPackage?.(result)
-      },
-    })
-    return results
+  /**
+   * Install a package into a folder of its own below `options.to`, with what it needs when that is asked for.
+   *
+   * @returns the package asked for first
+   */
+  installPackage(text: string, options: InstallOptions): Promise<Installed[]> {
+    return this.#components.installing.install(parsePurl(text), options)
   }
 
   /**

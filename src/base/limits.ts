@@ -70,6 +70,8 @@ export const ASSET_TOML_BYTES_MAX = 256 * KiB
 export const VERSIONS_MAX = 10_000
 /** Packages one install may pull in. */
 export const INSTALL_PACKAGES_MAX = 2_000
+/** Of these, resolved and fetched at once: enough to hide round trips, and half of what one peer answers at once. */
+export const INSTALL_AT_ONCE_MAX = 16
 
 /** Frames on a stream: 1 MiB of blob data and its envelope. */
 export const FRAME_BYTES_MAX = MiB + 4 * KiB
@@ -170,6 +172,7 @@ function assertLimit(holds: boolean, relation: string): void {
 }
 assertLimit(BLOB_BYTES_MAX / CHUNK_BYTES <= 2 ** 20, 'an outline fits 32 MiB')
 assertLimit(MANIFEST_BYTES_MAX < RECORD_BYTES_MAX, 'a manifest fits a record')
+assertLimit(INSTALL_AT_ONCE_MAX < REQUESTS_PER_PEER_MAX, 'an install does not shut itself out')
 assertLimit(BLOB_FRAME_BYTES % CHUNK_BYTES === 0, 'a blob frame carries whole chunks')
 assertLimit(BLOB_FRAME_BYTES < FRAME_BYTES_MAX, 'a blob frame fits a frame')
 assertLimit(SLOT_BYTES >= STRIPE_SHARDS_MAX * CHUNK_BYTES, 'a slot holds a stripe')

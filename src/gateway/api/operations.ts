@@ -63,7 +63,7 @@ const install = operation({
         ...options,
         signal,
         onProgress: (progress) => void report({ type: 'progress', purl, ...progress }),
-        onPackage: (installed) => void report({ type: 'installed', ...installed }),
+        onInstalled: (installed) => void report({ type: 'installed', ...installed }),
       })
     }),
 })
