@@ -114,8 +114,8 @@ export const ALSO_FETCHING_MS = 30 * SECOND_MS
 /** Blobs of which it is remembered who fetches them. */
 export const BLOBS_WATCHED_MAX = 1_000
 export const HAVE_DEADLINE_MS = 5 * SECOND_MS
-/** Between two questions to one provider what it has: a segment takes about as long. */
-export const HAVE_INTERVAL_MS = SECOND_MS
+/** Between two questions to one provider what it has: a fraction of what a segment takes, or a swarm works on old news. */
+export const HAVE_INTERVAL_MS = SECOND_MS / 2
 /** A peer whose bulk port did not answer is asked over streams for so long. */
 export const BULK_AVOIDED_MS = 10 * 60 * SECOND_MS
 /** The longest one blob request may take, whatever it delivers. */

@@ -52,13 +52,15 @@ export interface PlannerOptions {
   readonly held: Uint8Array
   readonly now: number
   readonly deadlineAt: number
-  /** A fraction in [0, 1): where to begin among chunks equally rare. Another one for each fetcher. */
-  readonly begin?: number
+  /** Fractions in [0, 1): where to begin among chunks equally rare. */
+  readonly random?: () => number
 }
 
 export class Planner {
   readonly #map: ChunkMap
   readonly #deadlineAt: number
+  readonly #random: () => number
+  /** Where all is equally rare as long as nobody has only a part: one place after the other. */
   readonly #begin: number
   /** Chunks that may still be sent twice: asked of two providers, or on their way when they were given to another. */
   #spare: number
@@ -73,10 +75,11 @@ export class Planner {
   #hopeAt: number
   #over = false
 
-  constructor({ chunks, held, now, deadlineAt, begin = 0 }: PlannerOptions) {
+  constructor({ chunks, held, now, deadlineAt, random = () => 0 }: PlannerOptions) {
     this.#map = new ChunkMap(chunks, held)
     this.#deadlineAt = deadlineAt
-    this.#begin = Math.floor(begin * this.#map.blocks)
+    this.#random = random
+    this.#begin = Math.floor(random() * this.#map.blocks)
     this.#spare = Math.floor(chunks * FETCHED_TWICE_SHARE_MAX)
     this.#hopeAt = now
   }
@@ -239,7 +242,10 @@ export class Planner {
     if (this.#map.free === 0) return undefined
     const others = provider.last ? this.#others(provider) : []
     const usable = (chunk: number) => holds(provider.has, chunk) && !others.some(({ has }) => holds(has, chunk))
-    return this.#map.pick(usable, this.#sizeFor(provider), this.#begin)
+    // In a swarm all see the same chunks to be rare: who began at the same place each time would ask for the same.
+    const inSwarm = [...this.#providers.values()].some(({ has }) => has !== 'whole')
+    const from = inSwarm ? Math.floor(this.#random() * this.#map.blocks) : this.#begin
+    return this.#map.pick(usable, this.#sizeFor(provider), from)
   }
 
   /** Providers that did not stall. */

@@ -74,7 +74,7 @@ export class SegmentFetch {
       held: task.download.bitmap,
       now: components.clock.now(),
       deadlineAt: task.deadlineAt,
-      begin: components.random.fraction(),
+      random: () => components.random.fraction(),
     })
   }
 
