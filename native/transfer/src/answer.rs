@@ -6,7 +6,9 @@ use crate::owner::{Asked, Grant, Lease, Outcome};
 use crate::section::{Reader, Section};
 use crate::serve::Visitor;
 use crate::wire::{self, CHUNK_BYTES, ID_BYTES, REQUEST_BYTES, Request};
-use quinn::{RecvStream, SendStream, VarInt, WriteError};
+use catalog_flow::{Direction, Lane};
+use quinn::{RecvStream, SendStream, StoppedError, VarInt, WriteError};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -37,8 +39,20 @@ pub(crate) async fn answer(shared: &Arc<Shared>, visitor: &Visitor, mut send: Se
             return lease.end(Outcome::Failed(error));
         }
     };
-    let _ = send.set_priority(PRIORITY_LEAST - i32::from(lease.grant.priority));
-    match reply(shared, visitor, &mut send, &mut lease, sections).await {
+    let _ = send.set_priority(PRIORITY_LEAST - lease.grant.priority as i32);
+    // Resolves when the peer wants no more, when it is gone, or when it has all.
+    let mut stopped = pin!(send.stopped());
+    let sending = reply(shared, visitor, &mut send, &mut lease, sections);
+    let sent = tokio::select! {
+        biased;
+        sent = sending => sent,
+        stop = &mut stopped => Err(stopped_by(stop)),
+    };
+    let ended = match sent {
+        Ok(()) => delivered(shared, &lease, stopped).await,
+        Err(error) => Err(error),
+    };
+    match ended {
         Ok(()) => lease.end(Outcome::Complete),
         Err(error) => {
             // Nothing to reset when the peer has stopped it or is gone.
@@ -119,7 +133,7 @@ fn holds(grant: &Grant, request: &Request) -> bool {
     (request.first..request.first + request.count).all(has)
 }
 
-/// The head and the sections, and the peer's word that all of it has arrived.
+/// The head and the sections, each piece when its turn has come.
 async fn reply(
     shared: &Shared,
     visitor: &Visitor,
@@ -128,23 +142,38 @@ async fn reply(
     sections: Vec<Section>,
 ) -> Result<(), TransferError> {
     let stall = shared.limits().send_stall;
+    let lane = Lane::new(visitor.address, visitor.peer.to_string().as_bytes(), lease.grant.priority);
     within(stall, send.write_all(&wire::encode_head(lease.grant.size))).await?;
     for section in sections {
         let mut reader = Reader::new(section, &visitor.share);
-        while let Some(piece) = reader.next().await? {
-            let length = piece.len() as u64;
-            within(stall, send.write_chunk(piece)).await?;
-            lease.sent += length;
-            visitor.sent.fetch_add(length, Ordering::Relaxed);
+        while let Some(mut bytes) = reader.next().await? {
+            while !bytes.is_empty() {
+                let most = shared.gate.piece_bytes(Direction::Up, &lane) as usize;
+                let piece = bytes.split_to(most.min(bytes.len()));
+                let length = piece.len();
+                let permit = shared.gate.acquire(Direction::Up, &lane, length as u32).await;
+                let permit = permit.map_err(|error| TransferError::new(Code::PeerBusy, error.to_string()))?;
+                within(stall, send.write_chunk(piece)).await?;
+                drop(permit);
+                lease.sent += length as u64;
+                visitor.sent.fetch_add(length as u64, Ordering::Relaxed);
+            }
         }
     }
-    send.finish().map_err(|_| gone(WriteError::ClosedStream))?;
+    send.finish().map_err(|_| gone("the reply has ended"))
+}
+
+/// Waits for the peer's word that all of it has arrived.
+async fn delivered(
+    shared: &Shared,
+    lease: &Lease,
+    stopped: Pin<&mut impl Future<Output = Result<Option<VarInt>, StoppedError>>>,
+) -> Result<(), TransferError> {
     let under_way = lease.sent.min(shared.limits().send_bytes_per_connection as u64);
-    let drain = stall + Duration::from_secs(under_way / DRAIN_BYTES_PER_SECOND);
-    match timeout(drain, send.stopped()).await {
+    let drain = shared.limits().send_stall + Duration::from_secs(under_way / DRAIN_BYTES_PER_SECOND);
+    match timeout(drain, stopped).await {
         Ok(Ok(None)) => Ok(()),
-        Ok(Ok(Some(code))) => Err(gone(WriteError::Stopped(code))),
-        Ok(Err(error)) => Err(gone(error.into())),
+        Ok(stop) => Err(stopped_by(stop)),
         Err(_) => Err(stalled()),
     }
 }
@@ -160,6 +189,14 @@ fn stalled() -> TransferError {
     TransferError::new(Code::PeerTimeout, "The peer takes nothing any more.")
 }
 
-fn gone(error: WriteError) -> TransferError {
-    TransferError::new(Code::PeerUnreachable, format!("The peer went away: {error}."))
+fn stopped_by(stop: Result<Option<VarInt>, StoppedError>) -> TransferError {
+    match stop {
+        Ok(Some(_)) => TransferError::new(Code::Aborted, "The peer wants no more."),
+        Ok(None) => gone("it ended too early"),
+        Err(error) => gone(error),
+    }
+}
+
+fn gone(why: impl std::fmt::Display) -> TransferError {
+    TransferError::new(Code::PeerUnreachable, format!("The peer went away: {why}."))
 }

@@ -13,6 +13,7 @@ use crate::serve::{self, Visitors};
 use crate::tls::Tls;
 use crate::transport;
 use crate::wire::Id;
+use catalog_flow::Gate;
 use quinn::{AsyncUdpSocket, EndpointConfig, Runtime, TokioRuntime, VarInt};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) owner: Arc<dyn Owner>,
     pub(crate) door: Mutex<Door>,
     pub(crate) refusals: Mutex<Refusals<(PeerId, Id, Id), Code>>,
+    pub(crate) gate: Gate,
     pub(crate) pieces: Pieces,
     pub(crate) batches: Arc<Buffers>,
     pub(crate) requests: Arc<Semaphore>,
@@ -110,7 +112,7 @@ impl Endpoint {
     /// # Errors
     /// `LISTEN_FAILED` when there is no socket to be had, `INTERNAL` when TLS refuses the identity.
     pub fn open(options: Options, owner: Arc<dyn Owner>, runtime: &Handle) -> Result<Self, TransferError> {
-        let Options { identity, host, port, congestion, limits } = options;
+        let Options { identity, host, port, congestion, gate, limits } = options;
         let settings = Settings { limits, congestion };
         let tls = Tls::new(&identity)?;
         let _inside = runtime.enter();
@@ -127,7 +129,7 @@ impl Endpoint {
             Arc::new(TokioRuntime),
         );
         let quinn = opened.map_err(|error| no_socket(&error))?;
-        let shared = Arc::new(shared(quinn, runtime, tls, settings, owner));
+        let shared = Arc::new(shared(quinn, runtime, tls, (settings, gate), owner));
         shared.tasks.spawn_on(serve::accept(shared.clone()), runtime);
         shared.tasks.spawn_on(sweep(shared.clone()), runtime);
         Ok(Self { shared, address, buffers: bound.buffers, socket: open })
@@ -197,7 +199,7 @@ fn shared(
     quinn: quinn::Endpoint,
     runtime: &Handle,
     tls: Tls,
-    options: Settings,
+    (options, gate): (Settings, Gate),
     owner: Arc<dyn Owner>,
 ) -> Shared {
     let limits = &options.limits;
@@ -216,6 +218,7 @@ fn shared(
         owner,
         door: Mutex::new(door),
         refusals: Mutex::new(Refusals::new(limits.refusals, limits.refusal_lifetime)),
+        gate,
         pieces: Pieces::new(limits.send_bytes),
         batches: Buffers::new(BATCH_BYTES, BATCHES_KEPT),
         requests: Arc::new(Semaphore::new(limits.requests)),

@@ -3,7 +3,7 @@
 use crate::dial::Provider;
 use crate::endpoint::Endpoint;
 use crate::error::{Code, TransferError};
-use crate::reply::{Patience, Reply, Watch};
+use crate::reply::{Terms, Reply, Watch};
 use crate::segment::{Job, Segment};
 use crate::wire::{CHUNK_BYTES, ID_BYTES, Id, Request, chunks_of};
 use catalog_core::{merkle_root, sha256_many};
@@ -62,19 +62,19 @@ impl Endpoint {
         provider: Provider,
         wanted: Wanted,
         range: (u32, u32),
-        patience: Patience,
+        terms: Terms,
     ) -> Result<Vec<u8>, TransferError> {
         let request = wanted.request(Parts { outline: true, data: false }, range.0, range.1)?;
-        let mut watch = Watch::new(patience, &self.shared);
+        let mut watch = Watch::new(terms, &self.shared);
         let _turn = self.turn(&mut watch).await?;
-        let mut reply = Reply::open(&self.shared, provider, &request, wanted.size, &watch).await?;
+        let mut reply = Reply::open(&self.shared, provider, &request, wanted.size, &mut watch).await?;
         let mut ids = vec![0; range.1 as usize * ID_BYTES];
         // In steps, each of which counts as a sign of life.
         for step in ids.chunks_mut(CHUNK_BYTES) {
-            reply.fill(step, &watch).await?;
+            reply.fill(step, &mut watch).await?;
             watch.progress();
         }
-        reply.end(&watch).await?;
+        reply.end(&mut watch).await?;
         Ok(ids)
     }
 
@@ -86,33 +86,33 @@ impl Endpoint {
         &self,
         provider: Provider,
         wanted: Wanted,
-        patience: Patience,
+        terms: Terms,
     ) -> Result<Whole, TransferError> {
         if wanted.size > WHOLE_BYTES_MAX {
             return Err(TransferError::new(Code::Usage, "A blob of this size does not come whole."));
         }
         let count = chunks_of(wanted.size);
         let request = wanted.request(Parts { outline: true, data: true }, 0, count)?;
-        let mut watch = Watch::new(patience, &self.shared);
+        let mut watch = Watch::new(terms, &self.shared);
         let _turn = self.turn(&mut watch).await?;
-        let mut reply = Reply::open(&self.shared, provider, &request, wanted.size, &watch).await?;
+        let mut reply = Reply::open(&self.shared, provider, &request, wanted.size, &mut watch).await?;
         let mut outline = vec![0; count as usize * ID_BYTES];
-        reply.fill(&mut outline, &watch).await?;
+        reply.fill(&mut outline, &mut watch).await?;
         watch.progress();
         let mut bytes = vec![0; wanted.size as usize];
         for chunk in bytes.chunks_mut(CHUNK_BYTES) {
-            reply.fill(chunk, &watch).await?;
+            reply.fill(chunk, &mut watch).await?;
             watch.progress();
         }
-        reply.end(&watch).await?;
+        reply.end(&mut watch).await?;
         let checking = tokio::task::spawn_blocking(move || check(&wanted.root, outline, bytes));
         checking.await.map_err(|error| TransferError::new(Code::Internal, format!("Checking failed: {error}.")))?
     }
 
     /// A part of a blob to its place in a file, each chunk checked before it is written. It has begun when this
     /// returns, and goes on when the handle is dropped.
-    pub fn fetch_segment(&self, provider: Provider, job: Job, patience: Patience) -> Segment {
-        Segment::start(&self.shared, provider, job, patience)
+    pub fn fetch_segment(&self, provider: Provider, job: Job, terms: Terms) -> Segment {
+        Segment::start(&self.shared, provider, job, terms)
     }
 
     async fn turn(&self, watch: &mut Watch) -> Result<tokio::sync::OwnedSemaphorePermit, TransferError> {

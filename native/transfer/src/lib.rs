@@ -31,6 +31,7 @@ mod tls;
 mod transport;
 mod wire;
 
+pub use catalog_flow::Priority;
 pub use certificate::{CertificateKey, Identity};
 pub use dial::Provider;
 pub use endpoint::{ConnectionInfo, Endpoint};
@@ -39,7 +40,7 @@ pub use fetch::{WHOLE_BYTES_MAX, Wanted, Whole};
 pub use options::{Congestion, Limits, Options};
 pub use owner::{Asked, Decision, Grant, Outcome, Owner, Source};
 pub use peer::PeerId;
-pub use reply::Patience;
+pub use reply::Terms;
 pub use segment::{End, Failure, Job, Progress, Segment};
 pub use tls::ALPN;
 pub use tokio_util::sync::CancellationToken;

@@ -1,6 +1,7 @@
 //! What the owner of an endpoint decides: where it listens and how much others may ask of it.
 
 use crate::certificate::Identity;
+use catalog_flow::Gate;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub struct Options {
     pub port: u16,
     /// For all connections.
     pub congestion: Congestion,
+    /// Before it, all that moves bytes waits for its turn.
+    pub gate: Gate,
     /// What others can push against.
     pub limits: Limits,
 }

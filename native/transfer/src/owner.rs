@@ -3,6 +3,7 @@
 use crate::error::{Code, TransferError};
 use crate::peer::PeerId;
 use crate::wire::Request;
+use catalog_flow::Priority;
 use std::future::Future;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -48,8 +49,8 @@ pub struct Grant {
     pub outline: Option<Source>,
     /// Of a blob that is not here whole, one bit a chunk, least significant first: those that may be sent.
     pub held: Option<Vec<u8>>,
-    /// 0 is the most urgent, 3 the least.
-    pub priority: u8,
+    /// Against what else this node sends.
+    pub priority: Priority,
 }
 
 /// How a reply ended.

@@ -4,39 +4,43 @@ use crate::dial::{Provider, Use, closed, connect, lost};
 use crate::endpoint::Shared;
 use crate::error::{Code, TransferError};
 use crate::wire::{HEAD_BYTES, Request, code_of};
+use catalog_flow::{Direction, Gate, Lane, Priority};
 use quinn::{ReadError, RecvStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// How long a fetch may take, and who may end it.
+/// How long a fetch may take, how urgent it is here, and who may end it.
 #[derive(Clone, Debug)]
-pub struct Patience {
+pub struct Terms {
     /// Without a verified byte for so long, the peer has stalled.
     pub stall: Duration,
     /// For the whole of it.
     pub deadline: Duration,
+    /// Against what else this node receives.
+    pub priority: Priority,
     /// Ends it at once.
     pub cancel: CancellationToken,
 }
 
-/// What is left of somebody's patience.
+/// What is left of the time that was given.
 pub(crate) struct Watch {
     stall: Duration,
     stall_at: Instant,
     deadline: Instant,
+    priority: Priority,
     cancel: CancellationToken,
     closing: CancellationToken,
 }
 
 impl Watch {
-    pub(crate) fn new(patience: Patience, shared: &Shared) -> Self {
+    pub(crate) fn new(terms: Terms, shared: &Shared) -> Self {
         let now = Instant::now();
-        let Patience { stall, deadline, cancel } = patience;
+        let Terms { stall, deadline, priority, cancel } = terms;
         let (stall_at, deadline) = (now + stall, now + deadline);
-        Self { stall, stall_at, deadline, cancel, closing: shared.closing.clone() }
+        Self { stall, stall_at, deadline, priority, cancel, closing: shared.closing.clone() }
     }
 
     /// Something came that is worth keeping.
@@ -89,6 +93,12 @@ fn too_long() -> TransferError {
 pub(crate) struct Reply {
     receive: RecvStream,
     used: Use,
+    gate: Gate,
+    lane: Lane,
+    /// Bytes that were read since the gate was last asked.
+    owed: u32,
+    /// After so many it has to be asked again.
+    piece: u32,
 }
 
 impl Reply {
@@ -100,7 +110,7 @@ impl Reply {
         provider: Provider,
         request: &Request,
         size: u64,
-        watch: &Watch,
+        watch: &mut Watch,
     ) -> Result<Self, TransferError> {
         let used = watch.peer(connect(shared, provider)).await??;
         let (mut send, receive) =
@@ -111,12 +121,16 @@ impl Reply {
         };
         // A peer that reads no request may have refused the connection; the reply then says why.
         let asked = watch.peer(asked).await?;
-        let mut reply = Self { receive, used };
+        let peer = provider.peer.to_string();
+        let lane = Lane::new(provider.address.ip(), peer.as_bytes(), watch.priority);
+        let gate = shared.gate.clone();
+        let piece = gate.piece_bytes(Direction::Down, &lane);
+        let mut reply = Self { receive, used, gate, lane, owed: 0, piece };
         let head = reply.head(size, watch).await;
         head.and(asked).map(|()| reply)
     }
 
-    async fn head(&mut self, size: u64, watch: &Watch) -> Result<(), TransferError> {
+    async fn head(&mut self, size: u64, watch: &mut Watch) -> Result<(), TransferError> {
         let mut head = [0; HEAD_BYTES];
         self.fill(&mut head[..1], watch).await?;
         if let Some(code) = code_of(head[0].into()) {
@@ -131,31 +145,61 @@ impl Reply {
         Ok(())
     }
 
-    /// What has come, at most as much as there is room for; 0 at the end.
-    pub(crate) async fn read(&mut self, room: &mut [u8]) -> Result<usize, TransferError> {
-        let read = self.receive.read(room).await.map_err(|error| broken(&error))?.unwrap_or(0);
-        self.used.link.received.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
+    /// What has come, at most as much as there is room for: nothing when it is `due` before, 0 bytes at the end.
+    pub(crate) async fn read(
+        &mut self,
+        room: &mut [u8],
+        due: Option<Instant>,
+        watch: &mut Watch,
+    ) -> Result<Option<usize>, TransferError> {
+        if self.owed >= self.piece {
+            self.pay(watch).await?;
+        }
+        let most = room.len().min((self.piece - self.owed) as usize);
+        let reading = self.receive.read(&mut room[..most]);
+        let read = match due {
+            None => watch.peer(reading).await?,
+            Some(due) => match watch.peer(timeout_at(due.into(), reading)).await? {
+                Ok(read) => read,
+                Err(_) => return Ok(None),
+            },
+        };
+        let count = read.map_err(|error| broken(&error))?.unwrap_or(0);
+        self.used.link.received.fetch_add(count as u64, Ordering::Relaxed);
+        self.owed += count as u32;
+        Ok(Some(count))
     }
 
     /// Exactly as much as there is room for.
-    pub(crate) async fn fill(&mut self, room: &mut [u8], watch: &Watch) -> Result<(), TransferError> {
+    pub(crate) async fn fill(&mut self, room: &mut [u8], watch: &mut Watch) -> Result<(), TransferError> {
         let mut filled = 0;
         while filled < room.len() {
-            match watch.peer(self.read(&mut room[filled..])).await?? {
-                0 => return Err(too_short()),
-                count => filled += count,
+            match self.read(&mut room[filled..], None, watch).await? {
+                None | Some(0) => return Err(too_short()),
+                Some(count) => filled += count,
             }
         }
         Ok(())
     }
 
     /// The end, which has to be here.
-    pub(crate) async fn end(mut self, watch: &Watch) -> Result<(), TransferError> {
-        match watch.peer(self.read(&mut [0])).await?? {
-            0 => Ok(()),
-            _ => Err(TransferError::new(Code::PeerProtocol, "The peer sent more than was asked for.")),
+    pub(crate) async fn end(mut self, watch: &mut Watch) -> Result<(), TransferError> {
+        self.pay(watch).await?;
+        match self.read(&mut [0], None, watch).await? {
+            None | Some(0) => Ok(()),
+            Some(_) => Err(TransferError::new(Code::PeerProtocol, "The peer sent more than was asked for.")),
         }
+    }
+
+    /// Waits until this node may receive more. Nothing is read meanwhile, so that the peer has to wait, too.
+    async fn pay(&mut self, watch: &mut Watch) -> Result<(), TransferError> {
+        let owed = std::mem::take(&mut self.owed);
+        if owed > 0 {
+            let turn = watch.own(self.gate.acquire(Direction::Down, &self.lane, owed)).await?;
+            turn.map_err(|error| TransferError::new(Code::LimitExceeded, format!("Nothing is received: {error}.")))?;
+        }
+        self.piece = self.gate.piece_bytes(Direction::Down, &self.lane);
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::disk;
 use crate::endpoint::Shared;
 use crate::error::{Code, TransferError};
 use crate::fetch::{Parts, Wanted, corrupt, first_wrong};
-use crate::reply::{Patience, Reply, Watch, too_short};
+use crate::reply::{Terms, Reply, Watch, too_short};
 use crate::wire::{CHUNK_BYTES, ID_BYTES};
 use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
-use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
 /// Chunks hashed side by side: as many as the widest kernel takes.
@@ -97,12 +96,12 @@ pub struct Segment {
 }
 
 impl Segment {
-    pub(crate) fn start(shared: &Arc<Shared>, provider: Provider, job: Job, patience: Patience) -> Self {
-        let (progress, cancel) = (Arc::new(Progress::default()), patience.cancel.clone());
+    pub(crate) fn start(shared: &Arc<Shared>, provider: Provider, job: Job, terms: Terms) -> Self {
+        let (progress, cancel) = (Arc::new(Progress::default()), terms.cancel.clone());
         let (inner, counted) = (shared.clone(), progress.clone());
         let begun = Instant::now();
         let work = async move {
-            let failure = run(&inner, provider, job, patience, &counted).await.err();
+            let failure = run(&inner, provider, job, terms, &counted).await.err();
             End { chunks: counted.chunks(), bytes: counted.bytes(), took: begun.elapsed(), failure }
         };
         let task = shared.tasks.spawn_on(work, &shared.runtime);
@@ -134,7 +133,7 @@ async fn run(
     shared: &Arc<Shared>,
     provider: Provider,
     job: Job,
-    patience: Patience,
+    terms: Terms,
     progress: &Progress,
 ) -> Result<(), Failure> {
     let request = job.wanted.request(Parts { outline: false, data: true }, job.first, job.count)?;
@@ -142,13 +141,13 @@ async fn run(
         return Err(TransferError::new(Code::Usage, "The outline is not that of the segment.").into());
     }
     let (_, length) = request.contents(job.wanted.size).unwrap_or_default();
-    let mut watch = Watch::new(patience, shared);
+    let mut watch = Watch::new(terms, shared);
     let turn = watch.own(shared.fetches.clone().acquire_owned()).await?;
     let _turn = turn.map_err(|_| crate::dial::closed())?;
     let path = job.path.clone();
     let opened = tokio::task::spawn_blocking(move || OpenOptions::new().write(true).open(path)).await;
     let file = opened.map_err(|error| failed(&error))?.map_err(|error| TransferError::writing(&error))?;
-    let reply = Reply::open(shared, provider, &request, job.wanted.size, &watch).await?;
+    let reply = Reply::open(shared, provider, &request, job.wanted.size, &mut watch).await?;
     let place = job.offset + u64::from(job.first) * CHUNK_BYTES as u64;
     let target = Arc::new(Target { file, place, first: job.first, ids: job.outline });
     let batches = shared.batches.clone();
@@ -156,7 +155,7 @@ async fn run(
     let received = intake.receive(&mut watch).await;
     // What is on its way to the disk still counts, and nothing may be written after the end.
     intake.settle().await.and(received)?;
-    intake.reply.end(&watch).await?;
+    intake.reply.end(&mut watch).await?;
     Ok(())
 }
 
@@ -228,23 +227,16 @@ impl Intake<'_> {
         batch: &mut [u8],
         mut filled: usize,
         wanted: usize,
-        watch: &Watch,
+        watch: &mut Watch,
     ) -> Result<usize, TransferError> {
         let due = Instant::now() + BATCH_WAIT;
         while filled < wanted {
-            let reading = self.reply.read(&mut batch[filled..wanted]);
-            let read = if filled < CHUNK_BYTES {
-                watch.peer(reading).await??
-            } else {
-                match watch.peer(timeout_at(due.into(), reading)).await? {
-                    Ok(read) => read?,
-                    Err(_) => break,
-                }
-            };
-            if read == 0 {
-                return Err(too_short());
+            let due = (filled >= CHUNK_BYTES).then_some(due);
+            match self.reply.read(&mut batch[filled..wanted], due, watch).await? {
+                None => break,
+                Some(0) => return Err(too_short()),
+                Some(count) => filled += count,
             }
-            filled += read;
         }
         Ok(filled)
     }

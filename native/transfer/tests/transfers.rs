@@ -14,7 +14,7 @@ async fn a_segment_lands_in_its_place() {
     seed.keep(&blob, blob.store(&folder.path("seed")));
     let target = folder.path("target");
     let job = whole(&blob, &target);
-    let segment = fetcher.endpoint.fetch_segment(seed.provider(), job, patience());
+    let segment = fetcher.endpoint.fetch_segment(seed.provider(), job, terms());
     let progress = segment.progress();
     let end = within(segment.end()).await;
     assert!(end.failure.is_none(), "{:?}", end.failure);
@@ -40,7 +40,7 @@ async fn many_segments_share_one_connection() {
     std::fs::write(&target, [0; 10]).unwrap();
     let segments: Vec<_> = (0..20)
         .map(|at| segment(&blob, &target, at * 2, 2))
-        .map(|job| fetcher.endpoint.fetch_segment(seed.provider(), job, patience()))
+        .map(|job| fetcher.endpoint.fetch_segment(seed.provider(), job, terms()))
         .collect();
     for segment in segments {
         let end = within(segment.end()).await;
@@ -59,7 +59,7 @@ async fn an_outline_comes_by_ranges() {
     let (seed, fetcher) = (Node::open(), Node::open());
     let blob = Blob::new(30 * CHUNK, 3);
     seed.keep(&blob, blob.store(&folder.path("seed")));
-    let fetch = |range| fetcher.endpoint.fetch_outline(seed.provider(), blob.wanted(), range, patience());
+    let fetch = |range| fetcher.endpoint.fetch_outline(seed.provider(), blob.wanted(), range, terms());
     assert_eq!(within(fetch((0, 30))).await.unwrap(), blob.outline);
     assert_eq!(within(fetch((28, 2))).await.unwrap(), blob.outline[28 * ID_BYTES..]);
     assert_eq!(within(fetch((29, 2))).await.unwrap_err().code, Code::Usage);
@@ -74,7 +74,7 @@ async fn a_small_blob_comes_whole_from_disk_or_memory() {
         let blob = Blob::new(length, seed_number);
         for grant in [blob.in_memory(), blob.store(&folder.path("seed"))] {
             seed.keep(&blob, grant);
-            let fetch = fetcher.endpoint.fetch_blob(seed.provider(), blob.wanted(), patience());
+            let fetch = fetcher.endpoint.fetch_blob(seed.provider(), blob.wanted(), terms());
             let Whole { outline, bytes } = within(fetch).await.unwrap();
             assert!(outline == blob.outline && bytes == blob.bytes);
             let ended = seed.next_end().await;
@@ -91,7 +91,7 @@ async fn thousands_of_small_blobs_come_quickly() {
         seed.keep(blob, blob.in_memory());
     }
     for batch in blobs.chunks(20) {
-        let fetches = batch.iter().map(|blob| fetcher.endpoint.fetch_blob(seed.provider(), blob.wanted(), patience()));
+        let fetches = batch.iter().map(|blob| fetcher.endpoint.fetch_blob(seed.provider(), blob.wanted(), terms()));
         for fetch in fetches {
             within(fetch).await.unwrap();
         }
@@ -109,7 +109,7 @@ async fn a_partial_holder_sends_only_what_it_has_verified() {
     let target = folder.path("target");
     let fetch = |first, count| {
         let job = segment(&blob, &target, first, count);
-        fetcher.endpoint.fetch_segment(seed.provider(), job, patience()).end()
+        fetcher.endpoint.fetch_segment(seed.provider(), job, terms()).end()
     };
     assert!(within(fetch(4, 6)).await.failure.is_none());
     assert_eq!(code_of(&within(fetch(3, 2)).await), Some(Code::NotFound));
@@ -121,7 +121,7 @@ async fn a_partial_holder_sends_only_what_it_has_verified() {
 async fn a_refusal_is_remembered_until_it_is_forgotten() {
     let (seed, fetcher) = (Node::open(), Node::open());
     let blob = Blob::new(100, 9);
-    let fetch = || fetcher.endpoint.fetch_blob(seed.provider(), blob.wanted(), patience());
+    let fetch = || fetcher.endpoint.fetch_blob(seed.provider(), blob.wanted(), terms());
     assert_eq!(within(fetch()).await.unwrap_err().code, Code::NotFound);
     seed.keep(&blob, blob.in_memory());
     assert_eq!(within(fetch()).await.unwrap_err().code, Code::NotFound);
@@ -136,7 +136,7 @@ async fn another_peer_than_the_expected_one_is_not_asked() {
     let blob = Blob::new(100, 10);
     seed.keep(&blob, blob.in_memory());
     let wrong = Provider { peer: stranger.peer, address: seed.endpoint.address() };
-    let fetch = fetcher.endpoint.fetch_blob(wrong, blob.wanted(), patience());
+    let fetch = fetcher.endpoint.fetch_blob(wrong, blob.wanted(), terms());
     assert_eq!(within(fetch).await.unwrap_err().code, Code::PeerUnreachable);
     assert_eq!(seed.asked(), 0);
 }
@@ -148,7 +148,7 @@ async fn unused_connections_are_closed_and_made_again() {
     let blob = Blob::new(100, 11);
     seed.keep(&blob, blob.in_memory());
     for _ in 0..2 {
-        within(fetcher.endpoint.fetch_blob(seed.provider(), blob.wanted(), patience())).await.unwrap();
+        within(fetcher.endpoint.fetch_blob(seed.provider(), blob.wanted(), terms())).await.unwrap();
         within(async {
             while !seed.endpoint.connections().is_empty() || !fetcher.endpoint.connections().is_empty() {
                 tokio::task::yield_now().await;
@@ -165,7 +165,7 @@ async fn closing_ends_what_is_under_way_and_frees_the_port() {
     let blob = Blob::new(64 * 1024 * 1024, 12);
     seed.keep(&blob, blob.store(&folder.path("seed")));
     let job = whole(&blob, &folder.path("target"));
-    let segment = fetcher.endpoint.fetch_segment(seed.provider(), job, patience());
+    let segment = fetcher.endpoint.fetch_segment(seed.provider(), job, terms());
     let progress = segment.progress();
     within(async {
         while progress.chunks() == 0 {
@@ -180,6 +180,6 @@ async fn closing_ends_what_is_under_way_and_frees_the_port() {
     assert!(matches!(seed.next_end().await.outcome, Outcome::Failed(_)));
     std::net::UdpSocket::bind(seed.endpoint.address()).expect("the port is free");
     within(fetcher.endpoint.close()).await;
-    let fetch = fetcher.endpoint.fetch_blob(seed.provider(), Blob::new(1, 1).wanted(), patience());
+    let fetch = fetcher.endpoint.fetch_blob(seed.provider(), Blob::new(1, 1).wanted(), terms());
     assert_eq!(within(fetch).await.unwrap_err().code, Code::Closed);
 }

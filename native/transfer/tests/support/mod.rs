@@ -2,6 +2,7 @@
 //! account of what the endpoint told it.
 #![allow(dead_code, missing_docs)]
 
+use catalog_flow::Gate;
 use catalog_transfer::*;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use std::collections::HashMap;
@@ -112,7 +113,7 @@ impl Blob {
             size: self.size(),
             outline: Some(place(offset as u64 + self.size())),
             held: None,
-            priority: 2,
+            priority: Priority::Normal,
         }
     }
 
@@ -123,7 +124,7 @@ impl Blob {
             size: self.size(),
             outline: Some(Source::Memory(self.outline.clone().into())),
             held: None,
-            priority: 2,
+            priority: Priority::Normal,
         }
     }
 }
@@ -187,8 +188,10 @@ impl Node {
             absent: Code::NotFound,
             ended: sender,
         });
-        let options = Options { identity, host, port: 0, congestion: Congestion::Cubic, limits };
-        let endpoint = Endpoint::open(options, keeper.clone(), &tokio::runtime::Handle::current()).unwrap();
+        let runtime = tokio::runtime::Handle::current();
+        let gate = Gate::new(Default::default(), Default::default(), &runtime);
+        let options = Options { identity, host, port: 0, congestion: Congestion::Cubic, gate, limits };
+        let endpoint = Endpoint::open(options, keeper.clone(), &runtime).unwrap();
         Self { endpoint, keeper, ended, peer }
     }
 
@@ -214,13 +217,18 @@ impl Node {
     }
 }
 
-/// Patience that a test needs only when something is wrong.
-pub fn patience() -> Patience {
-    Patience { stall: Duration::from_secs(8), deadline: Duration::from_secs(60), cancel: CancellationToken::new() }
+/// Terms that only matter when something is wrong.
+pub fn terms() -> Terms {
+    Terms {
+        stall: Duration::from_secs(8),
+        deadline: Duration::from_secs(60),
+        priority: Priority::Normal,
+        cancel: CancellationToken::new(),
+    }
 }
 
-pub fn stall_after(milliseconds: u64) -> Patience {
-    Patience { stall: Duration::from_millis(milliseconds), ..patience() }
+pub fn stall_after(milliseconds: u64) -> Terms {
+    Terms { stall: Duration::from_millis(milliseconds), ..terms() }
 }
 
 /// No test waits for longer than this.
