@@ -2,6 +2,7 @@
 
 use catalog_core::CoreError;
 use catalog_search::SearchError;
+use catalog_transfer::TransferError;
 use napi::bindgen_prelude::{Error, JsObjectValue, Result, Status, ToNapiValue};
 use napi::{Env, JsValue, sys};
 use std::any::Any;
@@ -33,6 +34,12 @@ impl From<CoreError> for Failure {
 impl From<SearchError> for Failure {
     fn from(error: SearchError) -> Self {
         Self { code: error.code(), message: error.to_string() }
+    }
+}
+
+impl From<TransferError> for Failure {
+    fn from(error: TransferError) -> Self {
+        Self { code: error.code.name(), message: error.message }
     }
 }
 

@@ -10,3 +10,4 @@ mod core;
 mod failure;
 mod runtime;
 mod search;
+mod transfer;

@@ -177,7 +177,8 @@ impl Endpoint {
         let _ = tokio::time::timeout(CLOSING, ended).await;
     }
 
-    fn hang_up(&self) {
+    /// Ends all that is under way, without waiting for it.
+    pub fn hang_up(&self) {
         self.shared.closing.cancel();
         if let Some(quinn) = self.shared.quinn() {
             quinn.close(VarInt::from_u32(0), b"closed");
