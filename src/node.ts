@@ -49,6 +49,7 @@ import { Scratch } from './store/scratch.ts'
 import { type Damage, Scrubber } from './store/scrub.ts'
 import { databaseGuard, Space } from './store/space.ts'
 import { Fetcher } from './transfer/fetcher.ts'
+import { type Limits, openBandwidth } from './transfer/limits.ts'
 import { BlobProvider } from './transfer/provider.ts'
 import { StreamSource } from './transfer/sources.ts'
 import { RecordExchange } from './trust/exchange.ts'
@@ -101,6 +102,7 @@ interface Parts {
   readonly packages: Packages
   readonly exchange: RecordExchange
   readonly search: Search
+  readonly limits: Limits
   readonly provider: BlobProvider
   readonly hello: HelloService
   readonly bootstrap: Bootstrap
@@ -247,11 +249,12 @@ export class CatalogNode implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const { hello, bootstrap, providers, network, indexer, index, lock } = this.#parts
-    const { maintenance, workers, packs, environment } = this.#parts
+    const { limits, maintenance, workers, packs, environment } = this.#parts
     await this.#gateway?.close()
     hello.stop()
     bootstrap.stop()
     providers.stop()
+    limits.stop()
     if (this.#online) await network.stop()
     this.#online = false
     await indexer.stop()
@@ -359,8 +362,10 @@ async function assemble(
   const repacker = new Repacker({ environment, blobs, packs, space, clock })
   const scrubber = new Scrubber({ blobs, workers, core, clock })
   const exchange = new RecordExchange({ rpc, records, shares })
-  const provider = new BlobProvider({ rpc, records, shares, blobs })
-  const fetcher = new Fetcher({ blobs, quota, core, source: new StreamSource({ rpc }) })
+  const { limits, gate } = await openBandwidth({ effects, environment, clock, network }, settings)
+  undo.push(() => limits.stop())
+  const provider = new BlobProvider({ rpc, records, shares, blobs, gate })
+  const fetcher = new Fetcher({ blobs, quota, core, source: new StreamSource({ rpc, gate }) })
   const packages = new Packages({ records, shares, blobs, pins, exchange, hello, providers, fetcher, random })
   const index = await openNativeIndex({ effects }, paths.search)
   undo.push(() => index.close())
@@ -376,20 +381,17 @@ async function assemble(
   const parts: Parts = {
     ...{ packs, scrubber, maintenance, storage, recovery, failed },
     ...{ paths, lock, outside, environment, workers, index, indexer, network, records, blobs, shares, packages },
-    ...{ exchange, search, provider, hello, bootstrap, peers, announcements, providers },
+    ...{ exchange, search, limits, provider, hello, bootstrap, peers, announcements, providers },
   }
   const sharing = (node: CatalogNode) => {
     const online = () => node.online
     const told = { publisher, announcements, providers, online }
     const publishing = new Publishing({ records, shares, blobs, pins, scratch, effects, ...told })
     const installing = new Installing({ packages, pins, disk, effects, random })
-    const about = () => ({ version: VERSION, online: node.online, http: node.http, ...placeOf(node) })
+    const { dataDir, startedAt } = node
+    const about = () => ({ version: VERSION, online: node.online, http: node.http, dataDir, startedAt })
     const rooms = { network, hello, bootstrap, publishing, packages, installing, search, records, shares, blobs }
-    return new SharingManager({ ...rooms, pins, publisher, core, clock, effects, random, about })
+    return new SharingManager({ ...rooms, pins, publisher, limits, core, clock, effects, random, about })
   }
   return CatalogNode.create(settings, parts, sharing)
-}
-
-function placeOf(node: CatalogNode): { dataDir: string; startedAt: number } {
-  return { dataDir: node.dataDir, startedAt: node.startedAt }
 }

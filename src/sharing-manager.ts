@@ -22,6 +22,7 @@ import type { Blobs } from './store/blobs.ts'
 import type { Pin, Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { FetchOptions } from './transfer/fetcher.ts'
+import type { Limits } from './transfer/limits.ts'
 import type { LocalPublisher } from './trust/publishers.ts'
 import type { Shares } from './trust/shares.ts'
 import { type TrustState, trustState } from './trust/view.ts'
@@ -121,6 +122,7 @@ export interface SharingComponents {
   blobs: Blobs
   pins: Pins
   publisher: LocalPublisher
+  limits: Limits
   core: Core
   clock: Clock
   effects: Effects
@@ -138,6 +140,11 @@ export class SharingManager {
 
   get peerId(): string {
     return this.#components.network.peerId
+  }
+
+  /** How many bytes a second may be sent and received. */
+  get limits(): Limits {
+    return this.#components.limits
   }
 
   /**

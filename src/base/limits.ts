@@ -128,6 +128,10 @@ export const SHARD_IDS_MAX = 2 ** 21 + STRIPE_SHARDS_MAX
 /** HTTP. */
 export const HTTP_BODY_BYTES_MAX = MiB
 
+/** Parts of a schedule of rates, and its length as it is written. */
+export const SCHEDULE_WINDOWS_MAX = 64
+export const SCHEDULE_LENGTH_MAX = 4 * KiB
+
 /** Bytes fetched between two commits of the bitmap of verified chunks. */
 export const FETCH_COMMIT_BYTES = 16 * MiB
 export const FETCH_COMMIT_MS = SECOND_MS

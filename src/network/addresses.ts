@@ -41,6 +41,13 @@ export function leadsTo(connection: Connection, target: Multiaddr): boolean {
   return connection.direction === 'outbound' && withoutPeer(connection.remoteAddr) === withoutPeer(target)
 }
 
+/** @returns the IP address that a multiaddr begins with; nothing for a relayed one, which is not the peer's own */
+export function ipOf(address: string): string | undefined {
+  const [first, ...rest] = multiaddr(address).getComponents()
+  const relayed = rest.some(({ name }) => name === 'p2p-circuit')
+  return first && /^ip[46]$/.test(first.name) && !relayed ? first.value : undefined
+}
+
 /** @param host - an IP address */
 export function isLoopback(host: string): boolean {
   return host === '::1' || host.startsWith('127.')

@@ -10,12 +10,14 @@ import type { Blobs } from '../store/blobs.ts'
 import type { Records } from '../store/records.ts'
 import type { Shares } from '../trust/shares.ts'
 import { BLOB, type BlobRequest } from '../wire/messages.ts'
+import type { TransferGate } from './gate.ts'
 
 interface Components {
   rpc: Rpc
   records: Records
   shares: Shares
   blobs: Blobs
+  gate: TransferGate
 }
 
 export class BlobProvider {
@@ -26,11 +28,10 @@ export class BlobProvider {
   }
 
   async start(): Promise<void> {
-    const open = (request: BlobRequest, peer: string) => this.#open(request, peer)
-    await this.#components.rpc.serve(BLOB, (request, { peer }) => open(request, peer))
+    await this.#components.rpc.serve(BLOB, (request, { peer, signal }) => this.#open(request, peer, signal))
   }
 
-  async *#open(request: BlobRequest, peer: string): AsyncGenerator<{ data: Uint8Array }> {
+  async *#open(request: BlobRequest, peer: string, signal: AbortSignal): AsyncGenerator<{ data: Uint8Array }> {
     const { root, want, first, count } = request
     this.#authorise(request)
     const { blobs } = this.#components
@@ -50,6 +51,7 @@ export class BlobProvider {
       if (!outline && (await blobs.readFrom(lease, at, data)) < length) {
         throw new CatalogError('FILE_UNREADABLE', 'The pack of a blob is shorter than it should be.')
       }
+      using _turn = await this.#components.gate.pass('up', peer, length, { signal })
       yield { data }
       emit('catalog:transfer', { peer, bytes: length, direction: 'sent' })
       at += length

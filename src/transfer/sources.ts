@@ -4,6 +4,7 @@ import { emit } from '../base/events.ts'
 import { CHUNK_BYTES } from '../base/limits.ts'
 import type { Rpc } from '../network/rpc.ts'
 import { BLOB } from '../wire/messages.ts'
+import type { TransferGate } from './gate.ts'
 
 /** What is wanted: a blob, named by a release. */
 export interface BlobWanted {
@@ -24,9 +25,11 @@ export interface BlobSource {
 /** Blobs over `/catalog/blob/1`, a libp2p stream. */
 export class StreamSource implements BlobSource {
   readonly #rpc: Rpc
+  readonly #gate: TransferGate
 
-  constructor({ rpc }: { rpc: Rpc }) {
+  constructor({ rpc, gate }: { rpc: Rpc; gate: TransferGate }) {
     this.#rpc = rpc
+    this.#gate = gate
   }
 
   async outline(peer: string, blob: BlobWanted, signal: AbortSignal): Promise<Uint8Array> {
@@ -57,6 +60,7 @@ export class StreamSource implements BlobSource {
       const whole = data.length % CHUNK_BYTES === 0 || at + data.length === end
       if (data.length === 0 || at + data.length > end || !whole) throw misfit(peer)
       emit('catalog:transfer', { peer, bytes: data.length, direction: 'received' })
+      using _turn = await this.#gate.pass('down', peer, data.length, { signal })
       yield data
       at += data.length
     }

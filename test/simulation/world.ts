@@ -186,6 +186,7 @@ class WatchedNetwork implements Network {
   stop = () => this.#inner.stop()
   addresses = () => this.#inner.addresses()
   peers = () => this.#inner.peers()
+  addressOf = (peer: string) => this.#inner.addressOf(peer)
   onPeer: Network['onPeer'] = (listener) => this.#inner.onPeer(listener)
   dial: Network['dial'] = (address, signal) => this.#inner.dial(address, signal)
   provide: Network['provide'] = (key, signal) => this.#inner.provide(key, signal)

@@ -1,6 +1,7 @@
 //! Failures on their way to JavaScript.
 
 use catalog_core::CoreError;
+use catalog_flow::FlowError;
 use catalog_search::SearchError;
 use catalog_transfer::TransferError;
 use napi::bindgen_prelude::{Error, JsObjectValue, Result, Status, ToNapiValue};
@@ -27,6 +28,12 @@ impl Failure {
 
 impl From<CoreError> for Failure {
     fn from(error: CoreError) -> Self {
+        Self { code: error.code(), message: error.to_string() }
+    }
+}
+
+impl From<FlowError> for Failure {
+    fn from(error: FlowError) -> Self {
         Self { code: error.code(), message: error.to_string() }
     }
 }

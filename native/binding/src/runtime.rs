@@ -1,4 +1,4 @@
-//! The threads: some for work that waits for a disk, and some that move packets.
+//! The threads: some for work that waits, for a disk or for its turn, and some that move packets.
 
 use crate::failure::{Coded, Failure};
 use napi::Env;
@@ -22,6 +22,7 @@ fn init() {
         .worker_threads(WORKER_THREADS)
         .max_blocking_threads(MAX_BLOCKING_THREADS)
         .thread_name("catalog-native")
+        .enable_time()
         .build();
     // Without threads nothing of this module can work, and loading it is the moment to say so.
     create_custom_tokio_runtime(runtime.expect("the system refuses to start threads"));

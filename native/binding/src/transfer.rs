@@ -4,6 +4,7 @@ mod owner;
 mod values;
 
 use crate::failure::{Coded, Failure, guarded};
+use crate::flow::TransferGate;
 use crate::runtime::{blocking, moving, packets};
 use catalog_flow::Gate;
 use catalog_transfer::{CancellationToken, CertificateKey, Endpoint, Job, PeerId, Segment};
@@ -78,31 +79,35 @@ impl BulkEndpoint {
     /// @param key - used up by this call
     /// @param node - the node's Ed25519 public key, 32 bytes
     /// @param signature - of the node's key over `key.statement()`
+    /// @param gate - before it, all bytes wait for their turn; nothing limits them without one
     /// @param authorise - decides about each request; what it grants stays granted until `ended` comes with its id
     /// @param ended - exactly once for each grant; must not throw
     /// @throws Error `LISTEN_FAILED`, `ADDRESS_INVALID`, `USAGE`
     #[napi(
         catch_unwind,
-        ts_args_type = "key: BulkKey, node: Uint8Array, signature: Uint8Array, options: BulkOptions, authorise: (asked: BulkAsked) => Promise<BulkDecision>, ended: (end: BulkEnded) => void",
+        ts_args_type = "key: BulkKey, node: Uint8Array, signature: Uint8Array, options: BulkOptions, gate: TransferGate | undefined, authorise: (asked: BulkAsked) => Promise<BulkDecision>, ended: (end: BulkEnded) => void",
         ts_return_type = "Promise<BulkEndpoint>"
     )]
+    #[allow(clippy::too_many_arguments)] // Who it is, how it behaves, and whom it asks.
     pub fn open<'env>(
         env: &'env Env,
         key: &BulkKey,
         node: Uint8ArraySlice,
         signature: Uint8ArraySlice,
         options: BulkOptions,
+        gate: Option<&TransferGate>,
         authorise: Authorise,
         ended: Ended,
     ) -> Result<PromiseRaw<'env, Coded<BulkEndpoint>>> {
         let key = key.key.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (node, signature) = (peer_key(&node), signature.to_vec());
+        let gate = gate.map(|gate| gate.gate.clone());
         blocking(env, move || {
             let used = || Failure { code: "USAGE", message: "This key has been used.".into() };
             let identity = key.ok_or_else(used)?.certify(PeerId::new(node?), &signature)?;
-            let gate = Gate::new(Default::default(), Default::default(), packets());
+            let unlimited = || Gate::new(Default::default(), Default::default(), packets());
             let owner = Arc::new(JsOwner::new(authorise, ended));
-            let endpoint = Endpoint::open(options.with(identity, gate)?, owner, packets())?;
+            let endpoint = Endpoint::open(options.with(identity, gate.unwrap_or_else(unlimited))?, owner, packets())?;
             Ok(BulkEndpoint { endpoint: Arc::new(endpoint) })
         })
     }
@@ -162,7 +167,8 @@ impl BulkEndpoint {
 
     /// A blob of at most 1 MiB, with its outline, both checked against the root.
     ///
-    /// @throws Error as `fetchOutline`, and `BLOB_CORRUPT`
+    /// @returns with a failure as `fetchOutline` throws, or `BLOB_CORRUPT`
+    /// @throws Error `ADDRESS_INVALID`, `USAGE`
     #[napi(
         catch_unwind,
         ts_args_type = "provider: BulkProvider, wanted: BulkWanted, terms: BulkTerms, cancel: BulkCancel",
@@ -178,8 +184,7 @@ impl BulkEndpoint {
     ) -> Result<PromiseRaw<'env, Coded<BulkWhole>>> {
         let (endpoint, wanted, terms) = (self.endpoint.clone(), wanted_of(&wanted), terms_of(&terms, &cancel.token));
         moving(env, async move {
-            let whole = endpoint.fetch_blob(provider_of(&provider)?, wanted?, terms?).await?;
-            Ok(BulkWhole { outline: whole.outline.into(), bytes: whole.bytes.into() })
+            Ok(endpoint.fetch_blob(provider_of(&provider)?, wanted?, terms?).await.into())
         })
     }
 

@@ -146,7 +146,7 @@ fn peers_that_take_no_bytes_hold_up_nobody() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
 
     /// Whatever they ask for and however often, addresses that always have something waiting get the same.
     #[test]

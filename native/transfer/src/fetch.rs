@@ -4,7 +4,7 @@ use crate::dial::Provider;
 use crate::endpoint::Endpoint;
 use crate::error::{Code, TransferError};
 use crate::reply::{Terms, Reply, Watch};
-use crate::segment::{Job, Segment};
+use crate::segment::{Failure, Job, Segment};
 use crate::wire::{CHUNK_BYTES, ID_BYTES, Id, Request, chunks_of};
 use catalog_core::{merkle_root, sha256_many};
 
@@ -87,9 +87,9 @@ impl Endpoint {
         provider: Provider,
         wanted: Wanted,
         terms: Terms,
-    ) -> Result<Whole, TransferError> {
+    ) -> Result<Whole, Failure> {
         if wanted.size > WHOLE_BYTES_MAX {
-            return Err(TransferError::new(Code::Usage, "A blob of this size does not come whole."));
+            return Err(TransferError::new(Code::Usage, "A blob of this size does not come whole.").into());
         }
         let count = chunks_of(wanted.size);
         let request = wanted.request(Parts { outline: true, data: true }, 0, count)?;
@@ -121,13 +121,13 @@ impl Endpoint {
     }
 }
 
-fn check(root: &Id, outline: Vec<u8>, bytes: Vec<u8>) -> Result<Whole, TransferError> {
+fn check(root: &Id, outline: Vec<u8>, bytes: Vec<u8>) -> Result<Whole, Failure> {
     let lengths: Vec<u32> = bytes.chunks(CHUNK_BYTES).map(|chunk| chunk.len() as u32).collect();
     let mut named = [0; ID_BYTES];
     let computed = merkle_root(&outline, &lengths, PROFILE_FIXED, &mut named, None);
     computed.map_err(|error| TransferError::new(Code::Internal, error.to_string()))?;
     if named != *root {
-        return Err(TransferError::new(Code::BlobCorrupt, "The peer's outline is that of another blob."));
+        return Err(TransferError::new(Code::BlobCorrupt, "The peer's outline is that of another blob.").into());
     }
     match first_wrong(&bytes, &outline)? {
         None => Ok(Whole { outline, bytes }),
@@ -148,6 +148,7 @@ pub(crate) fn first_wrong(bytes: &[u8], ids: &[u8]) -> Result<Option<usize>, Tra
     Ok(found.chunks(ID_BYTES).zip(ids.chunks(ID_BYTES)).position(|(found, id)| found != id))
 }
 
-pub(crate) fn corrupt(chunk: u32) -> TransferError {
-    TransferError::new(Code::BlobCorrupt, format!("Chunk {chunk} that the peer sent is not what its id says."))
+pub(crate) fn corrupt(chunk: u32) -> Failure {
+    let message = format!("Chunk {chunk} that the peer sent is not what its id says.");
+    Failure { error: TransferError::new(Code::BlobCorrupt, message), lie: Some(chunk) }
 }

@@ -73,7 +73,7 @@ pub struct End {
     pub failure: Option<Failure>,
 }
 
-/// Why a segment is not complete.
+/// Why not all of it came.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// What happened.
@@ -181,7 +181,7 @@ impl Target {
             return Written { bytes: 0, failure: Some(TransferError::writing(&error).into()) };
         }
         let lie = wrong.map(|chunk| self.first + (first + chunk) as u32);
-        Written { bytes: good.len(), failure: lie.map(|lie| Failure { error: corrupt(lie), lie: Some(lie) }) }
+        Written { bytes: good.len(), failure: lie.map(corrupt) }
     }
 }
 

@@ -46,10 +46,10 @@ async fn a_lie_in_a_small_blob_or_its_outline_is_found() {
     bytes[CHUNK] ^= 1;
     seed.keep(&blob, Grant { data: Source::Memory(bytes.into()), ..blob.in_memory() });
     let fetch = || fetcher.endpoint.fetch_blob(seed.provider(), blob.wanted(), terms());
-    assert_eq!(within(fetch()).await.unwrap_err().code, Code::BlobCorrupt);
+    assert_eq!(within(fetch()).await.unwrap_err().error.code, Code::BlobCorrupt);
     let outline = Some(Source::Memory(vec![0; 3 * ID_BYTES].into()));
     seed.keep(&blob, Grant { outline, ..blob.in_memory() });
-    assert_eq!(within(fetch()).await.unwrap_err().code, Code::BlobCorrupt);
+    assert_eq!(within(fetch()).await.unwrap_err().error.code, Code::BlobCorrupt);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,7 +180,7 @@ async fn nobody_at_an_address_is_an_answer_in_time() {
     let (codes, took) = timed(async {
         let mut codes = vec![];
         for fetch in fetches {
-            codes.push(fetch.await.unwrap_err().code);
+            codes.push(fetch.await.unwrap_err().error.code);
         }
         codes
     })

@@ -89,7 +89,7 @@ async fn requests_beyond_the_rate_never_reach_the_owner() {
     let mut codes = vec![];
     for _ in 0..20 {
         let fetch = fetcher.endpoint.fetch_blob(seed.provider(), blob.wanted(), terms());
-        codes.push(within(fetch).await.err().map(|error| error.code));
+        codes.push(within(fetch).await.err().map(|failure| failure.error.code));
     }
     assert_eq!(codes[..2], [None, None]);
     let asked = seed.asked();

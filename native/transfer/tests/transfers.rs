@@ -122,9 +122,9 @@ async fn a_refusal_is_remembered_until_it_is_forgotten() {
     let (seed, fetcher) = (Node::open(), Node::open());
     let blob = Blob::new(100, 9);
     let fetch = || fetcher.endpoint.fetch_blob(seed.provider(), blob.wanted(), terms());
-    assert_eq!(within(fetch()).await.unwrap_err().code, Code::NotFound);
+    assert_eq!(within(fetch()).await.unwrap_err().error.code, Code::NotFound);
     seed.keep(&blob, blob.in_memory());
-    assert_eq!(within(fetch()).await.unwrap_err().code, Code::NotFound);
+    assert_eq!(within(fetch()).await.unwrap_err().error.code, Code::NotFound);
     assert_eq!(seed.asked(), 1);
     seed.endpoint.forget_refusals();
     assert!(within(fetch()).await.is_ok());
@@ -137,7 +137,7 @@ async fn another_peer_than_the_expected_one_is_not_asked() {
     seed.keep(&blob, blob.in_memory());
     let wrong = Provider { peer: stranger.peer, address: seed.endpoint.address() };
     let fetch = fetcher.endpoint.fetch_blob(wrong, blob.wanted(), terms());
-    assert_eq!(within(fetch).await.unwrap_err().code, Code::PeerUnreachable);
+    assert_eq!(within(fetch).await.unwrap_err().error.code, Code::PeerUnreachable);
     assert_eq!(seed.asked(), 0);
 }
 
@@ -181,5 +181,5 @@ async fn closing_ends_what_is_under_way_and_frees_the_port() {
     std::net::UdpSocket::bind(seed.endpoint.address()).expect("the port is free");
     within(fetcher.endpoint.close()).await;
     let fetch = fetcher.endpoint.fetch_blob(seed.provider(), Blob::new(1, 1).wanted(), terms());
-    assert_eq!(within(fetch).await.unwrap_err().code, Code::Closed);
+    assert_eq!(within(fetch).await.unwrap_err().error.code, Code::Closed);
 }

@@ -1,7 +1,8 @@
 //! The owner of an endpoint, which is JavaScript: asked through thread-safe functions that keep no process alive.
 
-use super::values::{priority, whole};
+use super::values::whole;
 use crate::failure::Failure;
+use crate::flow::priority_of;
 use catalog_transfer::{Asked, Code, Decision, Grant, Outcome, Owner, Source, TransferError};
 use napi::bindgen_prelude::{Buffer, FromNapiValue, Promise, Result, TypeName, ValidateNapiValue};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -58,8 +59,9 @@ pub struct BulkDecision {
     /// Of a blob that is not here whole, the chunks that may be sent: one bit each, least significant first.
     #[napi(ts_type = "Uint8Array")]
     pub held: Option<Copied>,
-    /// 0 critical … 3 low.
-    pub priority: Option<u8>,
+    /// Against what else is sent from here.
+    #[napi(ts_type = "'critical' | 'high' | 'normal' | 'low'")]
+    pub priority: Option<String>,
 }
 
 /// A reply has ended.
@@ -156,14 +158,14 @@ fn refusal(code: &str) -> Code {
 
 fn grant_of(decision: BulkDecision) -> std::result::Result<Grant, Failure> {
     let missing = || Failure { code: "USAGE", message: "A grant has an id, data, a size and a priority.".into() };
-    let BulkDecision { id, data, size, outline, held, priority: number, .. } = decision;
+    let BulkDecision { id, data, size, outline, held, priority, .. } = decision;
     Ok(Grant {
         id: whole("id", id.ok_or_else(missing)?)?,
         data: source_of(data.ok_or_else(missing)?)?,
         size: whole("size", size.ok_or_else(missing)?)?,
         outline: outline.map(source_of).transpose()?,
         held: held.map(|Copied(bits)| bits),
-        priority: priority(number.ok_or_else(missing)?)?,
+        priority: priority_of(&priority.ok_or_else(missing)?)?,
     })
 }
 

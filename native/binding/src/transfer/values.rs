@@ -1,10 +1,11 @@
 //! What crosses between JavaScript and the bulk plane, and how it is read.
 
 use crate::failure::Failure;
-use catalog_flow::{Gate, Priority};
+use crate::flow::priority_of;
+use catalog_flow::Gate;
 use catalog_transfer::{
-    CancellationToken, Code, Congestion, ConnectionInfo, End, Identity, Limits, Options, Provider, Terms,
-    TransferError, Wanted,
+    CancellationToken, Code, Congestion, ConnectionInfo, End, Failure as Failed, Identity, Limits, Options,
+    Provider, Terms, TransferError, Wanted, Whole,
 };
 use napi::bindgen_prelude::{Buffer, Uint8Array};
 use napi_derive::napi;
@@ -115,17 +116,20 @@ pub struct BulkTerms {
     pub stall_ms: u32,
     /// For the whole.
     pub deadline_ms: u32,
-    /// 0 critical … 3 low, against what else is received here.
-    pub priority: u8,
+    /// Against what else is received here.
+    #[napi(ts_type = "'critical' | 'high' | 'normal' | 'low'")]
+    pub priority: String,
 }
 
-/// A blob that came whole.
+/// A blob that came whole, or why it did not.
 #[napi(object, object_from_js = false)]
 pub struct BulkWhole {
-    /// Ids of its chunks.
+    /// Ids of its chunks; empty when it failed.
     pub outline: Buffer,
-    /// Its bytes.
+    /// Its bytes; empty when it failed.
     pub bytes: Buffer,
+    /// Why there is nothing.
+    pub failure: Option<BulkFailure>,
 }
 
 /// How far a segment is.
@@ -150,7 +154,7 @@ pub struct BulkEnd {
     pub failure: Option<BulkFailure>,
 }
 
-/// Why a segment is not complete.
+/// Why not all of it came.
 #[napi(object, object_from_js = false)]
 pub struct BulkFailure {
     /// One of the error table.
@@ -194,13 +198,26 @@ impl From<ConnectionInfo> for BulkConnection {
     }
 }
 
+impl From<Failed> for BulkFailure {
+    fn from(Failed { error, lie }: Failed) -> Self {
+        Self { code: error.code.name().into(), message: error.message, lie }
+    }
+}
+
+impl From<std::result::Result<Whole, Failed>> for BulkWhole {
+    fn from(result: std::result::Result<Whole, Failed>) -> Self {
+        match result {
+            Ok(Whole { outline, bytes }) => Self { outline: outline.into(), bytes: bytes.into(), failure: None },
+            Err(failed) => {
+                Self { outline: vec![].into(), bytes: vec![].into(), failure: Some(failed.into()) }
+            }
+        }
+    }
+}
+
 impl From<End> for BulkEnd {
     fn from(end: End) -> Self {
-        let failure = end.failure.map(|failure| BulkFailure {
-            code: failure.error.code.name().into(),
-            message: failure.error.message,
-            lie: failure.lie,
-        });
+        let failure = end.failure.map(BulkFailure::from);
         let micros = end.took.as_micros() as f64;
         Self { chunks: end.chunks, bytes: end.bytes as f64, micros, failure }
     }
@@ -267,14 +284,9 @@ pub(super) fn terms_of(terms: &BulkTerms, cancel: &CancellationToken) -> Read<Te
     Ok(Terms {
         stall: time(terms.stall_ms),
         deadline: time(terms.deadline_ms),
-        priority: priority(terms.priority)?,
+        priority: priority_of(&terms.priority)?,
         cancel: cancel.clone(),
     })
-}
-
-pub(super) fn priority(number: u8) -> Read<Priority> {
-    let known = Priority::ALL.get(usize::from(number)).copied();
-    known.ok_or_else(|| usage(format!("There is no priority {number}.")))
 }
 
 pub(super) fn peer_key(bytes: &[u8]) -> Read<[u8; 32]> {
