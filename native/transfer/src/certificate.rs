@@ -278,3 +278,6 @@ fn key_info(pair: &signature::EcdsaKeyPair) -> der::Result<KeyInfo> {
 fn unmade() -> TransferError {
     TransferError::new(Code::Internal, "A certificate could not be made.")
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,10 @@
 
 #![deny(unsafe_code)]
 
+// The nodes that tests are made of are shared with those outside of this crate.
+#[cfg(test)]
+extern crate self as catalog_transfer;
+
 mod answer;
 mod buffers;
 mod certificate;
@@ -19,6 +23,8 @@ mod door;
 mod endpoint;
 mod error;
 mod fetch;
+#[cfg(test)]
+mod hostile;
 mod options;
 mod owner;
 mod peer;
@@ -29,7 +35,7 @@ mod segment;
 mod serve;
 mod tls;
 mod transport;
-mod wire;
+pub mod wire;
 
 pub use catalog_flow::Priority;
 pub use certificate::{CertificateKey, Identity};
@@ -44,4 +50,4 @@ pub use reply::Terms;
 pub use segment::{End, Failure, Job, Progress, Segment};
 pub use tls::ALPN;
 pub use tokio_util::sync::CancellationToken;
-pub use wire::{BLOB_BYTES_MAX, CHUNK_BYTES, HEAD_BYTES, ID_BYTES, Id, REQUEST_BYTES, Request};
+pub use wire::{CHUNK_BYTES, ID_BYTES, Id, Request};

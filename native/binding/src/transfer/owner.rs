@@ -135,7 +135,15 @@ impl Owner for JsOwner {
             let decision = decision.await.map_err(|_| Code::Internal)?;
             match &decision.refused {
                 Some(code) => Err(refusal(code)),
-                None => grant_of(decision).map_err(|_| Code::Internal),
+                None => {
+                    let id = decision.id.and_then(|id| whole("id", id).ok());
+                    grant_of(decision).map_err(|failure| {
+                        // What it meant to grant is to be given back.
+                        let error = TransferError::new(Code::Internal, failure.message);
+                        id.inspect(|&id| self.ended(id, 0, Outcome::Failed(error)));
+                        Code::Internal
+                    })
+                }
             }
         })
     }
