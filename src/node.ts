@@ -19,6 +19,7 @@ import { readRelease } from './model/release.ts'
 import { peerAddress } from './network/addresses.ts'
 import { Announcements } from './network/announce.ts'
 import { Bootstrap } from './network/bootstrap.ts'
+import { openBulkPlane } from './network/bulk.ts'
 import { HelloService } from './network/hello.ts'
 import { Libp2pNetwork } from './network/host.ts'
 import { loadOrCreateSeed } from './network/identity.ts'
@@ -48,9 +49,11 @@ import { Repacker } from './store/repack.ts'
 import { Scratch } from './store/scratch.ts'
 import { type Damage, Scrubber } from './store/scrub.ts'
 import { databaseGuard, Space } from './store/space.ts'
+import { BulkSource, bulkAuthorise } from './transfer/bulk-source.ts'
 import { Fetcher } from './transfer/fetcher.ts'
 import { BlobGrants } from './transfer/grants.ts'
 import { HaveExchange } from './transfer/have.ts'
+import { type Limits, openBandwidth } from './transfer/limits.ts'
 import { BlobProvider } from './transfer/provider.ts'
 import { Sources } from './transfer/sources.ts'
 import { StreamSource } from './transfer/stream-source.ts'
@@ -72,6 +75,7 @@ export interface Outside {
   readonly effects: Effects
   readonly disk: (effects: Effects) => Disk
   readonly network: (seed: Uint8Array, settings: Settings) => Network
+  readonly bulk: typeof openBulkPlane
 }
 
 const REAL_OUTSIDE: Outside = {
@@ -81,6 +85,7 @@ const REAL_OUTSIDE: Outside = {
   disk: systemDisk,
   network: (seed, { host, controlPort, mdns, dht }) =>
     new Libp2pNetwork({ seed, listen: { host, controlPort }, mdns, dht }),
+  bulk: openBulkPlane,
 }
 
 /** What `open` has made and `close` must end. */
@@ -103,11 +108,12 @@ interface Parts {
   readonly recovery: Recovery
   readonly shares: Shares
   readonly packages: Packages
+  readonly limits: Limits
+  readonly bulk: BulkSource
   readonly exchange: RecordExchange
-  readonly search: Search
-  readonly provider: BlobProvider
-  readonly have: HaveExchange
   readonly hello: HelloService
+  /** What answers peers. */
+  readonly services: readonly { start(): Promise<void> }[]
   readonly bootstrap: Bootstrap
   readonly peers: Peers
   readonly announcements: Announcements
@@ -207,21 +213,18 @@ export class CatalogNode implements AsyncDisposable {
    * @throws CatalogError `LISTEN_FAILED`
    */
   async start(): Promise<void> {
-    const { hello, exchange, provider, have, search, announcements, network, indexer, scrubber, maintenance } =
-      this.#parts
+    const { bulk, services, announcements, network, indexer, scrubber, maintenance } = this.#parts
     const peers = this.settings.peers.map(peerAddress)
     await indexer.start()
-    await hello.start()
-    await exchange.start()
-    await provider.start()
-    await have.start()
-    await search.start()
+    // Before the first hello, which names its port.
+    await bulk.start()
+    for (const service of services) await service.start()
     await announcements.start((announcement) => this.#hear(announcement))
     await network.start()
     this.#online = true
     scrubber.onDamage((damage) => void this.#mend(damage))
     maintenance.start()
-    const stop = hello.onHello(() => {
+    const stop = this.#parts.hello.onHello(() => {
       stop()
       void this.#provideOwn()
     })
@@ -254,11 +257,13 @@ export class CatalogNode implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const { hello, bootstrap, providers, network, indexer, index, lock } = this.#parts
-    const { maintenance, workers, packs, environment } = this.#parts
+    const { limits, bulk, maintenance, workers, packs, environment } = this.#parts
     await this.#gateway?.close()
     hello.stop()
     bootstrap.stop()
     providers.stop()
+    limits.stop()
+    await bulk.stop()
     if (this.#online) await network.stop()
     this.#online = false
     await indexer.stop()
@@ -354,7 +359,7 @@ async function assemble(
   const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
   const network = outside.network(seed, settings)
   const rpc = new Rpc({ network, clock })
-  const hello = new HelloService({ network, rpc, peers }, { agent: `catalog/${VERSION}` })
+  const hello = new HelloService({ network, rpc, peers }, { agent: `catalog/${VERSION}`, bulkPort: () => bulk.port })
   const bootstrap = new Bootstrap({ network, clock, random })
   const announcements = new Announcements({ network, clock })
   const providers = new Providers({ network })
@@ -366,11 +371,17 @@ async function assemble(
   const repacker = new Repacker({ environment, blobs, packs, space, clock })
   const scrubber = new Scrubber({ blobs, workers, core, clock })
   const exchange = new RecordExchange({ rpc, records, shares })
+  const { native, limits, gate } = await openBandwidth({ effects, environment, clock, network }, settings)
+  undo.push(() => limits.stop())
   const grants = new BlobGrants({ records, shares, blobs })
   const transfers = new Transfers({ clock })
-  const provider = new BlobProvider({ rpc, blobs, grants, transfers })
+  const provider = new BlobProvider({ rpc, blobs, grants, transfers, gate })
   const have = new HaveExchange({ rpc, grants, clock })
-  const sources = new Sources({ planes: [new StreamSource({ rpc, clock })], clock })
+  const bulkOptions = { seed, host: settings.host, port: settings.bulkPort }
+  const bulkParts = { clock, effects, authorise: bulkAuthorise({ grants, transfers }), gate: native }
+  const bulk = new BulkSource({ hello, clock, open: () => outside.bulk(bulkParts, bulkOptions, core.backend) })
+  const sources = new Sources({ planes: [bulk, new StreamSource({ rpc, clock, gate })], clock })
+  hello.onHello((peer) => sources.forget(peer))
   const fetcher = new Fetcher({ blobs, quota, core, sources, have, transfers, clock, random })
   const packages = new Packages({ records, shares, blobs, pins, exchange, hello, providers, fetcher, random })
   const index = await openNativeIndex({ effects }, paths.search)
@@ -387,20 +398,18 @@ async function assemble(
   const parts: Parts = {
     ...{ packs, scrubber, maintenance, storage, recovery, failed },
     ...{ paths, lock, outside, environment, workers, index, indexer, network, records, blobs, shares, packages },
-    ...{ exchange, search, provider, have, hello, bootstrap, peers, announcements, providers },
+    services: [hello, exchange, provider, have, search],
+    ...{ exchange, limits, bulk, hello, bootstrap, peers, announcements, providers },
   }
   const sharing = (node: CatalogNode) => {
     const online = () => node.online
     const told = { publisher, announcements, providers, online }
     const publishing = new Publishing({ records, shares, blobs, pins, scratch, effects, ...told })
     const installing = new Installing({ packages, pins, disk, effects, random, clock })
-    const about = () => ({ version: VERSION, online: node.online, http: node.http, ...placeOf(node) })
+    const { dataDir, startedAt } = node
+    const about = () => ({ version: VERSION, online: node.online, http: node.http, dataDir, startedAt })
     const rooms = { network, hello, bootstrap, publishing, packages, installing, search, records, shares, blobs }
-    return new SharingManager({ ...rooms, pins, publisher, core, clock, effects, random, transfers, about })
+    return new SharingManager({ ...rooms, pins, publisher, limits, core, clock, effects, random, transfers, about })
   }
   return CatalogNode.create(settings, parts, sharing)
-}
-
-function placeOf(node: CatalogNode): { dataDir: string; startedAt: number } {
-  return { dataDir: node.dataDir, startedAt: node.startedAt }
 }

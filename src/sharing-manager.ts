@@ -23,6 +23,7 @@ import type { Blobs } from './store/blobs.ts'
 import type { Pin, Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { FetchOptions } from './transfer/fetcher.ts'
+import type { Limits } from './transfer/limits.ts'
 import type { FetchSource, ProviderFailure } from './transfer/report.ts'
 import type { Transfers, TransferView } from './transfer/transfers.ts'
 import type { LocalPublisher } from './trust/publishers.ts'
@@ -120,6 +121,7 @@ export interface SharingComponents {
   blobs: Blobs
   pins: Pins
   publisher: LocalPublisher
+  limits: Limits
   core: Core
   clock: Clock
   effects: Effects
@@ -141,6 +143,11 @@ export class SharingManager {
 
   get peerId(): string {
     return this.#components.network.peerId
+  }
+
+  /** How many bytes a second may be sent and received. */
+  get limits(): Limits {
+    return this.#components.limits
   }
 
   /**

@@ -8,6 +8,8 @@ export interface Events {
   'catalog:peer': { peer: string; state: 'connected' | 'disconnected' | 'refused'; reason?: string }
   'catalog:record': { purl?: string; signer: string; kind: string; state: 'admitted' | 'refused'; reason?: string }
   'catalog:transfer': { peer: string; bytes: number; direction: 'sent' | 'received' }
+  /** The bulk plane listens, or why there is none. */
+  'catalog:bulk': { port: number } | { reason: string }
   'catalog:corrupt': { peer: string; root: string; chunk: number }
   /** A blob kept here is no longer what was written; `chunks` of it have to be fetched again, 0 when it was mended. */
   'catalog:damaged': { root: string; bytes: number; chunks: number }

@@ -116,6 +116,8 @@ export const BLOBS_WATCHED_MAX = 1_000
 export const HAVE_DEADLINE_MS = 5 * SECOND_MS
 /** Between two questions to one provider what it has: a fraction of what a segment takes, or a swarm works on old news. */
 export const HAVE_INTERVAL_MS = SECOND_MS / 2
+/** How often it is looked how far a segment over the bulk plane has come. */
+export const BULK_PROGRESS_MS = 100
 /** A peer whose bulk port did not answer is asked over streams for so long. */
 export const BULK_AVOIDED_MS = 10 * 60 * SECOND_MS
 /** The longest one blob request may take, whatever it delivers. */
@@ -147,6 +149,50 @@ export const ADDRESS_LENGTH_MAX = 256
 /** Blobs a node provides in the DHT: a provide costs 0.1–0.3 s. */
 export const PROVIDED_BLOBS_MAX = 1_000
 
+/**
+ * The bulk plane. Its memory is fixed in sum, over all connections: `BULK_SEND_BYTES` and a piece of 256 KiB for each
+ * connection in use; `BULK_RECEIVE_BYTES`, of which a disk that keeps up leaves next to nothing; 2 MiB a fetch.
+ */
+export const BULK_CONNECTIONS_MAX = 256
+/** Many nodes may stand behind one address; an IPv6 /64 counts as one. */
+export const BULK_CONNECTIONS_PER_ADDRESS_MAX = 64
+/** More handshakes under way than this, and new ones have to prove their address first: QUIC's Retry. */
+export const BULK_HANDSHAKES_UNPROVEN_MAX = 32
+export const BULK_HANDSHAKES_MAX = 256
+export const BULK_HANDSHAKES_PER_ADDRESS_MAX = 16
+/** Three round trips of half a second, and a lost packet. */
+export const BULK_HANDSHAKE_TIMEOUT_MS = 3 * SECOND_MS
+/** A peer that was killed is noticed after this long. */
+export const BULK_IDLE_MS = 10 * SECOND_MS
+/** A connection costs some 50 KiB to keep and two milliseconds to make. */
+export const BULK_UNUSED_MS = 60 * SECOND_MS
+/** Streams of a connection; QUIC makes further ones wait at the asker. */
+export const BULK_REQUESTS_PER_CONNECTION_MAX = 64
+/** Each holds a file open, and asks for one decision. */
+export const BULK_REQUESTS_MAX = 1_024
+export const BULK_REQUEST_TIMEOUT_MS = 5 * SECOND_MS
+/** Of one address, after a burst of twice as many: four times what an install of small packages asks for. */
+export const BULK_REQUESTS_PER_SECOND = 2_000
+/** So long the same refusal is given without asking again. */
+export const BULK_REFUSAL_LIFETIME_MS = 2 * SECOND_MS
+export const BULK_REFUSALS_MAX = 4_096
+/** For a peer to take 256 KiB; several streams may share its line. */
+export const BULK_SEND_STALL_MS = 30 * SECOND_MS
+/** What is read from disks and not acknowledged yet. */
+export const BULK_SEND_BYTES = 48 * MiB
+/** 1 Gbit/s over 130 ms. */
+export const BULK_SEND_BYTES_PER_CONNECTION = 16 * MiB
+/** What peers may send before it is read. */
+export const BULK_RECEIVE_BYTES = 64 * MiB
+/** 1 Gbit/s over 200 ms, when few connections share what there is. */
+export const BULK_RECEIVE_BYTES_PER_CONNECTION = 24 * MiB
+/** Fetches under way at once; further ones wait for their turn. */
+export const BULK_FETCHES_MAX = 24
+/** Connections to others; those unused for longest make room. */
+export const BULK_DIALLED_MAX = 64
+/** The longest blob that comes whole, in one round trip. */
+export const BULK_WHOLE_BYTES_MAX = MiB
+
 /** Worker threads. What one task has in memory at a time: a slot of the arena. */
 export const SLOT_BYTES = 4 * MiB
 /** Slots that this process fills itself, from sockets for example; who finds none free waits. */
@@ -163,6 +209,10 @@ export const SHARD_IDS_MAX = 2 ** 21 + STRIPE_SHARDS_MAX
 /** HTTP. */
 export const HTTP_BODY_BYTES_MAX = MiB
 
+/** Parts of a schedule of rates, and its length as it is written. */
+export const SCHEDULE_WINDOWS_MAX = 64
+export const SCHEDULE_LENGTH_MAX = 4 * KiB
+
 /** Bytes fetched between two commits of the bitmap of verified chunks. */
 export const FETCH_COMMIT_BYTES = 16 * MiB
 export const FETCH_COMMIT_MS = SECOND_MS
@@ -177,6 +227,8 @@ assertLimit(BLOB_FRAME_BYTES % CHUNK_BYTES === 0, 'a blob frame carries whole ch
 assertLimit(BLOB_FRAME_BYTES < FRAME_BYTES_MAX, 'a blob frame fits a frame')
 assertLimit(SLOT_BYTES >= STRIPE_SHARDS_MAX * CHUNK_BYTES, 'a slot holds a stripe')
 assertLimit(SHARD_IDS_MAX >= (2 * BLOB_BYTES_MAX) / CHUNK_BYTES + STRIPE_SHARDS_MAX, 'the largest blob can be doubled')
+assertLimit(BULK_DIALLED_MAX >= BULK_FETCHES_MAX, 'each fetch may have a connection of its own')
+assertLimit(BULK_WHOLE_BYTES_MAX >= BLOB_AT_HAND_BYTES_MAX, 'a blob that waits in memory comes in one round trip')
 assertLimit(SEARCH_PEER_RESULTS_MAX * RECORD_BYTES_MAX <= SEARCH_REPLY_BYTES_MAX, 'a search reply fits its limit')
 assertLimit(
   PACK_BYTES * PACK_LIVE_SHARE_MIN <= DISK_RESERVE_BYTES_MAX * (1 - DISK_RESERVE_REWRITE_SHARE),

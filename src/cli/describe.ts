@@ -1,5 +1,5 @@
 // A line of data as a person reads it.
-import { formatBytes } from '../base/units.ts'
+import { formatBytes, formatRate } from '../base/units.ts'
 import type { Line } from '../gateway/api/operation.ts'
 import { describeRecovery } from '../store/recovery.ts'
 import { dataColours as colors } from './colours.ts'
@@ -121,6 +121,19 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
   trusted: ({ purl, publisher, reason }) => `${colors.bold(purl)}  ${publisher}  (${reason})`,
   untrusted: ({ purl, changed }) =>
     changed ? `Nobody is trusted with ${purl} any more.` : `Nobody was trusted with ${purl}.`,
+  limits({ up, down, perPeer, limitLocal, schedule }) {
+    const origins: Record<string, string> = { settings: '', changed: '  (changed)', schedule: '  (by the schedule)' }
+    const now = ({ bytesPerSecond, waiting }: { bytesPerSecond: number; waiting: number }) =>
+      `, now ${formatRate(bytesPerSecond)}${waiting > 0 ? ` with ${waiting} waiting` : ''}`
+    const rows: [string, string][] = [
+      ['up', `${up.rate}${now(up.traffic)}${origins[up.from]}`],
+      ['down', `${down.rate}${now(down.traffic)}${origins[down.from]}`],
+      ['per peer', `${perPeer.rate}${origins[perPeer.from]}`],
+      ['local peers', limitLocal ? 'limited, too' : 'not limited'],
+      ['schedule', schedule ?? '–'],
+    ]
+    return rows.map(([key, value]) => `${key.padEnd(14)}${value}`).join('\n')
+  },
   status({
     peerId,
     publisher,

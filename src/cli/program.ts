@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import envPaths from 'env-paths'
 import { CatalogError, EXIT } from '../base/errors.ts'
-import { MINUTE_MS, parseBytes } from '../base/units.ts'
+import { MINUTE_MS, parseBytes, parseRate } from '../base/units.ts'
 import type { Line } from '../gateway/api/operation.ts'
 import type { OperationName } from '../gateway/api/operations.ts'
 import { VERSION } from '../version.ts'
@@ -52,18 +52,32 @@ Exit status: 0 ok, 1 failed, 2 wrong usage, 3 not found, 4 verification failed, 
 
 Settings may also stand in catalog.toml in the data directory, or in CATALOG_* variables; flags win.`
 
+const SCHEDULE_HELP = `
+Times are local; days may be left out; rates are up=, down= and per-peer=. Where parts overlap, the first decides.
+Example: catalog limits --schedule "mon-fri 08:00-18:00 up=1MB/s" --schedule "22:00-06:00 up=unlimited"`
+
 function nodeCommands(program: Command, exit: (status: number) => void, run: Run): void {
   program
     .command('up')
     .description('run a node until Ctrl-C')
     .option('--control-port <n>', 'UDP and TCP port for peers; 0 takes any (default 9292)', port)
-    .option('--bulk-port <n>', 'UDP port kept for the bulk plane; not bound yet (default 9293)', port)
+    .option(
+      '--bulk-port <n>',
+      'UDP port of the bulk plane, over which blobs go fastest; 0 takes any (default 9293)',
+      port,
+    )
     .option('--http-port <n>', 'HTTP port on 127.0.0.1; 0 takes any (default 9294)', port)
     .option('--host <ip>', 'address to listen on; 127.0.0.1 stays on this machine (default 0.0.0.0)')
     .option('--peer <address>', 'stay connected to this peer: a multiaddr or host[:port]; may be repeated', collect)
     .option('--no-mdns', 'do not look for nodes on the local network')
     .option('--core <name>', 'compute core: auto, native or wasm')
     .option('--max-mirror-storage <size>', 'most that is kept of what others published (default 10 GiB)', size)
+    .addOption(new Option('--profile <name>', 'a mirror has no limits on bandwidth').choices(['personal', 'mirror']))
+    .option('--max-bandwidth <rate>', 'most that is sent, and most that is received (default 10MB/s)', bandwidth)
+    .option('--max-upload <rate>', 'most that is sent', bandwidth)
+    .option('--max-download <rate>', 'most that is received', bandwidth)
+    .option('--fair-use-limit <rate>', 'most to and from one peer (default 1MB/s)', bandwidth)
+    .option('--limit-local', 'hold peers on this machine and the local network to the limits, too')
     .option('--no-supervise', 'run the node in this very process, which then nobody starts again')
     .action(async ({ peer, mdns, supervise, ...options }) => {
       const { dataDir, json = false } = program.opts<GlobalOptions>()
@@ -80,6 +94,16 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
     .description('what is being fetched and sent, how fast and from whom; then what came of the last ones')
     .option('--watch', 'go on telling, once a second, until Ctrl-C')
     .action((options) => run('transfers', options))
+  program
+    .command('limits')
+    .description('how fast this node may send and receive; with options, change that at once and for later starts')
+    .option('--up <rate>', 'most that is sent: 10MB/s, 8Mbit/s or unlimited', bandwidth)
+    .option('--down <rate>', 'most that is received', bandwidth)
+    .option('--per-peer <rate>', 'most to and from one peer', bandwidth)
+    .option('--schedule <when>', 'other rates at certain times; "" for none', joined)
+    .option('--clear', 'first go back to the settings')
+    .addHelpText('after', SCHEDULE_HELP)
+    .action((options) => run('limits', unlimited(options)))
   const peers = program.command('peers').description('list connected peers, or add one')
   peers
     .command('list', { isDefault: true })
@@ -259,6 +283,22 @@ function rate(text: string): number {
   const bytes = size(text.replace(/\/s$/, ''))
   if (bytes === 0) throw new InvalidArgumentError('At no bytes a second it would never end.')
   return bytes
+}
+
+function bandwidth(text: string): number {
+  const bytesPerSecond = parseRate(text)
+  if (bytesPerSecond === undefined) throw new InvalidArgumentError('It must be a rate such as 10MB/s, or unlimited.')
+  return bytesPerSecond
+}
+
+/** Infinity is no JSON. */
+function unlimited(options: Record<string, unknown>): Record<string, unknown> {
+  const entries = Object.entries(options)
+  return Object.fromEntries(entries.map(([key, value]) => [key, value === Infinity ? 'unlimited' : value]))
+}
+
+function joined(part: string, earlier?: string): string {
+  return earlier ? `${earlier}; ${part}` : part
 }
 
 function collect(address: string, earlier: string[] = []): string[] {

@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { CatalogError } from '../base/errors.ts'
 import { ADDRESS_LENGTH_MAX } from '../base/limits.ts'
-import { GiB, parseBytes } from '../base/units.ts'
+import { GiB, MB, parseBytes, parseRate } from '../base/units.ts'
 
 const port = z.coerce.number().int().min(0).max(65_535)
 const flag = z.union([z.boolean(), z.enum(['true', 'false', '1', '0']).transform((word) => /^(true|1)$/.test(word))])
@@ -15,6 +15,21 @@ const bytes = z.union([z.number(), z.string()]).transform((value, context) => {
   if (parsed === undefined) context.addIssue({ code: 'custom', message: 'must be a size such as 500 MiB or 10 GiB' })
   return parsed ?? 0
 })
+
+/** Bytes a second, or "10 MB/s". */
+const rate = z.union([z.number(), z.string()]).transform((value, context) => {
+  const parsed = parseRate(value)
+  if (parsed === undefined) {
+    context.addIssue({ code: 'custom', message: 'must be a rate such as 10 MB/s or 8 Mbit/s, or unlimited' })
+  }
+  return parsed ?? 0
+})
+
+/** What a profile presets: all bytes a second, and those of one peer. */
+const PROFILES = {
+  personal: { maxBandwidth: 10 * MB, fairUseLimit: MB },
+  mirror: { maxBandwidth: Number.POSITIVE_INFINITY, fairUseLimit: Number.POSITIVE_INFINITY },
+} as const
 
 const settingsSchema = z.strictObject({
   /** IP address the libp2p listeners bind to; 127.0.0.1 keeps the node to this machine. */
@@ -43,11 +58,25 @@ const settingsSchema = z.strictObject({
   core: z.enum(['auto', 'native', 'wasm']).default('auto'),
   /** Most bytes kept of what others published; own publications are apart. */
   maxMirrorStorage: bytes.default(10 * GiB),
+  /** What the node is for: somebody's own machine, or a mirror, which has no caps and shares fairly. */
+  profile: z.enum(['personal', 'mirror']).default('personal'),
+  /** Most bytes a second, sending and receiving each; 10 MB/s by default, no limit for a mirror. */
+  maxBandwidth: rate.optional(),
+  /** The same for sending alone; `maxBandwidth` by default. */
+  maxUpload: rate.optional(),
+  /** The same for receiving alone. */
+  maxDownload: rate.optional(),
+  /** Most bytes a second of one peer, in each direction; 1 MB/s by default, no limit for a mirror. */
+  fairUseLimit: rate.optional(),
+  /** Whether peers on this machine and the local network are held to the limits, too. */
+  limitLocal: flag.default(false),
   /** Worker threads for hashing. */
   workers: z.coerce.number().int().min(1).max(64).default(2),
 })
 
-export type Settings = Readonly<z.infer<typeof settingsSchema>>
+type Given = z.infer<typeof settingsSchema>
+type Rates = 'maxBandwidth' | 'maxUpload' | 'maxDownload' | 'fairUseLimit'
+export type Settings = Readonly<Omit<Given, Rates> & Record<Rates, number>>
 /** What a user may leave out. */
 export type SettingsInput = { readonly [Key in keyof Settings]?: Settings[Key] | undefined }
 
@@ -74,13 +103,21 @@ export function readSettings({ flags = {}, environment = {}, file = {} }: Settin
   }
   const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined))
   const parsed = settingsSchema.safeParse({ ...camelCased(file), ...variables, ...given })
-  if (parsed.success) return Object.freeze(parsed.data)
+  if (parsed.success) return Object.freeze(withProfile(parsed.data))
   const [issue] = parsed.error.issues
   const key = issue?.code === 'unrecognized_keys' ? issue.keys.join(', ') : (issue?.path.join('.') ?? '')
   throw new CatalogError('CONFIG_INVALID', `The setting ${key || 'given'} is not right: ${issue?.message}.`, {
     hint: `Settings are: ${[...VARIABLES.values()].join(', ')}.`,
     cause: parsed.error,
   })
+}
+
+/** What was left out of the rates, filled in by the profile. */
+function withProfile(given: Given): Settings {
+  const preset = PROFILES[given.profile]
+  const { maxBandwidth = preset.maxBandwidth, fairUseLimit = preset.fairUseLimit } = given
+  const { maxUpload = maxBandwidth, maxDownload = maxBandwidth } = given
+  return { ...given, maxBandwidth, maxUpload, maxDownload, fairUseLimit }
 }
 
 /** `control-port` and `control_port` in the file mean controlPort. */

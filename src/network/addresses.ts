@@ -18,12 +18,6 @@ export function withoutPeer(address: Multiaddr): string {
   return at < 0 ? text : text.slice(0, at)
 }
 
-/** @returns the IP address that an address begins with; nothing for one that has none, or is no address */
-export function hostOf(address: string): string | undefined {
-  const [, host = ''] = /^\/ip[46]\/([^/]+)/.exec(address) ?? []
-  return isIP(host) === 0 ? undefined : host
-}
-
 export function isQuic(address: Multiaddr): boolean {
   return address.getComponents().some((component) => component.name === 'quic-v1')
 }
@@ -45,6 +39,13 @@ export function leadsTo(connection: Connection, target: Multiaddr): boolean {
   if (peer !== undefined) return connection.remotePeer.toString() === peer
   // An inbound connection comes from a port of its own, so only dialled ones can match.
   return connection.direction === 'outbound' && withoutPeer(connection.remoteAddr) === withoutPeer(target)
+}
+
+/** @returns the IP address that a multiaddr begins with; nothing for a relayed one, which is not the peer's own */
+export function ipOf(address: string): string | undefined {
+  const [first, ...rest] = multiaddr(address).getComponents()
+  const relayed = rest.some(({ name }) => name === 'p2p-circuit')
+  return first && /^ip[46]$/.test(first.name) && !relayed ? first.value : undefined
 }
 
 /** @param host - an IP address */

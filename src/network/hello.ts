@@ -4,7 +4,7 @@ import { emit } from '../base/events.ts'
 import { ADDRESSES_PER_PEER_MAX } from '../base/limits.ts'
 import type { Peers } from '../store/peers.ts'
 import { HELLO, type Hello } from '../wire/messages.ts'
-import { hostOf } from './addresses.ts'
+import { ipOf } from './addresses.ts'
 import type { Network } from './network.ts'
 import type { Rpc } from './rpc.ts'
 
@@ -22,8 +22,6 @@ export class HelloService {
   readonly #agent: string
   readonly #bulkPort: () => number | undefined
   readonly #known = new Map<string, Hello>()
-  /** Where each connected peer was reached, or came from. */
-  readonly #addresses = new Map<string, string>()
   readonly #listeners = new Set<(peer: string) => void>()
   #stopWatching: (() => void) | undefined
 
@@ -39,9 +37,7 @@ export class HelloService {
     await this.#components.rpc.serve(HELLO, async function* () {
       yield own()
     })
-    this.#stopWatching = this.#components.network.onPeer(({ peer, connected, address }) => {
-      if (connected && address !== undefined) this.#addresses.set(peer, address)
-      else this.#addresses.delete(peer)
+    this.#stopWatching = this.#components.network.onPeer(({ peer, connected }) => {
       if (connected) void this.#greet(peer)
       else this.#known.delete(peer)
       emit('catalog:peer', { peer, state: connected ? 'connected' : 'disconnected' })
@@ -60,7 +56,8 @@ export class HelloService {
   /** Where a peer's bulk plane answers: at the address of its connection, never at one that it names. */
   bulkAddress(peer: string): { host: string; port: number } | undefined {
     const port = this.#known.get(peer)?.bulkPort
-    const host = hostOf(this.#addresses.get(peer) ?? '')
+    const address = this.#components.network.addressOf(peer)
+    const host = address === undefined ? undefined : ipOf(address)
     return port === undefined || host === undefined ? undefined : { host, port }
   }
 

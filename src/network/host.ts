@@ -93,6 +93,10 @@ export class Libp2pNetwork implements Network {
     return this.#node?.getPeers().map(String) ?? []
   }
 
+  addressOf(peer: string): string | undefined {
+    return bestConnection(this.#node?.getConnections(parsePeerId(peer)) ?? [])?.remoteAddr.toString()
+  }
+
   onPeer(listener: (change: PeerChange) => void): () => void {
     const own = (change: PeerChange) => listener(change)
     this.#listeners.add(own)
@@ -252,9 +256,7 @@ export class Libp2pNetwork implements Network {
   }
 
   #tell(peer: PeerId, connected: boolean): void {
-    const address = connected
-      ? bestConnection(this.#node?.getConnections(peer) ?? [])?.remoteAddr.toString()
-      : undefined
+    const address = connected ? this.addressOf(peer.toString()) : undefined
     for (const listener of this.#listeners) {
       try {
         listener({ peer: peer.toString(), connected, address })

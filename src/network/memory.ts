@@ -199,6 +199,10 @@ export class MemoryNetwork implements Network {
     return this.#hub.neighbours(this.peerId)
   }
 
+  addressOf(peer: string): string | undefined {
+    return this.#hub.link(this.peerId, peer) && this.#hub.nodeOf(peer)?.address
+  }
+
   onPeer(listener: (change: PeerChange) => void): () => void {
     const own = (change: PeerChange) => listener(change)
     this.#listeners.add(own)

@@ -45,6 +45,8 @@ export interface Network {
   dial(address: string, signal?: AbortSignal): Promise<string>
   /** Peers connected now. */
   peers(): string[]
+  /** The address a connected peer was reached at or came from, as in `PeerChange`. */
+  addressOf(peer: string): string | undefined
   /** Listen to peers coming and going; the returned function stops. */
   onPeer(listener: (change: PeerChange) => void): () => void
   /** Answer streams of `protocol`. */

@@ -25,6 +25,7 @@ const TABLES = {
   downloads: 'downloads/2',
   uses: 'uses/1',
   kept: 'kept/1',
+  limits: 'limits/1',
   pins: 'pins/1',
   peers: 'peers/1',
 } as const
@@ -92,6 +93,15 @@ export interface BlobLink {
   release: Uint8Array
   origin: BlobOrigin
 }
+/** Rates the user has changed, in bytes a second; infinity for no limit. */
+export interface LimitsRow {
+  readonly up?: number
+  readonly down?: number
+  readonly perPeer?: number
+  /** As the user wrote it. */
+  readonly schedule?: string
+}
+
 export interface PinRow {
   signer: string
   reason: 'published' | 'trusted' | 'installed'
@@ -180,6 +190,7 @@ export class Environment {
   readonly uses: Table<number, Uint8Array>
   /** Releases that the user keeps whatever happens, by record id; the time since when. */
   readonly kept: Table<number, Uint8Array>
+  readonly limits: Table<LimitsRow, string>
   readonly pins: Table<PinRow, string[]>
   readonly peers: Table<PeerRow, string>
 
@@ -212,6 +223,7 @@ export class Environment {
     this.downloads = byBytes(TABLES.downloads)
     this.uses = byBytes(TABLES.uses)
     this.kept = byBytes(TABLES.kept)
+    this.limits = table(TABLES.limits)
     this.pins = table(TABLES.pins)
     this.peers = table(TABLES.peers)
     const version = this.meta.get('version')

@@ -14,11 +14,12 @@ import type { Blobs } from '../store/blobs.ts'
 import type { Download } from '../store/download.ts'
 import type { Quota } from '../store/quota.ts'
 import { Candidates } from './candidates.ts'
+import type { Priority } from './gate.ts'
 import type { Hopeless } from './planner.ts'
 import { FetchAccounts, type FetchSource, type ProviderFailure } from './report.ts'
 import { isPassing, SegmentFetch, type SegmentFetchComponents, throwOwnFault } from './segment-fetch.ts'
 import type { BlobSource, BlobWanted } from './sources.ts'
-import type { Priority, Transfer, Transfers } from './transfers.ts'
+import type { Transfer, Transfers } from './transfers.ts'
 
 export interface FetchReport {
   /** Bytes of the blob. */

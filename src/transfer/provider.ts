@@ -7,6 +7,7 @@ import { BLOB_AT_HAND_BYTES_MAX, BLOB_FRAME_BYTES, CHUNK_BYTES } from '../base/l
 import type { Rpc } from '../network/rpc.ts'
 import type { Blobs } from '../store/blobs.ts'
 import { BLOB, type BlobRequest } from '../wire/messages.ts'
+import type { TransferGate } from './gate.ts'
 import type { BlobGrants, Grant } from './grants.ts'
 import type { Transfers } from './transfers.ts'
 
@@ -15,6 +16,7 @@ interface Components {
   blobs: Blobs
   grants: BlobGrants
   transfers: Transfers
+  gate: TransferGate
 }
 
 export class BlobProvider {
@@ -25,11 +27,10 @@ export class BlobProvider {
   }
 
   async start(): Promise<void> {
-    const open = (request: BlobRequest, peer: string) => this.#open(request, peer)
-    await this.#components.rpc.serve(BLOB, (request, { peer }) => open(request, peer))
+    await this.#components.rpc.serve(BLOB, (request, { peer, signal }) => this.#open(request, peer, signal))
   }
 
-  async *#open(request: BlobRequest, peer: string): AsyncGenerator<{ data: Uint8Array }> {
+  async *#open(request: BlobRequest, peer: string, signal: AbortSignal): AsyncGenerator<{ data: Uint8Array }> {
     const { root, release, want } = request
     // Held until the last byte is out: what is evicted meanwhile stays readable for who has begun.
     using grant = this.#components.grants.grant({ peer, root, release })
@@ -44,6 +45,7 @@ export class BlobProvider {
       total: grant.size,
     })
     for await (const data of this.#pieces(grant, request)) {
+      using _turn = await this.#components.gate.pass('up', peer, data.length, { signal })
       yield { data }
       upload.sent(data.length)
       emit('catalog:transfer', { peer, bytes: data.length, direction: 'sent' })

@@ -7,15 +7,18 @@ import { CHUNK_BYTES } from '../base/limits.ts'
 import type { Rpc } from '../network/rpc.ts'
 import { BLOB, type BlobRequest } from '../wire/messages.ts'
 import type { Segment } from './chunk-map.ts'
+import type { TransferGate } from './gate.ts'
 import type { BlobSource, BlobWanted, SegmentEnd, SegmentOptions, SegmentTarget } from './sources.ts'
 
 export class StreamSource implements BlobSource {
   readonly kind = 'stream'
   readonly #rpc: Rpc
   readonly #clock: Clock
+  readonly #gate: TransferGate
 
-  constructor({ rpc, clock }: { rpc: Rpc; clock: Clock }) {
+  constructor({ rpc, clock, gate }: { rpc: Rpc; clock: Clock; gate: TransferGate }) {
     this.#rpc = rpc
+    this.#gate = gate
     this.#clock = clock
   }
 
@@ -79,6 +82,7 @@ export class StreamSource implements BlobSource {
       const whole = data.length % CHUNK_BYTES === 0 || at + data.length === end
       if (data.length === 0 || at + data.length > end || !whole) throw misfit(peer)
       emit('catalog:transfer', { peer, bytes: data.length, direction: 'received' })
+      using _turn = await this.#gate.pass('down', peer, data.length, { signal })
       yield data
       at += data.length
     }
@@ -91,6 +95,7 @@ export class StreamSource implements BlobSource {
     for await (const { data } of this.#rpc.call(BLOB, peer, request, { signal })) {
       at += data.length
       if (data.length === 0 || at > length) throw misfit(peer)
+      using _turn = await this.#gate.pass('down', peer, data.length, { signal })
       parts.push(data)
     }
     if (at !== length) throw misfit(peer)

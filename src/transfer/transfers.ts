@@ -5,10 +5,9 @@ import type { Clock } from '../base/clock.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import { TRANSFERS_REMEMBERED_MAX, UPLOAD_PAUSE_MS } from '../base/limits.ts'
 import { SECOND_MS } from '../base/units.ts'
+import type { Priority } from './gate.ts'
 import { RateMeter } from './rate.ts'
 import type { Plane } from './sources.ts'
-
-export type Priority = 'critical' | 'high' | 'normal' | 'low'
 
 export interface TransferSource {
   readonly peer: string

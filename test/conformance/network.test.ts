@@ -112,9 +112,12 @@ networkTest('dialling tells who is there, and both sides know it', 1, async (t, 
   t.match(await atB.got, { peer: a.peerId, connected: true, address: /^\// })
   t.same(a.peers(), [b.peerId])
   t.same(b.peers(), [a.peerId])
+  t.equal(a.addressOf(b.peerId), (await atA.got).address, 'where it was reached at')
+  t.equal(b.addressOf(a.peerId), (await atB.got).address, 'where it came from')
   await a.stop()
   t.match(await gone.got, { peer: a.peerId, connected: false })
   t.same(b.peers(), [])
+  t.equal(b.addressOf(a.peerId), undefined)
   await b.stop()
 })
 

@@ -99,7 +99,9 @@ export class World {
     }
     const random = this.random()
     const { clock, effects } = this
-    const node = await this.until(CatalogNode.open(options, { clock, effects, random, network }))
+    const node = await this.until(
+      CatalogNode.open(options, { clock, effects, random, network, bulk: async () => undefined }),
+    )
     await this.until(node.start())
     this.note(`${name} is ${node.peerId}`)
     return node
@@ -186,6 +188,7 @@ class WatchedNetwork implements Network {
   stop = () => this.#inner.stop()
   addresses = () => this.#inner.addresses()
   peers = () => this.#inner.peers()
+  addressOf = (peer: string) => this.#inner.addressOf(peer)
   onPeer: Network['onPeer'] = (listener) => this.#inner.onPeer(listener)
   dial: Network['dial'] = (address, signal) => this.#inner.dial(address, signal)
   provide: Network['provide'] = (key, signal) => this.#inner.provide(key, signal)

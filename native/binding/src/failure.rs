@@ -1,7 +1,9 @@
 //! Failures on their way to JavaScript.
 
 use catalog_core::CoreError;
+use catalog_flow::FlowError;
 use catalog_search::SearchError;
+use catalog_transfer::TransferError;
 use napi::bindgen_prelude::{Error, JsObjectValue, Result, Status, ToNapiValue};
 use napi::{Env, JsValue, sys};
 use std::any::Any;
@@ -30,9 +32,21 @@ impl From<CoreError> for Failure {
     }
 }
 
+impl From<FlowError> for Failure {
+    fn from(error: FlowError) -> Self {
+        Self { code: error.code(), message: error.to_string() }
+    }
+}
+
 impl From<SearchError> for Failure {
     fn from(error: SearchError) -> Self {
         Self { code: error.code(), message: error.to_string() }
+    }
+}
+
+impl From<TransferError> for Failure {
+    fn from(error: TransferError) -> Self {
+        Self { code: error.code.name(), message: error.message }
     }
 }
 

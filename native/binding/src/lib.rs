@@ -8,5 +8,7 @@
 
 mod core;
 mod failure;
+mod flow;
 mod runtime;
 mod search;
+mod transfer;

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { CatalogError } from '../../base/errors.ts'
 import { formatPurl } from '../../model/purl.ts'
 import type { Pin } from '../../store/pins.ts'
+import { limits } from './limit-operations.ts'
 import { type Facades, type Line, type Operation, operation, path, purl, withProgress } from './operation.ts'
 import { backup, doctor, gc, pin, pinned, unpin, verify } from './storage-operations.ts'
 import { transfers } from './transfer-operations.ts'
@@ -116,7 +117,7 @@ const status = operation({
 })
 
 export const OPERATIONS = {
-  ...{ publish, search, info, fetch, install, peers, connect, trust, untrust, trusted, status, transfers },
+  ...{ publish, search, info, fetch, install, peers, connect, trust, untrust, trusted, status, transfers, limits },
   ...{ verify, gc, pin, unpin, pinned, backup, doctor },
 } as const
 

@@ -80,6 +80,23 @@ test('the status says what the last start had to put right', async (t) => {
   t.notMatch(lines.join(), /held/)
 })
 
+test('limits say what decided them, and how fast it goes now', async (t) => {
+  const traffic = { bytesPerSecond: 1_500_000, waiting: 3 }
+  const limits = {
+    up: { rate: '2 MB/s', from: 'schedule', traffic },
+    down: { rate: 'unlimited', from: 'settings', traffic: { bytesPerSecond: 0, waiting: 0 } },
+    perPeer: { rate: '1 MB/s', from: 'changed' },
+  }
+  t.same(say({ type: 'limits', ...limits, limitLocal: false, schedule: 'daily 00:00-24:00 up=2MB/s' }).split('\n'), [
+    'up            2 MB/s, now 1.5 MB/s with 3 waiting  (by the schedule)',
+    'down          unlimited, now 0 B/s',
+    'per peer      1 MB/s  (changed)',
+    'local peers   not limited',
+    'schedule      daily 00:00-24:00 up=2MB/s',
+  ])
+  t.match(say({ type: 'limits', ...limits, limitLocal: true, schedule: null }), /limited, too\nschedule +–$/)
+})
+
 test('text from elsewhere cannot command a terminal', async (t) => {
   const finding = { type: 'finding', subject: 'record \u001b[2J', problem: 'x\u202e' }
   t.equal(say(finding), 'wrong  record �[2J: x�')

@@ -55,3 +55,32 @@ test('a wrong value is refused with the name of its key', async (t) => {
     t.throws(() => readSettings({ file: { [key]: value } }), { code: 'CONFIG_INVALID', message: new RegExp(key) }, key)
   }
 })
+
+test('bandwidth is preset by the profile', async (t) => {
+  const MBps = 1_000_000
+  const personal = { maxBandwidth: 10 * MBps, maxUpload: 10 * MBps, maxDownload: 10 * MBps, fairUseLimit: MBps }
+  t.match(readSettings({}), { profile: 'personal', limitLocal: false, ...personal })
+  const all = Number.POSITIVE_INFINITY
+  const mirror = { maxBandwidth: all, maxUpload: all, maxDownload: all, fairUseLimit: all }
+  t.match(readSettings({ file: { profile: 'mirror' } }), mirror)
+  t.match(readSettings({ file: { profile: 'mirror', 'max-upload': '8 Mbit/s' } }), { ...mirror, maxUpload: MBps })
+  t.throws(() => readSettings({ file: { profile: 'office' } }), { code: 'CONFIG_INVALID', message: /profile/ })
+})
+
+test('rates are text or numbers, and one for both directions counts where they have none of their own', async (t) => {
+  const environment = {
+    CATALOG_MAX_BANDWIDTH: '20 MB/s',
+    CATALOG_FAIR_USE_LIMIT: 'unlimited',
+    CATALOG_LIMIT_LOCAL: '1',
+  }
+  t.match(readSettings({ environment, flags: { maxDownload: 5 } }), {
+    ...{ maxBandwidth: 20_000_000, maxUpload: 20_000_000, maxDownload: 5 },
+    ...{ fairUseLimit: Number.POSITIVE_INFINITY, limitLocal: true },
+  })
+  for (const rate of ['fast', 0, '-1 MB/s']) {
+    t.throws(() => readSettings({ file: { maxBandwidth: rate } }), {
+      code: 'CONFIG_INVALID',
+      message: /maxBandwidth.*rate/,
+    })
+  }
+})

@@ -219,6 +219,35 @@ test('only what is held in the process of a node needs one', async (t) => {
   t.notOk(prepare('status', {}).needsNode)
 })
 
+test('limits are told, changed at once, and taken back', async (t) => {
+  const { node, run } = await opened(t)
+  const line = {
+    type: 'limits',
+    up: { bytesPerSecond: 10_000_000, rate: '10 MB/s', from: 'settings', traffic: { waiting: 0, inService: 0 } },
+    down: { bytesPerSecond: 10_000_000 },
+    perPeer: { bytesPerSecond: 1_000_000, rate: '1 MB/s', from: 'settings' },
+    limitLocal: false,
+    schedule: null,
+  }
+  t.match(await run('limits'), [line])
+  const schedule = 'daily 00:00-24:00 down=3MB/s'
+  t.match(await run('limits', { up: '8 Mbit/s', perPeer: 'unlimited', schedule }), [
+    {
+      up: { bytesPerSecond: 1_000_000, from: 'changed' },
+      down: { bytesPerSecond: 3_000_000, from: 'schedule' },
+      perPeer: { bytesPerSecond: null, rate: 'unlimited', from: 'changed' },
+      schedule,
+    },
+  ])
+  t.match(node.sharing.limits.status(), { up: { rate: 1_000_000 } })
+  t.match(await run('limits', { clear: true, down: 5 }), [
+    { up: { from: 'settings' }, down: { bytesPerSecond: 5, from: 'changed' }, perPeer: { from: 'settings' } },
+  ])
+  t.match(await run('limits', { clear: true }), [line])
+  t.throws(() => prepare('limits', { up: 'fast' }), { code: 'USAGE', message: /"fast" is no rate/ })
+  await t.rejects(run('limits', { schedule: 'sometimes' }), { code: 'USAGE' })
+})
+
 test('lines come in order, a slow reader gets the newest progress, and a failure comes last', async (t) => {
   const progress = (bytes: number) => ({ type: 'progress', bytes, total: 3 })
   const lines = withProgress(async (report) => {

@@ -1,0 +1,115 @@
+//! The QUIC below: the socket and the settings of connections in either direction.
+//!
+//! Peers that dial this node may send it requests and nothing else; peers that it dials may send replies and nothing
+//! else. So the windows for what comes in are small on the one side, and there are no streams on the other.
+
+use crate::error::{Code, TransferError};
+use crate::options::{Congestion, Limits};
+use crate::wire::REQUEST_BYTES;
+use quinn::congestion::{BbrConfig, CubicConfig};
+use quinn::{IdleTimeout, TransportConfig, VarInt};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Asked of the system for each direction; at line rate, what comes in while a thread waits for its turn.
+const SOCKET_BYTES: usize = 4_000_000;
+/// Keeps a dialled connection, and the mapping of a router on the way, alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// Connection packets that wait for a decision, in all. One handshake needs some 3 KiB.
+const WAITING_HANDSHAKES: usize = 1024;
+const WAITING_BYTES_EACH: u64 = 8 * 1024;
+const WAITING_BYTES: u64 = 1024 * 1024;
+
+/// A UDP socket and how large its buffers came out.
+pub(crate) struct Bound {
+    pub(crate) socket: UdpSocket,
+    /// To receive and to send, as the system reports them.
+    pub(crate) buffers: (usize, usize),
+}
+
+pub(crate) fn bind(address: SocketAddr) -> Result<Bound, TransferError> {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            // The unspecified address then means IPv4 as well.
+            socket.set_only_v6(false)?;
+        }
+        // Who may not have as much gets as much as there is, and can ask how much that was.
+        let _ = socket.set_recv_buffer_size(SOCKET_BYTES);
+        let _ = socket.set_send_buffer_size(SOCKET_BYTES);
+        socket.bind(&address.into())?;
+        let buffers = (socket.recv_buffer_size()?, socket.send_buffer_size()?);
+        Ok(Bound { socket: socket.into(), buffers })
+    };
+    open().map_err(|error: std::io::Error| {
+        let message = format!("Nothing can listen on {address} for bulk transfers: {error}.");
+        TransferError::new(Code::ListenFailed, message)
+    })
+}
+
+/// For connections that come in: a few small requests one way, much the other way.
+pub(crate) fn accepting(crypto: quinn::crypto::rustls::QuicServerConfig, shared: Shared<'_>) -> quinn::ServerConfig {
+    let Shared { limits, congestion } = shared;
+    let mut transport = both_ways(limits, congestion);
+    let request = REQUEST_BYTES as u32;
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(limits.requests_per_connection))
+        .stream_receive_window(VarInt::from_u32(2 * request))
+        .receive_window(VarInt::from_u32(2 * request * limits.requests_per_connection))
+        .send_window(limits.send_bytes_per_connection as u64);
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    config
+        .transport_config(Arc::new(transport))
+        // An address that was counted must stay the same; who gets another one dials anew.
+        .migration(false)
+        .max_incoming(WAITING_HANDSHAKES)
+        .incoming_buffer_size(WAITING_BYTES_EACH)
+        .incoming_buffer_size_total(WAITING_BYTES);
+    config
+}
+
+/// For connections to others: requests one way, and what this node is ready to take the other way.
+pub(crate) fn dialling(crypto: quinn::crypto::rustls::QuicClientConfig, shared: Shared<'_>) -> quinn::ClientConfig {
+    let Shared { limits, congestion } = shared;
+    let window = varint(limits.receive_bytes_per_connection);
+    let mut transport = both_ways(limits, congestion);
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(0))
+        .stream_receive_window(window)
+        .receive_window(window)
+        .keep_alive_interval(Some(KEEP_ALIVE));
+    let mut config = quinn::ClientConfig::new(Arc::new(crypto));
+    config.transport_config(Arc::new(transport));
+    config
+}
+
+/// What both directions are made from.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a> {
+    pub(crate) limits: &'a Limits,
+    pub(crate) congestion: Congestion,
+}
+
+/// MTU discovery and segmentation offload stay as quinn has them, which is on: larger packets from the start are lost
+/// where the path is narrow, and without offload every packet is a system call.
+fn both_ways(limits: &Limits, congestion: Congestion) -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    let idle = IdleTimeout::try_from(limits.idle_timeout).unwrap_or(VarInt::from_u32(10_000).into());
+    transport
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .datagram_receive_buffer_size(None)
+        .max_idle_timeout(Some(idle));
+    match congestion {
+        Congestion::Cubic => transport.congestion_controller_factory(Arc::new(CubicConfig::default())),
+        Congestion::Bbr => transport.congestion_controller_factory(Arc::new(BbrConfig::default())),
+    };
+    transport
+}
+
+/// A window as QUIC writes it.
+pub(crate) fn varint(bytes: usize) -> VarInt {
+    VarInt::from_u64(bytes as u64).unwrap_or(VarInt::MAX)
+}
