@@ -49,15 +49,9 @@ import { Repacker } from './store/repack.ts'
 import { Scratch } from './store/scratch.ts'
 import { type Damage, Scrubber } from './store/scrub.ts'
 import { databaseGuard, Space } from './store/space.ts'
-import { BulkSource, bulkAuthorise } from './transfer/bulk-source.ts'
-import { Fetcher } from './transfer/fetcher.ts'
-import { BlobGrants } from './transfer/grants.ts'
-import { HaveExchange } from './transfer/have.ts'
-import { type Limits, openBandwidth } from './transfer/limits.ts'
-import { BlobProvider } from './transfer/provider.ts'
-import { Sources } from './transfer/sources.ts'
-import { StreamSource } from './transfer/stream-source.ts'
-import { Transfers } from './transfer/transfers.ts'
+import type { BulkSource } from './transfer/bulk-source.ts'
+import type { Limits } from './transfer/limits.ts'
+import { openTransfer } from './transfer/open.ts'
 import { RecordExchange } from './trust/exchange.ts'
 import { LocalPublisher } from './trust/publishers.ts'
 import { Shares } from './trust/shares.ts'
@@ -359,7 +353,10 @@ async function assemble(
   const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
   const network = outside.network(seed, settings)
   const rpc = new Rpc({ network, clock })
-  const hello = new HelloService({ network, rpc, peers }, { agent: `catalog/${VERSION}`, bulkPort: () => bulk.port })
+  const hello = new HelloService(
+    { network, rpc, peers },
+    { agent: `catalog/${VERSION}`, bulkPort: () => transfer.bulk.port },
+  )
   const bootstrap = new Bootstrap({ network, clock, random })
   const announcements = new Announcements({ network, clock })
   const providers = new Providers({ network })
@@ -371,18 +368,10 @@ async function assemble(
   const repacker = new Repacker({ environment, blobs, packs, space, clock })
   const scrubber = new Scrubber({ blobs, workers, core, clock })
   const exchange = new RecordExchange({ rpc, records, shares })
-  const { native, limits, gate } = await openBandwidth({ effects, environment, clock, network }, settings)
+  const parties = { rpc, hello, network, blobs, records, shares, quota, environment, core, clock, random, effects }
+  const transfer = await openTransfer({ ...parties, openBulk: outside.bulk }, { seed, settings })
+  const { fetcher, limits, bulk, transfers } = transfer
   undo.push(() => limits.stop())
-  const grants = new BlobGrants({ records, shares, blobs })
-  const transfers = new Transfers({ clock })
-  const provider = new BlobProvider({ rpc, blobs, grants, transfers, gate })
-  const have = new HaveExchange({ rpc, grants, clock })
-  const bulkOptions = { seed, host: settings.host, port: settings.bulkPort }
-  const bulkParts = { clock, effects, authorise: bulkAuthorise({ grants, transfers }), gate: native }
-  const bulk = new BulkSource({ hello, clock, open: () => outside.bulk(bulkParts, bulkOptions, core.backend) })
-  const sources = new Sources({ planes: [bulk, new StreamSource({ rpc, clock, gate })], clock })
-  hello.onHello((peer) => sources.forget(peer))
-  const fetcher = new Fetcher({ blobs, quota, core, sources, have, transfers, clock, random })
   const packages = new Packages({ records, shares, blobs, pins, exchange, hello, providers, fetcher, random })
   const index = await openNativeIndex({ effects }, paths.search)
   undo.push(() => index.close())
@@ -398,7 +387,7 @@ async function assemble(
   const parts: Parts = {
     ...{ packs, scrubber, maintenance, storage, recovery, failed },
     ...{ paths, lock, outside, environment, workers, index, indexer, network, records, blobs, shares, packages },
-    services: [hello, exchange, provider, have, search],
+    services: [hello, exchange, ...transfer.services, search],
     ...{ exchange, limits, bulk, hello, bootstrap, peers, announcements, providers },
   }
   const sharing = (node: CatalogNode) => {

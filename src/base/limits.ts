@@ -114,7 +114,7 @@ export const ALSO_FETCHING_MS = 30 * SECOND_MS
 /** Blobs of which it is remembered who fetches them. */
 export const BLOBS_WATCHED_MAX = 1_000
 export const HAVE_DEADLINE_MS = 5 * SECOND_MS
-/** Between two questions to one provider what it has: a fraction of what a segment takes, or a swarm works on old news. */
+/** Between two questions to a provider what it has: less than a segment takes, or a swarm works on old news. */
 export const HAVE_INTERVAL_MS = SECOND_MS / 2
 /** How often it is looked how far a segment over the bulk plane has come. */
 export const BULK_PROGRESS_MS = 100

@@ -105,7 +105,7 @@ export class ChunkMap {
     return false
   }
 
-  /** Take a peer's chunks into account, or with `by` −1 no longer. Who has the whole makes no block rarer than another. */
+  /** Count a peer's chunks, or with `by` −1 no longer. Who has the whole makes no block rarer than another. */
   countCopies(holding: Holding, by: 1 | -1): void {
     if (holding === 'whole') return
     for (let block = 0; block < this.blocks; block++) {

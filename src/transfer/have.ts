@@ -1,5 +1,5 @@
-// What peers have of a blob that is being fetched. Who fetches asks each provider now and then, and tells it what it has
-// itself: so those who fetch the same find each other, and ask each other for what the source need not send twice.
+// What peers have of a blob that is being fetched. Who fetches asks each provider now and then, and tells it what it
+// has itself: so those who fetch the same find each other, and ask each other for what the source need not send twice.
 import { LRUCache } from 'lru-cache'
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'

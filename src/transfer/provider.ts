@@ -1,5 +1,5 @@
-// Serving blobs over libp2p streams: the outline, a range of chunks, or both of a small blob. What may be served to whom
-// is decided in grants.ts.
+// Serving blobs over libp2p streams: the outline, a range of chunks, or both of a small blob. What may be served to
+// whom is decided in grants.ts.
 import { hasBit } from '../base/bitmap.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'

@@ -62,8 +62,8 @@ export interface BlobSource {
    */
   outline(peer: string, blob: BlobWanted, signal: AbortSignal, range?: Segment): Promise<Uint8Array>
   /**
-   * Outline and bytes of a small blob (`BLOB_AT_HAND_BYTES_MAX`) in one round trip. The bytes are what the outline says;
-   * the outline is unchecked.
+   * Outline and bytes of a small blob (`BLOB_AT_HAND_BYTES_MAX`) in one round trip. The bytes are what the outline
+   * says; the outline may be unchecked.
    *
    * @throws CatalogError as `Rpc.call`; `BLOB_CORRUPT` with `details.chunk` for a lie
    */
