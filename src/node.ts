@@ -208,9 +208,7 @@ export class CatalogNode implements AsyncDisposable {
    */
   async start(): Promise<void> {
     const { bulk, services, announcements, network, indexer, scrubber, maintenance } = this.#parts
-    const peers = this.settings.peers.map(peerAddress)
     await indexer.start()
-    // Before the first hello, which names its port.
     await bulk.start()
     for (const service of services) await service.start()
     await announcements.start((announcement) => this.#hear(announcement))
@@ -222,7 +220,7 @@ export class CatalogNode implements AsyncDisposable {
       stop()
       void this.#provideOwn()
     })
-    for (const address of peers) void this.#keep(address)
+    for (const address of this.settings.peers.map(peerAddress)) void this.#keep(address)
     void this.#parts.bootstrap.tryKnown(this.#parts.peers.list())
   }
 
@@ -290,10 +288,9 @@ export class CatalogNode implements AsyncDisposable {
 
   async #keep(address: string): Promise<void> {
     const outcome = await this.#parts.bootstrap.keep(address)
-    if ('error' in outcome) {
-      const { code, message } = outcome.error
-      emit('catalog:failure', { task: `dial ${address}`, code, message })
-    }
+    if (!('error' in outcome)) return
+    const { code, message } = outcome.error
+    emit('catalog:failure', { task: `dial ${address}`, code, message })
   }
 
   /** An announcement: get the record from who announced it; pass it on only when it holds. */
@@ -391,8 +388,7 @@ async function assemble(
     ...{ exchange, limits, bulk, hello, bootstrap, peers, announcements, providers },
   }
   const sharing = (node: CatalogNode) => {
-    const online = () => node.online
-    const told = { publisher, announcements, providers, online }
+    const told = { publisher, announcements, providers, online: () => node.online }
     const publishing = new Publishing({ records, shares, blobs, pins, scratch, effects, ...told })
     const installing = new Installing({ packages, pins, disk, effects, random, clock })
     const { dataDir, startedAt } = node
