@@ -2,13 +2,11 @@
 export { CatalogError, type ErrorCode } from './base/errors.ts'
 export type { SearchAnswer, SearchOptions, SearchResult } from './discovery/search.ts'
 export { CatalogNode, type NodeOptions } from './node.ts'
+export type { FetchedPackage, PackageInfo, SharedPackage } from './publishing/answers.ts'
+export type { Installed } from './publishing/install.ts'
 export {
   type ConnectedPeer,
-  type FetchedPackage,
-  type InstalledPackage,
   type NodeStatus,
-  type PackageInfo,
-  type SharedPackage,
   type ShareOptions,
   SharingManager,
 } from './sharing-manager.ts'
@@ -18,3 +16,4 @@ export {
   type StorageStatus,
   type VerifiedArtifact,
 } from './storage-manager.ts'
+export type { TransferView } from './transfer/transfers.ts'

@@ -20,6 +20,7 @@ import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
 import { peerAddress } from './network/addresses.ts'
 import { Announcements } from './network/announce.ts'
 import { Bootstrap } from './network/bootstrap.ts'
+import { openBulkPlane } from './network/bulk.ts'
 import { HelloService } from './network/hello.ts'
 import { Libp2pNetwork } from './network/host.ts'
 import { loadOrCreateSeed } from './network/identity.ts'
@@ -36,26 +37,13 @@ import { Publishing } from './publishing/publish.ts'
 import { readSettingsFile } from './settings-file.ts'
 import { type SharingComponents, SharingManager } from './sharing-manager.ts'
 import { StorageManager } from './storage-manager.ts'
-import { Blobs } from './store/blobs.ts'
 import { claimDirectory, type DataPaths, type DirectoryLock, dataPaths } from './store/data-directory.ts'
-import { Environment } from './store/environment.ts'
-import { GarbageCollector } from './store/gc.ts'
-import { Kept } from './store/kept.ts'
-import { Maintenance } from './store/maintenance.ts'
-import { Packs } from './store/packs.ts'
-import { Peers } from './store/peers.ts'
-import { Pins } from './store/pins.ts'
-import { Quota } from './store/quota.ts'
-import { Records } from './store/records.ts'
-import { type Recovery, recover } from './store/recovery.ts'
-import { Repacker } from './store/repack.ts'
-import { Scratch } from './store/scratch.ts'
-import { Scrubber } from './store/scrub.ts'
-import { databaseGuard, Space } from './store/space.ts'
-import { Fetcher } from './transfer/fetcher.ts'
-import { type Limits, openBandwidth } from './transfer/limits.ts'
-import { BlobProvider } from './transfer/provider.ts'
-import { StreamSource } from './transfer/sources.ts'
+import { openStore, type StoreRoom } from './store/open.ts'
+import type { Recovery } from './store/recovery.ts'
+import type { Scratch } from './store/scratch.ts'
+import type { BulkSource } from './transfer/bulk-source.ts'
+import type { Limits } from './transfer/limits.ts'
+import { openTransfer } from './transfer/open.ts'
 import { Access } from './trust/access.ts'
 import { Devices } from './trust/devices.ts'
 import { RecordExchange } from './trust/exchange.ts'
@@ -75,6 +63,7 @@ export interface Outside {
   readonly effects: Effects
   readonly disk: (effects: Effects, options: DiskOptions) => Disk
   readonly network: (seed: Uint8Array, settings: Settings) => Network
+  readonly bulk: typeof openBulkPlane
 }
 
 const REAL_OUTSIDE: Outside = {
@@ -84,6 +73,7 @@ const REAL_OUTSIDE: Outside = {
   disk: systemDisk,
   network: (seed, { host, controlPort, mdns, dht }) =>
     new Libp2pNetwork({ seed, listen: { host, controlPort }, mdns, dht }),
+  bulk: openBulkPlane,
 }
 
 /** What `open` has made and `close` must end. */
@@ -91,28 +81,21 @@ interface Parts {
   readonly paths: DataPaths
   readonly lock: DirectoryLock
   readonly outside: Outside
-  readonly environment: Environment
-  readonly failed: Promise<CatalogError>
+  readonly store: StoreRoom
   readonly workers: WorkerPool
   readonly index: TextIndex
   readonly indexer: Indexer
   readonly network: Network
-  readonly records: Records
-  readonly blobs: Blobs
-  readonly packs: Packs
-  readonly scrubber: Scrubber
   readonly mending: Mending
-  readonly maintenance: Maintenance
   readonly storage: StorageManager
-  readonly recovery: Recovery
   readonly packages: Packages
-  readonly exchange: RecordExchange
-  readonly search: Search
   readonly limits: Limits
-  readonly provider: BlobProvider
+  readonly bulk: BulkSource
+  readonly exchange: RecordExchange
   readonly hello: HelloService
+  /** What answers peers. */
+  readonly services: readonly { start(): Promise<void> }[]
   readonly bootstrap: Bootstrap
-  readonly peers: Peers
   readonly announcements: Announcements
   readonly providers: Providers
   readonly rpc: Rpc
@@ -172,12 +155,12 @@ export class CatalogNode implements AsyncDisposable {
 
   /** What opening did about how the last run ended. */
   get recovery(): Recovery {
-    return this.#parts.recovery
+    return this.#parts.store.recovery
   }
 
   /** Resolves when the database can write no more: the process should end then, and open it anew. Reads go on. */
   get failed(): Promise<CatalogError> {
-    return this.#parts.failed
+    return this.#parts.store.failed
   }
 
   get peerId(): string {
@@ -212,25 +195,21 @@ export class CatalogNode implements AsyncDisposable {
    * @throws CatalogError `LISTEN_FAILED`
    */
   async start(): Promise<void> {
-    const { hello, exchange, provider, search, announcements, network, indexer } = this.#parts
-    const { mending, packages, scrubber, maintenance } = this.#parts
-    const peers = this.settings.peers.map(peerAddress)
+    const { store, bulk, services, announcements, network, indexer, mending, packages } = this.#parts
     await indexer.start()
-    await hello.start()
-    await exchange.start()
-    await provider.start()
-    await search.start()
+    await bulk.start()
+    for (const service of services) await service.start()
     await announcements.start((announcement) => this.#hear(announcement))
     await network.start()
     this.#online = true
-    scrubber.onDamage((damage) => void mending.mend(damage))
-    maintenance.start()
-    const stop = hello.onHello(() => {
+    store.scrubber.onDamage((damage) => void mending.mend(damage))
+    store.maintenance.start()
+    const stop = this.#parts.hello.onHello(() => {
       stop()
       packages.provideAll()
     })
-    for (const address of peers) void this.#keep(address)
-    void this.#parts.bootstrap.tryKnown(this.#parts.peers.list())
+    for (const address of this.settings.peers.map(peerAddress)) void this.#keep(address)
+    void this.#parts.bootstrap.tryKnown(this.#parts.store.peers.list())
   }
 
   /** Serve HTTP: the API on the Unix socket of the data directory, health and the page on 127.0.0.1. */
@@ -261,7 +240,7 @@ export class CatalogNode implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const { hello, bootstrap, providers, network, rpc, underWay, indexer, index, lock } = this.#parts
-    const { limits, maintenance, workers, packs, environment } = this.#parts
+    const { limits, bulk, store, workers } = this.#parts
     hello.stop()
     bootstrap.stop()
     providers.stop()
@@ -269,29 +248,29 @@ export class CatalogNode implements AsyncDisposable {
     // Before the connections of those who wait for it.
     await underWay.close(new CatalogError('CLOSED', 'The node is being closed.'))
     await this.#gateway?.close()
+    await bulk.stop()
     if (this.#online) await network.stop()
     await rpc.settled()
     this.#online = false
     await indexer.stop()
     await index.close()
-    await maintenance.stop()
+    await store.maintenance.stop()
     await workers.close()
-    await packs.close()
-    await environment.close()
+    await store.close()
     lock.release()
   }
 
   async #keep(address: string): Promise<void> {
     const outcome = await this.#parts.bootstrap.keep(address)
-    if ('error' in outcome) {
-      const { code, message } = outcome.error
-      emit('catalog:failure', { task: `dial ${address}`, code, message })
-    }
+    if (!('error' in outcome)) return
+    const { code, message } = outcome.error
+    emit('catalog:failure', { task: `dial ${address}`, code, message })
   }
 
   /** An announcement: get the record from who announced it; pass it on only when it holds. */
   async #hear({ id, peer }: { id: Uint8Array; peer: string }): Promise<'accept' | 'ignore' | 'reject'> {
-    const { records, exchange, packages, underWay } = this.#parts
+    const { store, exchange, packages, underWay } = this.#parts
+    const { records } = store
     try {
       if (!records.get(id)) await underWay.run((signal) => exchange.fetchRecords(peer, [id], signal))
       if (!records.get(id)) return 'ignore'
@@ -321,21 +300,13 @@ async function assemble(
   const native = core.backend === 'native' ? await effects.run(loadNativeFunctions) : undefined
   useEd25519(native ? nativeEd25519(native) : openSsl)
   const disk = outside.disk(effects, { readCached: native?.readCached })
-  const guard = databaseGuard(disk, paths.root)
-  const { promise: failed, resolve: onFailure } = Promise.withResolvers<CatalogError>()
-  const environment = new Environment({ effects }, { path: paths.database, guard, onFailure })
-  undo.push(() => environment.close())
-  const records = new Records({ environment })
-  const pins = new Pins({ environment, clock })
-  const peers = new Peers({ environment, clock })
   const workers = new WorkerPool({ effects }, { threads: settings.workers, core: settings.core })
   undo.push(() => workers.close())
-  const packs = new Packs({ environment, disk }, { folder: paths.packs })
-  undo.push(() => packs.close())
-  const space = new Space({ disk, packs }, { folder: paths.root })
-  const blobs = new Blobs({ environment, packs, space, disk, workers, clock })
-  const scratch = new Scratch({ disk, random }, { folder: paths.scratch })
-  const [recovery, underWay] = [await recover({ environment, packs, scratch }), new UnderWay()]
+  const { maxMirrorStorage } = settings
+  const store = await openStore({ clock, core, disk, effects, random, workers }, { paths, maxMirrorStorage })
+  undo.push(() => store.close())
+  const { records, blobs, pins, peers } = store
+  const underWay = new UnderWay()
   const index = await openNativeIndex({ effects }, paths.search)
   undo.push(() => index.close())
   const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
@@ -348,34 +319,41 @@ async function assemble(
   const shares = new Shares({ records, clock })
   const access = new Access({ records, shares })
   const devices = new Devices({ records, access }, { peerId: network.peerId })
-  const hello = new HelloService({ network, rpc, peers, devices }, { agent: `catalog/${VERSION}` })
+  const agent = `catalog/${VERSION}`
+  const hello = new HelloService({ network, rpc, peers, devices }, { agent, bulkPort: () => transfer.bulk.port })
   records.onChange((changes) => devices.areIn(changes) && void hello.renew())
-  const kept = new Kept({ environment, blobs, clock })
-  const quota = new Quota({ environment, blobs, packs, clock }, { max: settings.maxMirrorStorage })
-  const collector = new GarbageCollector({ environment, blobs, packs, records, kept, clock })
-  const repacker = new Repacker({ environment, blobs, packs, space, clock })
-  const scrubber = new Scrubber({ blobs, workers, core, clock })
   const exchange = new RecordExchange({ rpc, records, shares, access, peerId: network.peerId })
-  const { limits, gate } = await openBandwidth({ effects, environment, clock, network }, settings)
-  const provider = new BlobProvider({ rpc, access, blobs, gate })
-  const fetcher = new Fetcher({ blobs, quota, core, source: new StreamSource({ rpc, gate }) })
+  const parties = { ...store, rpc, hello, network, access, core, clock, random, effects }
+  const transfer = await openTransfer({ ...parties, openBulk: outside.bulk }, { seed, settings })
+  const { fetcher, limits, bulk, transfers } = transfer
+  undo.push(() => limits.stop())
   const packages = new Packages({ records, shares, access, blobs, pins, exchange, hello, providers, fetcher, random })
   const indexer = new Indexer({ index, records, shares, clock, packageType })
   const federation = new Federation({ rpc, hello, exchange, clock, random })
   const finding = { index, records, shares, access, blobs, pins, exchange, federation }
   const search = new Search({ ...finding, rpc, clock, packageType })
   const mending = new Mending({ records, packages, underWay })
-  const maintenance = new Maintenance({ blobs, collector, repacker, clock })
-  const stored = { blobs, collector, environment, kept, packs, quota, records, recovery, repacker, scrubber, space }
-  const storage = new StorageManager({ ...stored, packages, clock, disk, effects, paths, underWay })
+  const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
   const parts: Parts = {
-    ...{ packs, scrubber, mending, maintenance, storage, recovery, failed },
-    ...{ paths, lock, outside, environment, workers, index, indexer, network, records, blobs, packages },
-    ...{ exchange, search, limits, provider, hello, bootstrap, peers, announcements, providers, rpc, underWay },
+    ...{ paths, lock, outside, store, workers, index, indexer, network, packages, mending, storage },
+    services: [hello, exchange, ...transfer.services, search],
+    ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay },
   }
   const made: Made = {
     ...{ network, hello, bootstrap, packages, search, records, shares, blobs, pins, publisher, core },
-    ...{ clock, effects, random, disk, scratch, limits, underWay, announcements, providers },
+    ...{
+      clock,
+      effects,
+      random,
+      disk,
+      scratch: store.scratch,
+      ledger: store.ledger,
+      bulk,
+      limits,
+      transfers,
+      underWay,
+    },
+    ...{ announcements, providers },
   }
   return CatalogNode.create(settings, parts, (node) => sharingOf(node, made))
 }

@@ -1,11 +1,12 @@
 // The façade: what a user can do with a node, in the architecture's own words. The HTTP API, the command line and
 // programs that import the library all come in here.
 import { toHex } from './base/bytes.ts'
-import { type Clock, untilAborted } from './base/clock.ts'
+import { type Clock, sleep, untilAborted } from './base/clock.ts'
 import type { Effects } from './base/effects.ts'
 import { CatalogError } from './base/errors.ts'
 import type { Random } from './base/random.ts'
 import type { UnderWay } from './base/under-way.ts'
+import { SECOND_MS } from './base/units.ts'
 import type { Core } from './core/surface.ts'
 import type { Search, SearchAnswer, SearchOptions } from './discovery/search.ts'
 import type { Group } from './model/group.ts'
@@ -16,19 +17,23 @@ import type { Bootstrap } from './network/bootstrap.ts'
 import type { HelloService } from './network/hello.ts'
 import type { Network } from './network/network.ts'
 import { packageType } from './package-types/all.ts'
+import type { FetchedPackage, PackageInfo, SharedPackage } from './publishing/answers.ts'
 import type { Groups } from './publishing/groups.ts'
 import { copyOut, type Installed, type Installing, type InstallOptions } from './publishing/install.ts'
 import type { FetchedArtifact, Packages } from './publishing/packages.ts'
-import type { PermissionOptions, Permissions, SharedSubject, SharedWith } from './publishing/permissions.ts'
+import type { PermissionOptions, Permissions, SharedSubject } from './publishing/permissions.ts'
 import type { Publishing } from './publishing/publish.ts'
 import type { Blobs } from './store/blobs.ts'
+import type { Account, Ledger } from './store/ledger.ts'
 import type { Pin, Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
+import type { BulkSource } from './transfer/bulk-source.ts'
 import type { FetchOptions } from './transfer/fetcher.ts'
 import type { Limits } from './transfer/limits.ts'
+import type { Transfers, TransferView } from './transfer/transfers.ts'
 import type { LocalPublisher } from './trust/publishers.ts'
 import type { Shares } from './trust/shares.ts'
-import { type TrustState, trustState } from './trust/view.ts'
+import { trustState } from './trust/view.ts'
 
 export interface ShareOptions extends PermissionOptions {
   /** `npm` or `generic`; recognised from the path by default. */
@@ -38,58 +43,8 @@ export interface ShareOptions extends PermissionOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-export interface ArtifactSummary {
-  readonly path: string
-  readonly size: number
-  /** Hexadecimal. */
-  readonly sha256: string
-}
-
-export interface SharedPackage {
-  readonly purl: string
-  /** Record id, hexadecimal. */
-  readonly record: string
-  readonly permission: string
-  /** False when the same bytes were published before. */
-  readonly fresh: boolean
-  readonly artifacts: readonly ArtifactSummary[]
-}
-
-export interface PackageInfo extends Omit<SharedPackage, 'fresh'> {
-  readonly name: string
-  readonly version: string
-  readonly description: string
-  readonly license: string
-  readonly keywords: readonly string[]
-  /** Who may have it, as far as it is known here. */
-  readonly sharedWith: SharedWith
-  readonly publisher: string
-  readonly trust: TrustState
-  /** When it was signed, by the publisher's clock; ISO 8601. */
-  readonly publishedAt: string
-  readonly dependencies: readonly { purl: string; range: string }[]
-  /** Whether all its bytes are on this node. */
-  readonly local: boolean
-  /** All versions known here, newest first. */
-  readonly versions: readonly string[]
-}
-
-export interface FetchedPackage {
-  readonly purl: string
-  readonly output: string
-  readonly bytes: number
-  readonly sha256: string
-  readonly sources: readonly { peer: string; bytes: number }[]
-  /** Peers that were asked and did not deliver, and why. */
-  readonly failures: readonly { peer: string; code: string; message: string }[]
-  readonly ms: number
-}
-
-export interface InstalledPackage extends Installed {
-  readonly ms: number
-}
-
-export interface ConnectedPeer {
+/** With the bytes that ever went to and came from it, the ratio of the two, and what it gave of both together. */
+export interface ConnectedPeer extends Pick<Account, 'sent' | 'received' | 'ratio' | 'contribution'> {
   readonly peer: string
   readonly agent: string
   readonly addresses: readonly string[]
@@ -101,6 +56,8 @@ export interface NodeStatus {
   readonly publisher: string | null
   readonly online: boolean
   readonly addresses: readonly string[]
+  /** UDP port of the bulk plane; null without one: blobs then come and go over libp2p streams. */
+  readonly bulkPort: number | null
   readonly http: string | null
   readonly peers: number
   readonly records: number
@@ -127,15 +84,21 @@ export interface SharingComponents {
   blobs: Blobs
   pins: Pins
   publisher: LocalPublisher
+  ledger: Ledger
+  bulk: BulkSource
   limits: Limits
   core: Core
   clock: Clock
   effects: Effects
   random: Random
+  transfers: Transfers
   underWay: UnderWay
   /** What only the composition root knows. */
   about: () => { version: string; online: boolean; http: string | undefined; dataDir: string; startedAt: number }
 }
+
+/** Between two looks at transfers that are watched. */
+const WATCH_INTERVAL_MS = SECOND_MS
 
 export class SharingManager {
   readonly #components: SharingComponents
@@ -165,13 +128,24 @@ export class SharingManager {
       const outcome = await untilAborted(bootstrap.keep(peerAddress(address)), signal)
       if ('error' in outcome) throw outcome.error
       const { agent, addresses } = await hello.expect(outcome.peer, signal)
-      return { peer: outcome.peer, agent, addresses }
+      return { peer: outcome.peer, agent, addresses, ...this.#given(outcome.peer) }
     }, options.signal)
   }
 
   /** Peers connected now. */
   connectedPeers(): ConnectedPeer[] {
-    return this.#components.hello.peers()
+    return this.#components.hello.peers().map((known) => ({ ...known, ...this.#given(known.peer) }))
+  }
+
+  /** What ever went to and came from each peer, connected or not; those with the most bytes first. */
+  accounts(): Account[] {
+    return this.#components.ledger.list()
+  }
+
+  #given(peer: string): Pick<Account, 'sent' | 'received' | 'ratio' | 'contribution'> {
+    const nothing = { sent: 0, received: 0, ratio: null, contribution: 0 }
+    const { sent, received, ratio, contribution } = this.#components.ledger.get(peer) ?? nothing
+    return { sent, received, ratio, contribution }
   }
 
   /**
@@ -300,23 +274,15 @@ export class SharingManager {
     }, options.signal)
   }
 
-  /** Install a package into a folder of its own below `options.to`. @returns the package asked for first */
-  async installPackage(
-    text: string,
-    options: InstallOptions & { onPackage?: (installed: InstalledPackage) => void },
-  ): Promise<InstalledPackage[]> {
-    const { installing, clock, underWay } = this.#components
-    const results: InstalledPackage[] = []
-    let startedAt = clock.now()
-    const onInstalled = (installed: Installed) => {
-      const result = { ...installed, ms: clock.now() - startedAt }
-      startedAt = clock.now()
-      results.push(result)
-      options.onPackage?.(result)
-    }
+  /**
+   * Install a package into a folder of its own below `options.to`, with what it needs when that is asked for.
+   *
+   * @returns the package asked for first
+   */
+  installPackage(text: string, options: InstallOptions): Promise<Installed[]> {
+    const { installing, underWay } = this.#components
     const wanted = parsePurl(text)
-    await underWay.run((signal) => installing.install(wanted, { ...options, signal, onInstalled }), options.signal)
-    return results
+    return underWay.run((signal) => installing.install(wanted, { ...options, signal }), options.signal)
   }
 
   /**
@@ -357,8 +323,27 @@ export class SharingManager {
     return this.#components.pins.list()
   }
 
+  /** What is being fetched and sent, and what came of the last ones, the newest first. */
+  transfers(): { running: TransferView[]; recent: TransferView[] } {
+    const { transfers } = this.#components
+    return { running: transfers.list(), recent: transfers.recent() }
+  }
+
+  /** The same, again and again until `signal` aborts. */
+  async *watchTransfers(signal: AbortSignal): AsyncGenerator<{ running: TransferView[]; recent: TransferView[] }> {
+    for (;;) {
+      yield this.transfers()
+      try {
+        await sleep(this.#components.clock, WATCH_INTERVAL_MS, signal)
+      } catch {
+        // It only fails by the abort, which is how watching ends.
+        return
+      }
+    }
+  }
+
   async status(): Promise<NodeStatus> {
-    const { network, hello, records, blobs, core, publisher, clock, about } = this.#components
+    const { network, hello, records, blobs, bulk, core, publisher, clock, about } = this.#components
     const { version, online, http, dataDir, startedAt } = about()
     const usage = blobs.usage()
     return {
@@ -367,6 +352,7 @@ export class SharingManager {
       publisher: (await publisher.existing())?.signer ?? null,
       online,
       addresses: online ? network.addresses() : [],
+      bulkPort: bulk.port ?? null,
       http: http ?? null,
       peers: hello.peers().length,
       records: records.count(),

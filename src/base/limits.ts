@@ -94,6 +94,8 @@ export const ASSET_TOML_BYTES_MAX = 256 * KiB
 export const VERSIONS_MAX = 10_000
 /** Packages one install may pull in. */
 export const INSTALL_PACKAGES_MAX = 2_000
+/** Of these, resolved and fetched at once: enough to hide round trips, and half of what one peer answers at once. */
+export const INSTALL_AT_ONCE_MAX = 16
 
 /** Frames on a stream: 1 MiB of blob data and its envelope. */
 export const FRAME_BYTES_MAX = MiB + 4 * KiB
@@ -128,9 +130,44 @@ export const HELLO_DEVICES_BYTES_MAX = 6 * KiB
 export const RECORDS_DEADLINE_MS = 15 * SECOND_MS
 /** A blob stream that delivers nothing for this long has stalled; the next provider is asked. */
 export const STALL_TIMEOUT_MS = 8 * SECOND_MS
+/** A bitmap of chunks as it is told to peers: runs, 2 to 6 bytes each. What does not fit is not told. */
+export const HAVE_BYTES_MAX = 8 * KiB
+/** What is about to come: a few segments. */
+export const COMING_BYTES_MAX = KiB
+/** Peers named as fetching the same, so that they find each other. */
+export const ALSO_FETCHING_MAX = 20
+/** Who has not asked for so long is no longer named. */
+export const ALSO_FETCHING_MS = 30 * SECOND_MS
+/** Blobs of which it is remembered who fetches them. */
+export const BLOBS_WATCHED_MAX = 1_000
+export const HAVE_DEADLINE_MS = 5 * SECOND_MS
+/** Between two questions to a provider what it has: less than a segment takes, or a swarm works on old news. */
+export const HAVE_INTERVAL_MS = SECOND_MS / 2
+/** How often it is looked how far a segment over the bulk plane has come. */
+export const BULK_PROGRESS_MS = 100
+/** A peer whose bulk port did not answer is asked over streams for so long. */
+export const BULK_AVOIDED_MS = 10 * 60 * SECOND_MS
 /** The longest one blob request may take, whatever it delivers. */
 export const BLOB_DEADLINE_MS = 30 * 60 * SECOND_MS
 export const PROVIDERS_MAX = 20
+/** Providers asked at once for one blob: more of them add requests, hardly bytes a second. */
+export const PROVIDERS_AT_ONCE_MAX = 8
+/** Chunks asked for in one request: long enough to hide a round trip, short enough that a slow peer holds up little. */
+export const SEGMENT_BYTES_MIN = MiB
+export const SEGMENT_BYTES_MAX = 16 * MiB
+/** Of a blob, the share that may be asked of two providers at once when nothing else is left to ask for. */
+export const FETCHED_TWICE_SHARE_MAX = 0.02
+/** Transfers that have ended and are still told of. */
+export const TRANSFERS_REMEMBERED_MAX = 100
+/** A peer that asks for nothing more of a blob for so long has all it wanted. */
+export const UPLOAD_PAUSE_MS = 5 * SECOND_MS
+/** A provider that failed is asked once more after this. */
+export const PROVIDER_RETRY_MS = SECOND_MS
+/** How long a fetch waits for somebody to have, or say, something new before it is given up. */
+export const FETCH_PATIENCE_MS = 30 * SECOND_MS
+/** A fetch may take this, and the time its bytes take at the slowest rate that is still worth waiting for. */
+export const FETCH_DEADLINE_MS = 2 * 60 * SECOND_MS
+export const FETCH_RATE_MIN = 32 * KiB
 /** Releases of which it is remembered what peers showed them. */
 export const SHOWN_RELEASES_MAX = 10_000
 export const KNOWN_PEERS_MAX = 10_000
@@ -227,6 +264,7 @@ assertLimit(
   'what a node shows of itself fits a hello',
 )
 assertLimit(GROUP_MEMBERS_MAX * 80 < RECORD_BYTES_MAX, 'the members of a group fit a record')
+assertLimit(INSTALL_AT_ONCE_MAX < REQUESTS_PER_PEER_MAX, 'an install does not shut itself out')
 assertLimit(BLOB_FRAME_BYTES % CHUNK_BYTES === 0, 'a blob frame carries whole chunks')
 assertLimit(BLOB_FRAME_BYTES < FRAME_BYTES_MAX, 'a blob frame fits a frame')
 assertLimit(SLOT_BYTES >= STRIPE_SHARDS_MAX * CHUNK_BYTES, 'a slot holds a stripe')

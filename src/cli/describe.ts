@@ -6,11 +6,19 @@ import { dataColours as colors } from './colours.ts'
 
 interface Source {
   peer: string
+  plane?: string
   bytes: number
+  rate?: number
 }
 interface Failure {
   peer: string
   message: string
+}
+
+/** How fast something comes and from how many, to stand behind what has come; nothing when that is not known. */
+export function describePace({ rate, sources }: Line): string {
+  if (typeof rate !== 'number' || typeof sources !== 'number' || sources === 0) return ''
+  return `, ${formatBytes(rate)}/s from ${plural(sources, 'peer')}`
 }
 
 /** @returns undefined for a line that says nothing to a person */
@@ -120,7 +128,10 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     `read     pack ${pack}  ${plural(blobs, 'artifact')}, ${formatBytes(bytes)}` +
     (damaged > 0 ? `; ${colors.red(`${damaged} damaged`)}` : ''),
   finding: ({ subject, problem }) => `${colors.red('wrong')}  ${subject}: ${problem}`,
-  peer: ({ peer, agent, addresses }) => `${peer}  ${agent}\n  ${addresses[0] ?? ''}`,
+  peer: ({ peer, agent, addresses, ...account }) =>
+    `${peer}  ${agent}\n  ${addresses[0] ?? ''}\n  ${describeAccount(account)}`,
+  account: ({ peer, until, ...account }) => `${peer}\n  ${describeAccount(account)}, last ${until}`,
+  transfer: describeTransfer,
   connected: ({ peer, agent }) => `Connected to ${peer} (${agent})`,
   trusted: ({ purl, publisher, reason }) => `${colors.bold(purl)}  ${publisher}  (${reason})`,
   untrusted: ({ purl, changed }) =>
@@ -143,6 +154,7 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     publisher,
     online,
     addresses,
+    bulkPort,
     http,
     peers,
     releases,
@@ -159,6 +171,10 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
       ['publisher', publisher ?? 'none yet; made on the first publish'],
       ['running', online ? 'yes' : `no; start with: catalog up --data-dir ${dataDir}`],
       ['listens on', addresses.join('\n              ') || '–'],
+      [
+        'bulk plane',
+        online ? (bulkPort === null ? 'none; blobs go over libp2p streams' : `UDP port ${bulkPort}`) : '–',
+      ],
       ['http', http ?? '–'],
       ['peers', `${peers}`],
       ['knows', `${releases} releases, ${records} records`],
@@ -193,7 +209,16 @@ const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
     },
   ],
   ['artifacts', ({ artifacts, bytes, damaged }) => `${artifacts} checked (${formatBytes(bytes)}), ${damaged} damaged.`],
+  [
+    'transfers',
+    ({ transfers, rateDown, rateUp }) =>
+      `${plural(transfers, 'transfer')} under way, ${formatBytes(rateDown)}/s down, ${formatBytes(rateUp)}/s up.`,
+  ],
   ['peers', ({ peers }) => `${peers} connected.`],
+  [
+    'accounts',
+    ({ accounts }) => (accounts === 0 ? 'No bytes went to or came from anybody yet.' : `${plural(accounts, 'peer')}.`),
+  ],
   ['trusted', ({ trusted }) => `${trusted} trusted.`],
   ['garbage', describeCollection],
   ['pinned', ({ pinned }) => `${pinned} pinned.`],
@@ -225,6 +250,13 @@ function describeCollection({ dryRun, garbage, garbageBytes, packs, freedBytes, 
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the fields are those of the operation
+function describeAccount({ sent, received, ratio, contribution }: any): string {
+  const each = ratio === null ? '' : `, ratio ${ratio.toFixed(2)}`
+  const share = sent + received === 0 ? '' : `; it gave ${Math.round(contribution * 100)} %`
+  return `sent ${formatBytes(sent)}, received ${formatBytes(received)}${each}${share}`
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the fields are those of the operation
 function describeShared({ permission, peers, groups, known, expires }: any): string {
   const whom = [...peers, ...groups.map((name: string) => `group ${name}`)].join(', ')
   const others = known ? '; others may know that it exists' : ''
@@ -232,12 +264,36 @@ function describeShared({ permission, peers, groups, known, expires }: any): str
   return `${permission}${whom === '' ? '' : ` (${whom}${others})`}${until}`
 }
 
+const MARKS: Record<string, string> = {
+  running: colors.cyan('running'),
+  done: colors.green('done'),
+  failed: colors.red('failed'),
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the fields are those of the operation
+function describeTransfer(line: any): string {
+  const { direction, purl, root, state, bytes, total, rate, priority, sources, etaMs, failure } = line
+  const left = etaMs === undefined ? '' : `, ${Math.ceil(etaMs / 1000)} s left`
+  const what = `${MARKS[state]}  ${direction}  ${colors.bold(purl ?? root)}  ${priority}`
+  const pace = `  ${formatBytes(bytes)} of ${formatBytes(total)}, ${formatBytes(rate)}/s${left}`
+  const way = direction === 'fetch' ? 'from' : 'to'
+  const peers = sources.map(
+    (source: Required<Source>) =>
+      `\n  ${way} ${source.peer}  ${source.plane}  ${formatBytes(source.bytes)}, ${formatBytes(source.rate)}/s`,
+  )
+  const why = failure ? `\n  ${failure.message}` : ''
+  return `${what}\n${pace}${peers.join('')}${why}`
+}
+
 function plural(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
 function cameFrom(sources: Source[], failures: Failure[], ms: number): string {
-  const from = sources.map(({ peer, bytes }) => `${formatBytes(bytes)} from ${peer}`).join(', ')
+  const from = sources.map(({ peer, plane, bytes, rate }) => {
+    const how = rate === undefined ? '' : ` (${plane}, ${formatBytes(rate)}/s)`
+    return `${formatBytes(bytes)} from ${peer}${how}`
+  })
   const failed = failures.map(({ peer, message }) => `\n  ${colors.yellow('did not deliver')} ${peer}: ${message}`)
-  return `  ${from || 'was here already'}, ${(ms / 1000).toFixed(1)} s${failed.join('')}`
+  return `  ${from.join(', ') || 'was here already'}, ${(ms / 1000).toFixed(1)} s${failed.join('')}`
 }

@@ -5,7 +5,7 @@ import type { CatalogError } from '../base/errors.ts'
 import { formatBytes } from '../base/units.ts'
 import type { Line } from '../gateway/api/operation.ts'
 import { messageColours as colors } from './colours.ts'
-import { describeLine, printable } from './describe.ts'
+import { describeLine, describePace, printable } from './describe.ts'
 
 /** Time between two progress lines where there is no bar. */
 const PROGRESS_TEXT_MS = 10_000
@@ -54,10 +54,11 @@ export class Output {
 
   #progress(line: Line): void {
     const { bytes, total } = line as unknown as { bytes: number; total: number }
+    const pace = describePace(line)
     if (process.stderr.isTTY && !this.#json) {
       this.#bar ??= startBar(total)
       this.#bar.setTotal(total)
-      this.#bar.update(bytes)
+      this.#bar.update(bytes, { pace })
       return
     }
     const now = performance.now()
@@ -65,7 +66,7 @@ export class Output {
     const first = this.#progressAt === 0
     this.#progressAt = now
     if (this.#json) this.#write(JSON.stringify(line))
-    else if (!first) process.stderr.write(`${formatBytes(bytes)} of ${formatBytes(total)}\n`)
+    else if (!first) process.stderr.write(`${formatBytes(bytes)} of ${formatBytes(total)}${pace}\n`)
   }
 
   #endBar(): void {
@@ -79,8 +80,8 @@ export class Output {
 }
 
 function startBar(total: number): SingleBar {
-  const format = '{bar} {percentage} % of {size}, {eta_formatted} left'
+  const format = '{bar} {percentage} % of {size}, {eta_formatted} left{pace}'
   const bar = new SingleBar({ format, hideCursor: true, clearOnComplete: true, etaBuffer: 50 }, Presets.shades_classic)
-  bar.start(total, 0, { size: formatBytes(total) })
+  bar.start(total, 0, { size: formatBytes(total), pace: '' })
   return bar
 }

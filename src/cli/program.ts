@@ -63,7 +63,11 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
     .command('up')
     .description('run a node until Ctrl-C')
     .option('--control-port <n>', 'UDP and TCP port for peers; 0 takes any (default 9292)', port)
-    .option('--bulk-port <n>', 'UDP port kept for the bulk plane; not bound yet (default 9293)', port)
+    .option(
+      '--bulk-port <n>',
+      'UDP port of the bulk plane, over which blobs go fastest; 0 takes any (default 9293)',
+      port,
+    )
     .option('--http-port <n>', 'HTTP port on 127.0.0.1; 0 takes any (default 9294)', port)
     .option('--host <ip>', 'address to listen on; 127.0.0.1 stays on this machine (default 0.0.0.0)')
     .option('--peer <address>', 'stay connected to this peer: a multiaddr or host[:port]; may be repeated', collect)
@@ -88,6 +92,11 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
     .description('who this node is and what it keeps')
     .action(() => run('status', {}))
   program
+    .command('transfers')
+    .description('what is being fetched and sent, how fast and from whom; then what came of the last ones')
+    .option('--watch', 'go on telling, once a second, until Ctrl-C')
+    .action((options) => run('transfers', options))
+  program
     .command('limits')
     .description('how fast this node may send and receive; with options, change that at once and for later starts')
     .option('--up <rate>', 'most that is sent: 10MB/s, 8Mbit/s or unlimited', bandwidth)
@@ -97,11 +106,15 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
     .option('--clear', 'first go back to the settings')
     .addHelpText('after', SCHEDULE_HELP)
     .action((options) => run('limits', unlimited(options)))
-  const peers = program.command('peers').description('list connected peers, or add one')
+  const peers = program.command('peers').description('list connected peers, add one, or see who gave how much')
   peers
     .command('list', { isDefault: true })
     .description('connected peers')
     .action(() => run('peers', {}))
+  peers
+    .command('accounts')
+    .description('what ever went to and came from each peer, connected or not')
+    .action(() => run('accounts', {}))
   peers
     .command('add')
     .description('connect to a peer and stay connected while the node runs')

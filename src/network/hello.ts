@@ -4,6 +4,7 @@ import { emit } from '../base/events.ts'
 import { ADDRESSES_PER_PEER_MAX } from '../base/limits.ts'
 import type { Peers } from '../store/peers.ts'
 import { HELLO, type Hello } from '../wire/messages.ts'
+import { ipOf } from './addresses.ts'
 import type { Network } from './network.ts'
 import type { Rpc } from './rpc.ts'
 
@@ -26,13 +27,16 @@ interface Components {
 export class HelloService {
   readonly #components: Components
   readonly #agent: string
+  readonly #bulkPort: () => number | undefined
   readonly #known = new Map<string, Hello>()
   readonly #listeners = new Set<(peer: string) => void>()
   #stopWatching: (() => void) | undefined
 
-  constructor(components: Components, options: { agent: string }) {
+  /** @param options - `bulkPort` is asked each time: the port is known only once it is bound */
+  constructor(components: Components, options: { agent: string; bulkPort?: () => number | undefined }) {
     this.#components = components
     this.#agent = options.agent
+    this.#bulkPort = options.bulkPort ?? (() => undefined)
   }
 
   async start(): Promise<void> {
@@ -57,6 +61,14 @@ export class HelloService {
   /** Peers that are connected and speak Catalog. */
   peers(): { peer: string; agent: string; addresses: string[] }[] {
     return [...this.#known].map(([peer, { agent, addresses }]) => ({ peer, agent, addresses }))
+  }
+
+  /** Where a peer's bulk plane answers: at the address of its connection, never at one that it names. */
+  bulkAddress(peer: string): { host: string; port: number } | undefined {
+    const port = this.#known.get(peer)?.bulkPort
+    const address = this.#components.network.addressOf(peer)
+    const host = address === undefined ? undefined : ipOf(address)
+    return port === undefined || host === undefined ? undefined : { host, port }
   }
 
   /** Called when a peer has said hello. */
@@ -119,9 +131,12 @@ export class HelloService {
 
   #own(): Hello {
     const addresses = this.#components.network.addresses().slice(0, ADDRESSES_PER_PEER_MAX)
-    const capabilities = ['records', 'search', 'blob']
-    const devices = [...(this.#components.devices?.own() ?? [])]
-    const hello = { version: PROTOCOL_VERSION, agent: this.#agent, capabilities, addresses }
-    return devices.length > 0 ? { ...hello, devices } : hello
+    const capabilities = ['records', 'search', 'blob', 'have']
+    const [bulkPort, devices] = [this.#bulkPort(), [...(this.#components.devices?.own() ?? [])]]
+    return {
+      ...{ version: PROTOCOL_VERSION, agent: this.#agent, capabilities, addresses },
+      ...(bulkPort !== undefined && { bulkPort }),
+      ...(devices.length > 0 && { devices }),
+    }
   }
 }

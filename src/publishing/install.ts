@@ -6,18 +6,23 @@ import { dirname, join, resolve as resolvePath } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type ByteSource, streamOf } from '../base/byte-source.ts'
 import { toHex } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
 import type { Disk } from '../base/disk.ts'
 import { fileError } from '../base/disk.ts'
 import type { Effects } from '../base/effects.ts'
 import { CatalogError } from '../base/errors.ts'
-import { INSTALL_PACKAGES_MAX } from '../base/limits.ts'
+import { INSTALL_AT_ONCE_MAX, INSTALL_PACKAGES_MAX } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
+import { atMost } from '../base/together.ts'
 import { formatPurl, type PackageName } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import { packageType } from '../package-types/all.ts'
+import type { Lease } from '../store/blobs.ts'
 import type { Pins } from '../store/pins.ts'
-import type { FetchOptions, ProviderFailure } from '../transfer/fetcher.ts'
-import type { Packages, Wanted } from './packages.ts'
+import type { FetchOptions } from '../transfer/fetcher.ts'
+import type { FetchSource, ProviderFailure } from '../transfer/report.ts'
+import type { FetchedArtifact, Packages, Wanted } from './packages.ts'
+import { ProgressSum } from './progress.ts'
 
 export interface InstallOptions extends FetchOptions {
   /** Folder the package's own folder is made in. */
@@ -35,8 +40,10 @@ export interface Installed {
   /** Unpacked. */
   readonly bytes: number
   readonly files: number
-  readonly sources: readonly { peer: string; bytes: number }[]
+  readonly sources: readonly FetchSource[]
   readonly failures: readonly ProviderFailure[]
+  /** From its fetch to its place. */
+  readonly ms: number
   /** What it needs, as `purl range`. */
   readonly dependencies: readonly { purl: string; range: string; optional: boolean }[]
 }
@@ -44,6 +51,7 @@ export interface Installed {
 interface Components {
   packages: Packages
   pins: Pins
+  clock: Clock
   disk: Disk
   effects: Effects
   random: Random
@@ -60,36 +68,55 @@ export class Installing {
   async install(wanted: Wanted, options: InstallOptions): Promise<Installed[]> {
     const { packages, pins } = this.#components
     const { release, trust } = await packages.resolve(wanted, options.signal)
-    const installed = [await this.#installOne(release, options)]
+    const progress = new ProgressSum(options.onProgress)
+    const first = await this.#installOne(release, options, progress)
     if (trust === 'unpinned') await pins.set(release.body, release.record.signer, 'installed')
-    options.onInstalled?.(installed[0] as Installed)
-    if (options.withDependencies) await this.#installDependencies(release, options, installed)
-    return installed
+    options.onInstalled?.(first)
+    if (!options.withDependencies) return [first]
+    return [first, ...(await this.#installDependencies(release, options, progress))]
   }
 
   /** Breadth first. One version a name, as the folder is flat; a second range that it does not meet is an error. */
-  async #installDependencies(first: Release, options: InstallOptions, installed: Installed[]): Promise<void> {
+  async #installDependencies(first: Release, options: InstallOptions, progress: ProgressSum): Promise<Installed[]> {
     const chosen = new Map([[nameKey(first.body), first]])
-    const queue: Release[] = [first]
-    for (let parent = queue.shift(); parent; parent = queue.shift()) {
-      for (const dependency of parent.body.dependencies) {
-        const there = chosen.get(nameKey(dependency))
-        if (there) {
-          checkMeets(there, dependency.range, parent)
-          continue
-        }
-        if (chosen.size >= INSTALL_PACKAGES_MAX) {
-          throw new CatalogError('LIMIT_EXCEEDED', `More than ${INSTALL_PACKAGES_MAX} packages would be installed.`)
-        }
-        const release = await this.#resolveDependency(dependency, parent, options.signal)
-        if (!release) continue
-        chosen.set(nameKey(dependency), release)
-        const result = await this.#installOne(release, options)
-        installed.push(result)
+    const installed: Installed[] = []
+    for (let wave: readonly Release[] = [first]; wave.length > 0; ) {
+      wave = await this.#nextWave(wave, chosen, options.signal)
+      const results = await atMost(INSTALL_AT_ONCE_MAX, wave, async (release) => {
+        const result = await this.#installOne(release, options, progress)
         options.onInstalled?.(result)
-        queue.push(release)
-      }
+        return result
+      })
+      installed.push(...results)
     }
+    return installed
+  }
+
+  /** What the packages of a wave need and was not chosen before. Who names a package first says which range counts. */
+  async #nextWave(
+    wave: readonly Release[],
+    chosen: Map<string, Release>,
+    signal: AbortSignal | undefined,
+  ): Promise<Release[]> {
+    const needs = wave.flatMap((parent) => parent.body.dependencies.map((dependency) => ({ parent, dependency })))
+    const firsts = new Map<string, (typeof needs)[number]>()
+    for (const need of needs) {
+      const key = nameKey(need.dependency)
+      if (!chosen.has(key) && !firsts.has(key)) firsts.set(key, need)
+    }
+    if (chosen.size + firsts.size > INSTALL_PACKAGES_MAX) {
+      throw new CatalogError('LIMIT_EXCEEDED', `More than ${INSTALL_PACKAGES_MAX} packages would be installed.`)
+    }
+    const found = await atMost(INSTALL_AT_ONCE_MAX, [...firsts], async ([key, { dependency, parent }]) => {
+      const release = await this.#resolveDependency(dependency, parent, signal)
+      if (release) chosen.set(key, release)
+      return release
+    })
+    for (const { dependency, parent } of needs) {
+      const there = chosen.get(nameKey(dependency))
+      if (there && firsts.get(nameKey(dependency))?.parent !== parent) checkMeets(there, dependency.range, parent)
+    }
+    return found.filter((release) => release !== undefined)
   }
 
   /** A dependency must come from a publisher the name is pinned to, or from its parent's own. */
@@ -111,8 +138,9 @@ export class Installing {
     }
   }
 
-  async #installOne(release: Release, options: InstallOptions): Promise<Installed> {
-    const { packages, disk, effects } = this.#components
+  async #installOne(release: Release, options: InstallOptions, progress: ProgressSum): Promise<Installed> {
+    const { packages, disk, effects, clock } = this.#components
+    const startedAt = clock.now()
     const { body, purl } = release
     const path = resolvePath(options.to, ...body.name.split('/'))
     if ((await disk.exists(path)) && !options.force) {
@@ -121,19 +149,21 @@ export class Installing {
       })
     }
     const report = { bytes: 0, files: 0 }
-    const sources: { peer: string; bytes: number }[] = []
-    const failures: ProviderFailure[] = []
     const fresh = join(dirname(path), `.catalog-${toHex(this.#components.random.bytes(8))}`)
     await disk.makeFolder(fresh, 0o755)
+    const held: Lease[] = []
+    let fetched: FetchedArtifact[] = []
     try {
-      for (const artifact of body.artifacts) {
-        const fetched = await packages.fetch(release, artifact, options)
-        using file = fetched.lease
-        sources.push(...fetched.sources)
-        failures.push(...fetched.failures)
-        const source = { file, path: artifact.path, mediaType: artifact.mediaType }
-        const type = packageType(body.type)
-        const unpacked = await effects.run(() => type.unpack(source, fresh, options.signal))
+      const { signal } = options
+      fetched = await atMost(INSTALL_AT_ONCE_MAX, body.artifacts, async (artifact) => {
+        const one = await packages.fetch(release, artifact, { signal, onProgress: progress.part() })
+        held.push(one.lease)
+        return one
+      })
+      const type = packageType(body.type)
+      for (const { artifact, lease } of fetched) {
+        const source = { file: lease, path: artifact.path, mediaType: artifact.mediaType }
+        const unpacked = await effects.run(() => type.unpack(source, fresh, signal))
         report.bytes += unpacked.bytes
         report.files += unpacked.files
       }
@@ -144,6 +174,7 @@ export class Installing {
         }),
       )
     } finally {
+      for (const lease of held) lease[Symbol.dispose]()
       await disk.remove(fresh)
     }
     const dependencies = body.dependencies.map(({ type, name, range, optional }) => ({
@@ -151,7 +182,9 @@ export class Installing {
       range,
       optional: optional === true,
     }))
-    return { purl, path, ...report, sources, failures, dependencies }
+    const sources = fetched.flatMap((one) => one.sources)
+    const failures = fetched.flatMap((one) => one.failures)
+    return { purl, path, ...report, sources, failures, dependencies, ms: clock.now() - startedAt }
   }
 }
 

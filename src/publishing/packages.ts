@@ -75,7 +75,7 @@ export class Packages {
     const lookup = new AbortController()
     const signal = options.signal ? AbortSignal.any([options.signal, lookup.signal]) : lookup.signal
     const report = await fetcher
-      .fetch(artifact, id, this.#providersOf(release, artifact, signal), options)
+      .fetch(artifact, id, this.#providersOf(release, artifact, signal), { ...options, purl: release.purl })
       .finally(() => lookup.abort(new CatalogError('ABORTED', 'No more providers are needed.')))
     const lease = blobs.lease(artifact.root)
     if (!lease) throw new CatalogError('INTERNAL', 'A blob that was fetched is not there.')

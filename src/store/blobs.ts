@@ -15,7 +15,7 @@ import { BlobIndex, type StagedBlob } from './blob-index.ts'
 import { extentOf, type HashedBlob, namesOf, placeOf, writeEnds } from './blob-rows.ts'
 import { Download } from './download.ts'
 import type { Environment } from './environment.ts'
-import { decodeFooter, extentBytes, footerBytes, HEADER_BYTES } from './extent.ts'
+import { decodeFooter, extentBytes, footerBytes, HEADER_BYTES, outlineOffset } from './extent.ts'
 import { GroupWriter } from './group-writer.ts'
 import type { Packs, Place } from './packs.ts'
 import type { Space } from './space.ts'
@@ -32,6 +32,8 @@ export interface PartialBlob {
   readonly release: Uint8Array
   /** One bit a chunk, least significant first: verified. */
   readonly bitmap: Uint8Array
+  /** 32 bytes a chunk, while it is being fetched. */
+  readonly outline: Uint8Array | undefined
   readonly lease: Lease
 }
 
@@ -94,8 +96,10 @@ export class Blobs extends BlobIndex {
     const row = this.#components.environment.downloads.get(root)
     if (!row) return undefined
     const { size, release } = row
-    const bitmap = this.#downloads.get(toHex(root))?.bitmap.slice() ?? new Uint8Array(row.bitmap)
-    return { size, release: new Uint8Array(release), bitmap, lease: this.#leaseOf(extentOf(row), size) }
+    const download = this.#downloads.get(toHex(root))
+    const bitmap = download?.bitmap.slice() ?? new Uint8Array(row.bitmap)
+    const { outline } = download ?? {}
+    return { size, release: new Uint8Array(release), bitmap, outline, lease: this.#leaseOf(extentOf(row), size) }
   }
 
   /**
@@ -116,6 +120,11 @@ export class Blobs extends BlobIndex {
     const decoded = read === footer.length ? decodeFooter({ root, size: row.size }, footer) : undefined
     if (!decoded) throw new CatalogError('BLOB_CORRUPT', `The footer of blob ${toHex(root)} is damaged.`)
     return decoded.outline
+  }
+
+  /** Where in the file of a complete blob's lease its chunk ids lie; nothing for one that lies in the database. */
+  outlineAt({ place, offset, length }: Lease): number | undefined {
+    return place && offset + outlineOffset(length)
   }
 
   /** Fill `buffer` from a leased blob. @returns bytes read; fewer than asked and there mean a damaged pack */

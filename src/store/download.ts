@@ -111,6 +111,17 @@ export class Download {
     return { size, release, ...(links && { links }), bitmap, at, pack, offset }
   }
 
+  /** 32 bytes a chunk, true to the root. */
+  get outline(): Uint8Array {
+    return this.#target.outline
+  }
+
+  /** Where its bytes go, for who writes them there himself; nothing when they wait in memory. */
+  get file(): { path: string; offset: number } | undefined {
+    const place = this.#place
+    return place && { path: this.#components.packs.path(place.pack), offset: place.offset + HEADER_BYTES }
+  }
+
   get chunks(): number {
     return this.#target.outline.length / 32
   }
@@ -150,13 +161,28 @@ export class Download {
    */
   async write(first: number, bytes: Uint8Array): Promise<void> {
     if (this.#place) {
-      // What was reserved takes no room before it is written: other programs may have filled the disk since.
-      this.#components.space.mustBeThere(bytes.length)
+      this.mustFit(bytes.length)
       await this.#components.packs.write(this.#place, HEADER_BYTES + first * CHUNK_BYTES, bytes)
       this.#room?.wrote(bytes.length)
     } else this.#bytes?.set(bytes, first * CHUNK_BYTES)
-    for (let chunk = first; chunk < first + Math.ceil(bytes.length / CHUNK_BYTES); chunk++) setBit(this.#bitmap, chunk)
-    this.#uncommitted += bytes.length
+    await this.mark(first, Math.ceil(bytes.length / CHUNK_BYTES))
+  }
+
+  /**
+   * What was reserved takes no room before it is written: others may have filled the disk since.
+   *
+   * @throws CatalogError `DISK_FULL`
+   */
+  mustFit(bytes: number): void {
+    if (this.#place) this.#components.space.mustBeThere(bytes)
+  }
+
+  /** Chunks [first, first + count) were checked against the outline and lie in the file: see `file`. */
+  async mark(first: number, count: number): Promise<void> {
+    for (let chunk = first; chunk < first + count; chunk++) {
+      setBit(this.#bitmap, chunk)
+      this.#uncommitted += this.#lengthOf(chunk)
+    }
     const due = this.#components.clock.now() - this.#committedAt >= FETCH_COMMIT_MS
     if (this.#uncommitted >= FETCH_COMMIT_BYTES || due) await this.commit()
   }
@@ -179,11 +205,7 @@ export class Download {
   /** Root and hashes of the whole as it lies there, in one pass. */
   async digest(sha512: boolean, signal?: AbortSignal): Promise<FileDigest> {
     const { size } = this.#target
-    if (this.#place) {
-      const path = this.#components.packs.path(this.#place.pack)
-      const offset = this.#place.offset + HEADER_BYTES
-      return this.#components.workers.digest({ path, offset, length: size, sha512 }, signal)
-    }
+    if (this.file) return this.#components.workers.digest({ ...this.file, length: size, sha512 }, signal)
     const bytes = this.#bytes ?? new Uint8Array(0)
     const digest = await this.#components.workers.digestBytes(bytes, signal)
     return sha512 ? { ...digest, sha512: new Uint8Array(hash('sha512', bytes, 'buffer')) } : digest

@@ -39,6 +39,11 @@ export function footerBytes(size: number): number {
   return OUTLINE_AT + 32 * Math.ceil(size / CHUNK_BYTES) + CRC_BYTES
 }
 
+/** Where the chunk ids lie, from the first byte of the data. */
+export function outlineOffset(size: number): number {
+  return size + OUTLINE_AT
+}
+
 /** Bytes of the extent of a blob of `size` bytes, padding included. */
 export function extentBytes(size: number): number {
   const bytes = HEADER_BYTES + size + footerBytes(size)

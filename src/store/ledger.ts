@@ -56,10 +56,10 @@ export class Ledger {
     counted[direction] += bytes
     this.#pending.set(peer, counted)
     this.#pendingBytes += bytes
-    if (this.#pendingBytes >= LEDGER_PENDING_BYTES_MAX) this.#flush()
+    if (this.#pendingBytes >= LEDGER_PENDING_BYTES_MAX) void this.flush()
     else if (!this.#isDue) {
       this.#isDue = true
-      this.#components.clock.after(LEDGER_PENDING_MS, () => this.#flush())
+      this.#components.clock.after(LEDGER_PENDING_MS, () => void this.flush())
     }
   }
 
@@ -83,14 +83,16 @@ export class Ledger {
     if (this.#pending.size > 0) await this.#components.environment.transaction(() => undefined)
   }
 
-  #flush(): void {
+  /** The same, for who cannot help it when it fails: what is not written stays pending. */
+  async flush(): Promise<void> {
     this.#isDue = false
-    this.save().catch((thrown) => {
+    try {
+      await this.save()
+    } catch (thrown) {
       const { code, message } = CatalogError.from(thrown)
-      // It stays pending. That the disk is full, or the store closed, is told to those who want to write more than this.
-      if (code !== 'CLOSED' && code !== 'DISK_FULL')
-        emit('catalog:failure', { task: 'count bytes of peers', code, message })
-    })
+      // That the disk is full, or the store closed, is told to those who want to write more than this.
+      if (code !== 'CLOSED' && code !== 'DISK_FULL') emit('catalog:failure', { task: 'count bytes', code, message })
+    }
   }
 
   /** Inside a transaction that commits next. */

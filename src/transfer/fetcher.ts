@@ -1,48 +1,59 @@
-// Fetching a blob: outline first, checked against the signed root; then segments from several providers at once, every
-// chunk checked before it is kept. A provider that fails, stalls or lies is dropped and the others go on.
-
+// Fetching a blob. A small one comes in one round trip, outline and all. Of a larger one the outline comes first and is
+// checked against the signed root; then segments from several providers at once, every chunk checked before it is kept.
+// A provider that fails, stalls or lies is left and the others go on.
 import { equalBytes, toHex } from '../base/bytes.ts'
-import { untilAborted } from '../base/clock.ts'
-import { CatalogError, type ErrorCode } from '../base/errors.ts'
+import { deadline, sleep, untilAborted } from '../base/clock.ts'
+import { CatalogError, hasCode } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
-import { CHUNK_BYTES, PROVIDERS_MAX } from '../base/limits.ts'
+import { BLOB_AT_HAND_BYTES_MAX, FETCH_DEADLINE_MS, FETCH_RATE_MIN, PROVIDER_RETRY_MS } from '../base/limits.ts'
+import { SECOND_MS } from '../base/units.ts'
 import { rootOf } from '../core/digest-tree.ts'
 import type { Core } from '../core/surface.ts'
 import type { Artifact } from '../model/release.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Download } from '../store/download.ts'
 import type { Quota } from '../store/quota.ts'
-import { SegmentQueue } from './segments.ts'
+import { Candidates } from './candidates.ts'
+import type { Priority } from './gate.ts'
+import type { Hopeless } from './planner.ts'
+import { FetchAccounts, type FetchSource, type ProviderFailure } from './report.ts'
+import { isPassing, SegmentFetch, type SegmentFetchComponents, throwOwnFault } from './segment-fetch.ts'
 import type { BlobSource, BlobWanted } from './sources.ts'
-
-/** Providers asked at once for one blob. */
-const PARALLEL_PROVIDERS = 4
-
-export interface ProviderFailure {
-  readonly peer: string
-  readonly code: ErrorCode
-  readonly message: string
-}
+import type { Transfer, Transfers } from './transfers.ts'
 
 export interface FetchReport {
   /** Bytes of the blob. */
   readonly bytes: number
   /** Who sent how much; empty when it was here already. */
-  readonly sources: readonly { peer: string; bytes: number }[]
-  /** Who was asked and did not deliver, and why. */
+  readonly sources: readonly FetchSource[]
+  /** Who was asked and failed, and why. */
   readonly failures: readonly ProviderFailure[]
+}
+
+export interface FetchProgress {
+  readonly bytes: number
+  readonly total: number
+  /** Bytes a second, over the last seconds. */
+  readonly rate: number
+  /** Peers that have delivered. */
+  readonly sources: number
 }
 
 export interface FetchOptions {
   readonly signal?: AbortSignal | undefined
-  readonly onProgress?: ((progress: { bytes: number; total: number }) => void) | undefined
+  readonly onProgress?: ((progress: FetchProgress) => void) | undefined
+  /** What it is fetched for, in the list of transfers. */
+  readonly purl?: string | undefined
+  readonly priority?: Priority | undefined
+  /** By default, what the size takes at the slowest rate that is worth waiting for. */
+  readonly deadlineMs?: number | undefined
 }
 
-interface Components {
-  blobs: Blobs
-  quota: Quota
-  core: Core
-  source: BlobSource
+interface Components extends SegmentFetchComponents {
+  readonly blobs: Blobs
+  readonly quota: Quota
+  readonly core: Core
+  readonly transfers: Transfers
 }
 
 export class Fetcher {
@@ -55,7 +66,7 @@ export class Fetcher {
   }
 
   /**
-   * Make an artifact's blob a complete, verified one here.
+   * Make an artifact's blob a complete, verified one here. It ends within its deadline.
    *
    * @param release - record id of the release that names it
    * @param providers - peers that may have it, the likeliest first; taken as they come
@@ -81,8 +92,7 @@ export class Fetcher {
         return { bytes: artifact.size, sources: [], failures: [] }
       }
     }
-    const transfer = new Transfer(this.#components, { artifact, release, providers, options })
-    const running = transfer.run()
+    const running = new BlobFetch(this.#components, { artifact, release, providers, options }).run()
     const settled = running.then(
       () => this.#underWay.delete(name),
       () => this.#underWay.delete(name),
@@ -92,7 +102,7 @@ export class Fetcher {
   }
 }
 
-interface TransferTask {
+interface FetchTask {
   readonly artifact: Artifact
   readonly release: Uint8Array
   readonly providers: AsyncIterable<string>
@@ -100,126 +110,159 @@ interface TransferTask {
 }
 
 /** One blob on its way. */
-class Transfer {
+class BlobFetch {
   readonly #components: Components
-  readonly #task: TransferTask
+  readonly #task: FetchTask
   readonly #blob: BlobWanted
-  /** Aborts when the caller gives up, or one line of work met a fault that is nobody's but ours. */
-  readonly #signal: AbortSignal
-  readonly #stop = new AbortController()
-  readonly #failures: ProviderFailure[] = []
-  readonly #delivered = new Map<string, number>()
-  readonly #asked = new Set<string>()
+  readonly #accounts: FetchAccounts
+  readonly #transfer: Transfer
+  readonly #deadlineMs: number
+  readonly #deadlineAt: number
+  /** Whoever failed in passing, in case nobody else delivers a small blob. */
+  readonly #retry: string[] = []
   #held = 0
 
-  constructor(components: Components, task: TransferTask) {
+  constructor(components: Components, task: FetchTask) {
+    const { artifact, release, options } = task
     this.#components = components
     this.#task = task
-    this.#blob = { root: task.artifact.root, size: task.artifact.size, release: task.release }
-    const { signal } = task.options
-    this.#signal = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal
+    this.#blob = { root: artifact.root, size: artifact.size, release }
+    this.#accounts = new FetchAccounts(components)
+    this.#deadlineMs = options.deadlineMs ?? FETCH_DEADLINE_MS + (artifact.size / FETCH_RATE_MIN) * SECOND_MS
+    this.#deadlineAt = components.clock.now() + this.#deadlineMs
+    const { purl, priority } = options
+    this.#transfer = components.transfers.fetches({ root: artifact.root, total: artifact.size, purl, priority })
   }
 
   async run(): Promise<FetchReport> {
-    const providers = this.#task.providers[Symbol.asyncIterator]()
+    const { clock } = this.#components
+    using candidates = new Candidates(this.#task.providers)
+    using limit = deadline(clock, this.#deadlineMs, 'anybody', this.#task.options.signal)
     try {
-      const outlined = await this.#outline(providers)
-      const { root, size, release } = this.#blob
-      using _room = await this.#components.quota.makeRoom(size)
-      const download = await this.#components.blobs.download(root, size, release, outlined.outline)
-      let done = false
-      try {
-        this.#held = download.heldBytes()
-        this.#progress()
-        await this.#fill(download, outlined.peer, providers)
-        await this.#finish(download)
-        done = true
-      } finally {
-        if (!done) await download.suspend()
-      }
+      if (this.#blob.size <= BLOB_AT_HAND_BYTES_MAX) await this.#fetchSmall(candidates, limit.signal)
+      else await this.#fetchLarge(candidates, limit.signal)
+    } catch (thrown) {
+      const error = this.#endingOf(thrown, limit.signal)
+      this.#transfer.ended(error)
+      throw error
+    }
+    this.#transfer.ended()
+    return { bytes: this.#blob.size, sources: this.#accounts.sources(), failures: this.#accounts.failures() }
+  }
+
+  /** The time being up is told like any other failure to find it. */
+  #endingOf(thrown: unknown, signal: AbortSignal): CatalogError {
+    if (this.#task.options.signal?.aborted) return CatalogError.from(this.#task.options.signal.reason, 'ABORTED')
+    return signal.aborted ? this.#nobodyLeft('deadline') : CatalogError.from(thrown)
+  }
+
+  async #fetchSmall(candidates: Candidates, signal: AbortSignal): Promise<void> {
+    const { root, size, release } = this.#blob
+    const { blobs, quota } = this.#components
+    const { peer, outline, bytes } = await this.#firstOf(candidates, signal, (source, from) =>
+      source.blob(from, this.#blob, signal),
+    )
+    this.#accounts.came(peer, size)
+    using _room = await quota.makeRoom(size)
+    const download = await blobs.download(root, size, release, outline)
+    await this.#whileOpen(download, async () => {
+      this.#progress()
+      if (size > 0) await download.write(0, bytes)
+      this.#came(peer, size)
+      await this.#finish(download, signal)
+    })
+  }
+
+  async #fetchLarge(candidates: Candidates, signal: AbortSignal): Promise<void> {
+    const { root, size, release } = this.#blob
+    const { blobs, quota } = this.#components
+    const { peer, outline } = await this.#firstOf(candidates, signal, async (source, from) => {
+      return { outline: await source.outline(from, this.#blob, signal) }
+    })
+    using _room = await quota.makeRoom(size)
+    const download = await blobs.download(root, size, release, outline)
+    await this.#whileOpen(download, async () => {
+      this.#held = download.heldBytes()
+      this.#transfer.had(this.#held)
+      this.#progress()
+      const onBytes = (from: string, bytes: number) => this.#came(from, bytes)
+      const of = { accounts: this.#accounts, deadlineAt: this.#deadlineAt, signal, onBytes }
+      const task = { blob: this.#blob, download, first: peer, candidates, ...of }
+      const hopeless = await new SegmentFetch(this.#components, task).run()
+      if (hopeless) throw this.#nobodyLeft(hopeless)
+      await this.#finish(download, signal)
+    })
+  }
+
+  /** What is not finished in the end is kept for a later try. */
+  async #whileOpen(download: Download, work: () => Promise<void>): Promise<void> {
+    let done = false
+    try {
+      await work()
+      done = true
     } finally {
-      // Not awaited: it ends when the look-up it may be in does, and who made it sees to that.
-      Promise.resolve(providers.return?.()).catch(() => undefined)
-    }
-    const sources = [...this.#delivered].map(([peer, bytes]) => ({ peer, bytes }))
-    return { bytes: this.#blob.size, sources, failures: this.#failures }
-  }
-
-  /** The outline from the first provider that has a true one. */
-  async #outline(providers: AsyncIterator<string>): Promise<{ outline: Uint8Array; peer: string }> {
-    const { core, source } = this.#components
-    for (let peer = await this.#next(providers); peer !== undefined; peer = await this.#next(providers)) {
-      try {
-        const outline = await source.outline(peer, this.#blob, this.#signal)
-        if (equalBytes(rootOf(core, outline, this.#blob.size), this.#blob.root)) return { outline, peer }
-        throw new CatalogError('BLOB_CORRUPT', 'It sent an outline that does not match the signed root.')
-      } catch (thrown) {
-        this.#fail(peer, thrown)
-      }
-    }
-    throw this.#nobodyLeft()
-  }
-
-  /** Fetch every missing chunk: a line of work for each of several providers over one queue of segments. */
-  async #fill(download: Download, first: string, providers: AsyncIterator<string>): Promise<void> {
-    const queue = new SegmentQueue(download.missing(), PARALLEL_PROVIDERS)
-    const finished = Promise.withResolvers<undefined>()
-    let working = 0
-    const work = async (peer: string) => {
-      working++
-      try {
-        await this.#work(peer, download, queue)
-      } finally {
-        working--
-        if (working === 0 && queue.isEmpty) finished.resolve(undefined)
-      }
-    }
-    // Others join as they become known: looking for them must not hold up who is there.
-    const join = async () => {
-      const peer = await untilAborted(Promise.race([this.#next(providers), finished.promise]), this.#signal)
-      if (peer !== undefined) await work(peer)
-    }
-    const lines = [work(first), ...Array.from({ length: PARALLEL_PROVIDERS - 1 }, join)]
-    // All of them end before this does: the download's file must outlive every writer.
-    for (const line of await Promise.allSettled(lines)) {
-      if (line.status === 'rejected') throw CatalogError.from(line.reason, 'ABORTED')
-    }
-    // What dropped providers left behind, when the others had already ended.
-    while (!queue.isEmpty) {
-      const reserve = this.#reliable() ?? (await this.#next(providers))
-      if (reserve === undefined) throw this.#nobodyLeft()
-      await this.#work(reserve, download, queue)
+      if (!done) await download.suspend()
     }
   }
 
-  /** One provider's share: segments until none is left or it fails. */
-  async #work(peer: string, download: Download, queue: SegmentQueue): Promise<void> {
-    for (let segment = queue.take(); segment; segment = queue.take()) {
-      let next = segment.first
-      try {
-        const pieces = this.#components.source.chunks(peer, this.#blob, segment.first, segment.count, this.#signal)
-        for await (const bytes of pieces) {
-          const lie = download.firstLie(next, bytes)
-          if (lie >= 0) throw this.#lie(peer, lie)
-          await download.write(next, bytes)
-          next += Math.ceil(bytes.length / CHUNK_BYTES)
-          this.#held += bytes.length
-          this.#delivered.set(peer, (this.#delivered.get(peer) ?? 0) + bytes.length)
-          this.#progress()
-        }
-      } catch (thrown) {
-        queue.giveBack(segment, next)
-        this.#fail(peer, thrown)
-        return
-      }
+  /** The answer of the first candidate whose outline is true. */
+  async #firstOf<T extends { outline: Uint8Array }>(
+    candidates: Candidates,
+    signal: AbortSignal,
+    ask: (source: BlobSource, peer: string) => Promise<T>,
+  ): Promise<T & { peer: string }> {
+    for (let peer = await candidates.next(signal); peer !== undefined; peer = await candidates.next(signal)) {
+      const answer = await this.#answerOf(peer, signal, ask)
+      if (answer) return { ...answer, peer }
     }
+    // Once more those that were only out of reach, or busy.
+    if (this.#retry.length > 0) await sleep(this.#components.clock, PROVIDER_RETRY_MS, signal)
+    for (const peer of this.#retry.splice(0)) {
+      const answer = await this.#answerOf(peer, signal, ask)
+      if (answer) return { ...answer, peer }
+    }
+    throw this.#nobodyLeft('nobody')
+  }
+
+  async #answerOf<T extends { outline: Uint8Array }>(
+    peer: string,
+    signal: AbortSignal,
+    ask: (source: BlobSource, peer: string) => Promise<T>,
+  ): Promise<T | undefined> {
+    const { core, sources } = this.#components
+    this.#accounts.asks(peer)
+    try {
+      const answer = await sources.ask<T & { error?: undefined }>(
+        peer,
+        (source) => ask(source, peer),
+        (plane) => this.#accounts.over(peer, plane),
+      )
+      if (equalBytes(rootOf(core, answer.outline, this.#blob.size), this.#blob.root)) return answer
+      throw new CatalogError('BLOB_CORRUPT', 'It sent an outline that does not match the signed root.')
+    } catch (thrown) {
+      if (signal.aborted) throw CatalogError.from(signal.reason, 'ABORTED')
+      const error = CatalogError.from(thrown, 'PEER_UNREACHABLE')
+      throwOwnFault(error)
+      this.#noteLie(peer, error)
+      this.#accounts.failed(peer, error)
+      if (isPassing(error)) this.#retry.push(peer)
+      return undefined
+    } finally {
+      this.#accounts.answered(peer)
+    }
+  }
+
+  #noteLie(peer: string, error: CatalogError): void {
+    const chunk = error.details['chunk']
+    if (!hasCode(error, 'BLOB_CORRUPT')) return
+    emit('catalog:corrupt', { peer, root: toHex(this.#blob.root), chunk: typeof chunk === 'number' ? chunk : 0 })
   }
 
   /** The release's own aliases are claims too: hash the whole before anything becomes visible. */
-  async #finish(download: Download): Promise<void> {
+  async #finish(download: Download, signal: AbortSignal): Promise<void> {
     const { sha256, sha512 } = this.#task.artifact
     await download.commit()
-    const digest = await download.digest(sha512 !== undefined, this.#signal)
+    const digest = await download.digest(sha512 !== undefined, signal)
     if (!equalBytes(digest.root, this.#blob.root)) {
       download.forget()
       throw new CatalogError('BLOB_CORRUPT', 'The file being fetched has changed on this disk since it was verified.', {
@@ -231,50 +274,35 @@ class Transfer {
     await download.finish({ sha256, sha512 })
   }
 
-  /** A provider that delivered and has not failed: it can take what others left. */
-  #reliable(): string | undefined {
-    return [...this.#delivered.keys()].find((peer) => !this.#failures.some((failure) => failure.peer === peer))
-  }
-
-  async #next(providers: AsyncIterator<string>): Promise<string | undefined> {
-    while (this.#asked.size < PROVIDERS_MAX) {
-      if (this.#signal.aborted) throw CatalogError.from(this.#signal.reason, 'ABORTED')
-      const { done, value } = await providers.next()
-      if (done) return undefined
-      if (this.#asked.has(value)) continue
-      this.#asked.add(value)
-      return value
+  #nobodyLeft(why: Hopeless): CatalogError {
+    const [failures, sources] = [this.#accounts.failures(), this.#accounts.sources()]
+    const said = failures.map(({ peer, message }) => `${peer}: ${message}`)
+    const whats = {
+      nobody: said.length === 0 ? 'No peer that may have it is connected.' : '',
+      nothing: 'Who is left has none of what is missing.',
+      deadline: 'The time for it is up.',
     }
-    return undefined
-  }
-
-  #fail(peer: string, thrown: unknown): void {
-    if (this.#signal.aborted) throw CatalogError.from(this.#signal.reason, 'ABORTED')
-    const { code, message } = CatalogError.from(thrown, 'PEER_UNREACHABLE')
-    // Our own disk's fault is not the peer's.
-    if (code === 'DISK_FULL' || code === 'FILE_UNREADABLE' || code === 'STORE_FAILED') {
-      this.#stop.abort(thrown)
-      throw thrown
-    }
-    this.#failures.push({ peer, code, message })
-  }
-
-  #lie(peer: string, chunk: number): CatalogError {
-    emit('catalog:corrupt', { peer, root: toHex(this.#blob.root), chunk })
-    return new CatalogError('BLOB_CORRUPT', `It sent chunk ${chunk} with other bytes than were signed.`)
-  }
-
-  #nobodyLeft(): CatalogError {
-    const said = this.#failures.map(({ peer, message }) => `${peer}: ${message}`)
-    const what =
-      said.length === 0 ? 'No peer that may have it is connected.' : `Asked ${said.length}: ${said.join(' ')}`
+    const asked = said.length > 0 ? `Asked ${said.length}: ${said.join(' ')}` : ''
+    const what = [whats[why], asked].filter(Boolean).join(' ')
     return new CatalogError('NO_PROVIDERS', `Nobody delivered ${this.#task.artifact.path}. ${what}`, {
       hint: 'See who is connected with: catalog peers. What was verified is kept; the same command resumes from it.',
-      details: { failures: this.#failures, heldBytes: this.#held, bytes: this.#blob.size },
+      details: {
+        ...{ failures, sources, heldBytes: this.#held, bytes: this.#blob.size },
+        missingBytes: this.#blob.size - this.#held,
+      },
     })
   }
 
+  #came(peer: string, bytes: number): void {
+    this.#held += bytes
+    this.#transfer.moved(peer, this.#accounts.planeOf(peer), bytes, Math.min(this.#held, this.#blob.size))
+    this.#progress()
+  }
+
   #progress(): void {
-    this.#task.options.onProgress?.({ bytes: this.#held, total: this.#blob.size })
+    const { rate } = this.#transfer
+    const sources = this.#accounts.sources().length
+    const total = this.#blob.size
+    this.#task.options.onProgress?.({ bytes: Math.min(this.#held, total), total, rate, sources })
   }
 }

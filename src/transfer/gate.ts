@@ -38,10 +38,13 @@ interface NativePermit {
   release(): void
 }
 
+/** As it is, for the bulk plane. */
+export type AddonGate = InstanceType<typeof import('../../artifacts/native/index.js')['TransferGate']>
+
 const NO_LIMITS: GateLimits = { limitLocal: false }
 
 /** @throws CatalogError `CORE_UNAVAILABLE` when this platform has no native addon */
-export async function openNativeGate({ effects }: { effects: Effects }): Promise<NativeGate> {
+export async function openNativeGate({ effects }: { effects: Effects }): Promise<AddonGate> {
   try {
     const { TransferGate } = await effects.run(() => import('../../artifacts/native/index.js'))
     return TransferGate.open(NO_LIMITS, NO_LIMITS)

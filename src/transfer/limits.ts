@@ -7,7 +7,14 @@ import type { Settings } from '../model/config.ts'
 import type { Network } from '../network/network.ts'
 import type { Environment } from '../store/environment.ts'
 import type { LimitsRow } from '../store/tables.ts'
-import { type GateLimits, type GateTraffic, type NativeGate, openNativeGate, TransferGate } from './gate.ts'
+import {
+  type AddonGate,
+  type GateLimits,
+  type GateTraffic,
+  type NativeGate,
+  openNativeGate,
+  TransferGate,
+} from './gate.ts'
 import { parseSchedule, type RateChanges, ratesAt, type Schedule } from './schedule.ts'
 
 export interface LimitsOptions {
@@ -47,7 +54,7 @@ const ROW = 'changes'
 
 /** The gate of a node and the limits in force at it; `native` is for the bulk plane, which waits at the same one. */
 export interface Bandwidth {
-  readonly native: NativeGate
+  readonly native: AddonGate
   readonly gate: TransferGate
   readonly limits: Limits
 }

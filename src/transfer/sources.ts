@@ -1,10 +1,12 @@
-// Where bytes can come from. One interface, so that a faster plane can stand beside the libp2p stream.
-import { CatalogError } from '../base/errors.ts'
-import { emit } from '../base/events.ts'
-import { CHUNK_BYTES } from '../base/limits.ts'
-import type { Rpc } from '../network/rpc.ts'
-import { BLOB } from '../wire/messages.ts'
-import type { TransferGate } from './gate.ts'
+// Where bytes come from: one interface, and a choice among its implementations for each peer. All of them obey
+// test/conformance/source.test.ts.
+import type { Clock } from '../base/clock.ts'
+import { type CatalogError, hasCode } from '../base/errors.ts'
+import { BULK_AVOIDED_MS } from '../base/limits.ts'
+import type { Segment } from './chunk-map.ts'
+
+/** The native QUIC plane, or libp2p streams. */
+export type Plane = 'bulk' | 'stream'
 
 /** What is wanted: a blob, named by a release. */
 export interface BlobWanted {
@@ -15,63 +17,135 @@ export interface BlobWanted {
   readonly release: Uint8Array
 }
 
-export interface BlobSource {
-  /** All chunk ids, 32 bytes each, unchecked. */
-  outline(peer: string, blob: BlobWanted, signal: AbortSignal): Promise<Uint8Array>
-  /** Bytes of chunks [first, first + count) in order, in pieces of whole chunks, unchecked. */
-  chunks(peer: string, blob: BlobWanted, first: number, count: number, signal: AbortSignal): AsyncIterable<Uint8Array>
+/** Where the chunks of a segment go: a `Download`. */
+export interface SegmentTarget {
+  /** 32 bytes a chunk, true to the root. */
+  readonly outline: Uint8Array
+  /** Of the first byte of the blob; nothing when it waits in memory. */
+  readonly file: { readonly path: string; readonly offset: number } | undefined
+  /** @throws CatalogError `DISK_FULL` */
+  mustFit(bytes: number): void
+  /** @returns the first chunk of `bytes` that is not what the outline says, or −1 */
+  firstLie(first: number, bytes: Uint8Array): number
+  /** Chunks that were checked are written to where they belong. */
+  write(first: number, bytes: Uint8Array): Promise<void>
+  /** Chunks that were checked lie where they belong already. */
+  mark(first: number, count: number): Promise<void>
 }
 
-/** Blobs over `/catalog/blob/1`, a libp2p stream. */
-export class StreamSource implements BlobSource {
-  readonly #rpc: Rpc
-  readonly #gate: TransferGate
+export interface SegmentOptions {
+  readonly signal: AbortSignal
+  /** Chunks from the first on that are verified and written by now; more each time. */
+  readonly onProgress: (chunks: number) => void
+}
 
-  constructor({ rpc, gate }: { rpc: Rpc; gate: TransferGate }) {
-    this.#rpc = rpc
-    this.#gate = gate
-  }
+/** What came of a segment. */
+export interface SegmentEnd {
+  /** Chunks verified and written, from the first on. */
+  readonly chunks: number
+  readonly bytes: number
+  readonly micros: number
+  /** Why it is not all of them. Faults of the disk here have codes of the disk. */
+  readonly error?: CatalogError | undefined
+  /** The chunk that is not what was signed. */
+  readonly lie?: number | undefined
+}
 
-  async outline(peer: string, blob: BlobWanted, signal: AbortSignal): Promise<Uint8Array> {
-    const expected = Math.ceil(blob.size / CHUNK_BYTES) * 32
-    const outline = new Uint8Array(expected)
-    let at = 0
-    const request = { ...naming(blob), want: 'outline' as const, first: 0, count: Math.max(1, expected / 32) }
-    for await (const { data } of this.#rpc.call(BLOB, peer, request, { signal })) {
-      if (at + data.length > expected) throw misfit(peer)
-      outline.set(data, at)
-      at += data.length
-    }
-    if (at !== expected) throw misfit(peer)
-    return outline
-  }
-
-  async *chunks(
+export interface BlobSource {
+  readonly kind: Plane
+  /** Whether it makes sense to ask `peer` over this plane. */
+  reaches(peer: string): boolean
+  /**
+   * Chunk ids, 32 bytes each, unchecked; all of them unless a range is named.
+   *
+   * @throws CatalogError as `Rpc.call`
+   */
+  outline(peer: string, blob: BlobWanted, signal: AbortSignal, range?: Segment): Promise<Uint8Array>
+  /**
+   * Outline and bytes of a small blob (`BLOB_AT_HAND_BYTES_MAX`) in one round trip. The bytes are what the outline
+   * says; the outline may be unchecked.
+   *
+   * @throws CatalogError as `Rpc.call`; `BLOB_CORRUPT` with `details.chunk` for a lie
+   */
+  blob(peer: string, blob: BlobWanted, signal: AbortSignal): Promise<{ outline: Uint8Array; bytes: Uint8Array }>
+  /** Chunks into their place, each checked before it is written. Never rejects. */
+  segment(
     peer: string,
     blob: BlobWanted,
-    first: number,
-    count: number,
-    signal: AbortSignal,
-  ): AsyncGenerator<Uint8Array> {
-    const end = Math.min(blob.size, (first + count) * CHUNK_BYTES)
-    let at = first * CHUNK_BYTES
-    const request = { ...naming(blob), want: 'data' as const, first, count }
-    for await (const { data } of this.#rpc.call(BLOB, peer, request, { signal })) {
-      const whole = data.length % CHUNK_BYTES === 0 || at + data.length === end
-      if (data.length === 0 || at + data.length > end || !whole) throw misfit(peer)
-      emit('catalog:transfer', { peer, bytes: data.length, direction: 'received' })
-      using _turn = await this.#gate.pass('down', peer, data.length, { signal })
-      yield data
-      at += data.length
-    }
-    if (at !== end) throw misfit(peer)
+    segment: Segment,
+    target: SegmentTarget,
+    options: SegmentOptions,
+  ): Promise<SegmentEnd>
+}
+
+/** The planes there are, the best first, and which of them serves for whom. */
+export class Sources {
+  readonly #planes: readonly BlobSource[]
+  readonly #clock: Clock
+  /** Until when a peer is not asked over a plane, by both. */
+  readonly #avoided = new Map<string, number>()
+  readonly #proven = new Set<string>()
+
+  constructor({ planes, clock }: { planes: readonly BlobSource[]; clock: Clock }) {
+    this.#planes = planes
+    this.#clock = clock
   }
-}
 
-function naming({ root, release }: BlobWanted): { root: Uint8Array; release: Uint8Array } {
-  return { root, release }
-}
+  /** A peer has come, perhaps with another address: try the best plane again. */
+  forget(peer: string): void {
+    for (const { kind } of this.#planes) {
+      this.#avoided.delete(`${kind} ${peer}`)
+      this.#proven.delete(`${kind} ${peer}`)
+    }
+  }
 
-function misfit(peer: string): CatalogError {
-  return new CatalogError('PEER_PROTOCOL', `Peer ${peer} sent another number of bytes than was asked for.`)
+  /**
+   * Ask a peer over the best plane that leads to it. Where the better one turns out not to, the next one is tried at
+   * once, and for a while from the start.
+   *
+   * @param ask - may be called once for each plane; rejects, or resolves with an `error`, when it fails
+   */
+  async ask<T extends { error?: CatalogError | undefined; chunks?: number }>(
+    peer: string,
+    ask: (source: BlobSource) => Promise<T>,
+    onPlane: (plane: Plane) => void = () => undefined,
+  ): Promise<T> {
+    const usable = this.#usable(peer)
+    for (const [index, source] of usable.entries()) {
+      const key = `${source.kind} ${peer}`
+      const other = index + 1 < usable.length
+      onPlane(source.kind)
+      try {
+        const result = await ask(source)
+        if (!other || !this.#leadsNowhere(key, result.error) || (result.chunks ?? 0) > 0) {
+          if (!result.error || (result.chunks ?? 0) > 0) this.#proven.add(key)
+          return result
+        }
+      } catch (thrown) {
+        if (!other || !this.#leadsNowhere(key, thrown)) throw thrown
+      }
+      this.#avoid(key)
+    }
+    throw new RangeError('no plane leads to any peer')
+  }
+
+  #usable(peer: string): BlobSource[] {
+    const now = this.#clock.now()
+    const last = this.#planes.length - 1
+    return this.#planes.filter((source, index) => {
+      if (index === last) return true
+      return source.reaches(peer) && (this.#avoided.get(`${source.kind} ${peer}`) ?? 0) <= now
+    })
+  }
+
+  /** A plane that has served for a peer before leads to it: the peer itself has failed then. */
+  #leadsNowhere(key: string, error: unknown): boolean {
+    return hasCode(error, 'PEER_UNREACHABLE', 'PEER_TIMEOUT') && !this.#proven.has(key)
+  }
+
+  #avoid(key: string): void {
+    const now = this.#clock.now()
+    for (const [other, until] of this.#avoided) if (until <= now) this.#avoided.delete(other)
+    this.#avoided.set(key, now + BULK_AVOIDED_MS)
+  }
 }

@@ -29,7 +29,7 @@ interface Shown {
 const SHARES_LOOKED_AT = 64
 const NOBODY: ReadonlySet<string> = new Set()
 /** Kinds of records that say who may see what. */
-const DECIDING = new Set(['share', 'group', 'device'])
+export const DECIDING_KINDS: ReadonlySet<string> = new Set(['share', 'group', 'device'])
 
 export class Access {
   readonly #records: Records
@@ -69,6 +69,14 @@ export class Access {
     if (permission !== 'restricted') return 'absent'
     if (peers.includes(peer) && isFor(peersAudience(peers))) return 'open'
     return known && isFor('public') ? 'known' : 'absent'
+  }
+
+  /** What a peer is to the publisher of a release it may have. */
+  relationOf(peer: string, id: Uint8Array): 'device' | 'friend' | 'other' {
+    const record = this.#records.get(id)
+    if (record?.statement.kind !== 'release') return 'other'
+    if (this.isDevice(peer, record.signer)) return 'device'
+    return this.#shares.grantOf(readRelease(record)).permission === 'friends' ? 'friend' : 'other'
   }
 
   /** What the release with this record id is to a peer. `absent` also when there is none. */
@@ -166,7 +174,7 @@ export class Access {
     for (const { audience, kind, signer } of changes) {
       if (kind === 'group' || kind === 'share') this.#members.delete(`${signer}\n${audience}`)
       if (kind === 'device') this.#members.delete(signer)
-      if (audience !== 'public' && DECIDING.has(kind)) this.#shelves.clear()
+      if (audience !== 'public' && DECIDING_KINDS.has(kind)) this.#shelves.clear()
     }
   }
 }

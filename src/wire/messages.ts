@@ -4,10 +4,14 @@ import { z } from 'zod'
 import {
   ADDRESS_LENGTH_MAX,
   ADDRESSES_PER_PEER_MAX,
+  ALSO_FETCHING_MAX,
   ANNOUNCEMENT_BYTES_MAX,
   BLOB_DEADLINE_MS,
   BLOB_FRAME_BYTES,
+  COMING_BYTES_MAX,
   FRAME_BYTES_MAX,
+  HAVE_BYTES_MAX,
+  HAVE_DEADLINE_MS,
   HELLO_DEADLINE_MS,
   HELLO_DEVICES_BYTES_MAX,
   HELLO_DEVICES_RECORDS_MAX,
@@ -51,6 +55,8 @@ const helloSchema = z.object({
   addresses: z.array(z.string().max(ADDRESS_LENGTH_MAX)).max(ADDRESSES_PER_PEER_MAX),
   /** Device records that name the sender, each after the publisher documents that prove it. */
   devices: z.array(bytesUpTo(HELLO_DEVICES_BYTES_MAX)).max(HELLO_DEVICES_RECORDS_MAX).optional(),
+  /** UDP port of the bulk plane, at the address this connection comes from; absent without one. */
+  bulkPort: z.int().min(1).max(65_535).optional(),
 })
 export type Hello = z.infer<typeof helloSchema>
 
@@ -100,13 +106,13 @@ export const SEARCH = protocol({
   silenceMs: 5 * SECOND_MS,
 })
 
-/** A blob's outline, or a range of its chunks, under a release that names it. */
+/** A blob's outline, a range of its chunks, or both of a small one, under a release that names it. */
 export const BLOB = protocol({
   id: '/catalog/blob/1',
   request: z.object({
     root: bytesOf(32),
     release: bytesOf(32),
-    want: z.enum(['outline', 'data']),
+    want: z.enum(['outline', 'data', 'both']),
     /** Chunk indexes [first, first + count). */
     first: z
       .int()
@@ -125,6 +131,32 @@ export const BLOB = protocol({
   silenceMs: STALL_TIMEOUT_MS,
 })
 export type BlobRequest = z.infer<(typeof BLOB)['request']>
+
+const haveShape = {
+  /** Runs of chunks that are verified and can be asked for: `runs.ts`. */
+  have: bytesUpTo(HAVE_BYTES_MAX),
+  /** Runs of chunks that were asked of others. */
+  coming: bytesUpTo(COMING_BYTES_MAX),
+}
+
+/** What two peers have of a blob, told by who fetches it and by who is asked; and who else fetches it. */
+export const HAVE = protocol({
+  id: '/catalog/have/1',
+  request: z.object({ root: bytesOf(32), release: bytesOf(32), ...haveShape }),
+  reply: z.object({
+    /** All of it: `have` is empty then. */
+    whole: z.boolean(),
+    ...haveShape,
+    alsoFetching: z.array(z.string().max(128)).max(ALSO_FETCHING_MAX),
+  }),
+  requestBytesMax: HAVE_BYTES_MAX + COMING_BYTES_MAX + KiB,
+  replyFrameBytesMax: HAVE_BYTES_MAX + COMING_BYTES_MAX + 4 * KiB,
+  replyBytesMax: HAVE_BYTES_MAX + COMING_BYTES_MAX + 4 * KiB,
+  deadlineMs: HAVE_DEADLINE_MS,
+  silenceMs: HAVE_DEADLINE_MS,
+})
+export type HaveRequest = z.infer<(typeof HAVE)['request']>
+export type HaveReply = z.infer<(typeof HAVE)['reply']>
 
 /** Gossip topic of new releases. */
 export const ANNOUNCE_TOPIC = '/catalog/announce/1'

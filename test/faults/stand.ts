@@ -14,14 +14,18 @@ import type { Providers } from '../../src/network/providers.ts'
 import { Groups } from '../../src/publishing/groups.ts'
 import { Permissions } from '../../src/publishing/permissions.ts'
 import { Publishing } from '../../src/publishing/publish.ts'
+import { Ledger } from '../../src/store/ledger.ts'
 import { Pins } from '../../src/store/pins.ts'
 import { Quota } from '../../src/store/quota.ts'
+import type { Segment } from '../../src/transfer/chunk-map.ts'
 import { Fetcher } from '../../src/transfer/fetcher.ts'
-import type { BlobSource, BlobWanted } from '../../src/transfer/sources.ts'
+import { type BlobWanted, Sources } from '../../src/transfer/sources.ts'
+import { Transfers } from '../../src/transfer/transfers.ts'
 import { LocalPublisher } from '../../src/trust/publishers.ts'
 import { Shares } from '../../src/trust/shares.ts'
 import type { ManualClock } from '../manual-clock.ts'
 import { core, type Made, type Opened, type OpenOptions, openParts } from '../unit/store/opened.ts'
+import { PieceSource } from '../unit/transfer/piece-source.ts'
 
 /** Small, so that what was fetched has to make room again and again. */
 export const MIRROR_BYTES = 5 * MiB
@@ -69,18 +73,21 @@ export async function openStand(folder: string, options: StandOptions = {}): Pro
   })
   const quota = new Quota({ environment, blobs, packs, clock }, { max: mirrorBytes })
   const provider = new MemoryProvider(clock)
-  const fetcher = new Fetcher({ blobs, quota, core, source: provider })
+  const sources = new Sources({ planes: [provider], clock })
+  const transfers = new Transfers({ clock, ledger: new Ledger({ environment, clock }) })
+  const fetcher = new Fetcher({ blobs, quota, core, sources, transfers, clock, random: seededRandom(7) })
   return { store, publishing, publisher, fetcher, pins, shares, provider, close: () => store.close() }
 }
 
 /** Has whatever it was given, and gives up when it was told to. */
-export class MemoryProvider implements BlobSource {
+export class MemoryProvider extends PieceSource {
   readonly #clock: ManualClock
   readonly #blobs = new Map<string, Made>()
   /** Bytes it still sends of a blob. */
   readonly #patience = new Map<string, number>()
 
   constructor(clock: ManualClock) {
+    super()
     this.#clock = clock
   }
 
@@ -94,12 +101,12 @@ export class MemoryProvider implements BlobSource {
     return this.#of(root).outline
   }
 
-  async *chunks(_peer: string, { root }: BlobWanted, first: number, count: number): AsyncGenerator<Uint8Array> {
+  async *pieces(_peer: string, { root }: BlobWanted, { first, count }: Segment): AsyncGenerator<Uint8Array> {
     const blob = this.#of(root)
     const end = Math.min(blob.size, (first + count) * CHUNK_BYTES)
     for (let at = first * CHUNK_BYTES; at < end; at += PIECE_BYTES) {
       const left = this.#patience.get(toHex(root)) ?? 0
-      if (left <= 0) throw new CatalogError('PEER_UNREACHABLE', 'The provider has gone.')
+      if (left <= 0) throw new CatalogError('REFUSED', 'The provider has had enough.')
       this.#patience.set(toHex(root), left - PIECE_BYTES)
       await this.#clock.advance(FETCH_COMMIT_MS / 4)
       yield blob.bytes.subarray(at, Math.min(at + PIECE_BYTES, end))

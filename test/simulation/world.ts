@@ -102,7 +102,8 @@ export class World {
     const { clock, effects } = this
     // Nothing is read at once: whether the system's cache holds it is no fact of this world.
     const disk = (effects: Effects) => systemDisk(effects)
-    const node = await this.until(CatalogNode.open(options, { clock, effects, random, network, disk }))
+    const bulk = async () => undefined
+    const node = await this.until(CatalogNode.open(options, { clock, effects, random, network, disk, bulk }))
     await this.until(node.start())
     this.note(`${name} is ${node.peerId}`)
     return node

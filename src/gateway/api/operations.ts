@@ -20,6 +20,7 @@ import {
   unshare,
 } from './permission-operations.ts'
 import { backup, doctor, gc, pin, pinned, unpin, verify } from './storage-operations.ts'
+import { transfers } from './transfer-operations.ts'
 
 const publish = operation({
   input: z.strictObject({
@@ -57,7 +58,7 @@ const fetch = operation({
     withProgress(async (report) => {
       const fetched = await sharing.fetchPackage(purl, output, {
         signal,
-        onProgress: ({ bytes, total }) => void report({ type: 'progress', purl, bytes, total }),
+        onProgress: (progress) => void report({ type: 'progress', purl, ...progress }),
       })
       void report({ type: 'fetched', ...fetched })
     }),
@@ -75,8 +76,8 @@ const install = operation({
       await sharing.installPackage(purl, {
         ...options,
         signal,
-        onProgress: ({ bytes, total }) => void report({ type: 'progress', purl, bytes, total }),
-        onPackage: (installed) => void report({ type: 'installed', ...installed }),
+        onProgress: (progress) => void report({ type: 'progress', purl, ...progress }),
+        onInstalled: (installed) => void report({ type: 'installed', ...installed }),
       })
     }),
 })
@@ -87,6 +88,17 @@ const peers = operation({
     const connected = sharing.connectedPeers()
     for (const peer of connected) yield { type: 'peer', ...peer }
     yield { type: 'summary', peers: connected.length }
+  },
+})
+
+const accounts = operation({
+  input: z.strictObject({}),
+  async *run({ sharing }) {
+    const all = sharing.accounts()
+    for (const { since, until, ...account } of all) {
+      yield { type: 'account', ...account, since: new Date(since).toISOString(), until: new Date(until).toISOString() }
+    }
+    yield { type: 'summary', accounts: all.length }
   },
 })
 
@@ -129,7 +141,22 @@ const status = operation({
 })
 
 export const OPERATIONS = {
-  ...{ publish, search, info, fetch, install, peers, connect, trust, untrust, trusted, status, limits },
+  ...{
+    publish,
+    search,
+    info,
+    fetch,
+    install,
+    peers,
+    accounts,
+    connect,
+    trust,
+    untrust,
+    trusted,
+    status,
+    transfers,
+    limits,
+  },
   ...{ share, unshare, groups, group, createGroup, addToGroup, removeFromGroup },
   ...{ devices, addDevice, removeDevice },
   ...{ verify, gc, pin, unpin, pinned, backup, doctor },

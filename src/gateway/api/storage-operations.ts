@@ -76,7 +76,7 @@ export const pin = operation({
     withProgress(async (report) => {
       const pinned = await storage.pin(purl, {
         signal,
-        onProgress: ({ bytes, total }) => void report({ type: 'progress', purl, bytes, total }),
+        onProgress: (progress) => void report({ type: 'progress', purl, ...progress }),
       })
       void report({ type: 'pinned', ...pinned })
     }),

@@ -10,10 +10,15 @@ import { GiB } from '../../../src/base/units.ts'
 import { rootOf } from '../../../src/core/digest-tree.ts'
 import { loadCore } from '../../../src/core/load.ts'
 import type { Artifact } from '../../../src/model/release.ts'
+import { Ledger } from '../../../src/store/ledger.ts'
 import { Quota } from '../../../src/store/quota.ts'
+import type { Segment } from '../../../src/transfer/chunk-map.ts'
 import { Fetcher, type FetchOptions } from '../../../src/transfer/fetcher.ts'
-import type { BlobSource, BlobWanted } from '../../../src/transfer/sources.ts'
+import { type BlobWanted, Sources } from '../../../src/transfer/sources.ts'
+import { Transfers } from '../../../src/transfer/transfers.ts'
+import { livingClock } from '../../living-clock.ts'
 import { bytesOf, type Opened, openStore } from '../store/opened.ts'
+import { PieceSource } from './piece-source.ts'
 
 const core = await loadCore('wasm')
 const release = new Uint8Array(32).fill(1)
@@ -25,7 +30,7 @@ interface Blob {
 }
 
 function blobOf(chunks: number): Blob {
-  const bytes = seededRandom(chunks).bytes(chunks * CHUNK_BYTES - 17)
+  const bytes = new Uint8Array(Buffer.alloc(chunks * CHUNK_BYTES - 17, seededRandom(chunks).bytes(9973)))
   const ids: Uint8Array[] = []
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES) ids.push(sha256(bytes.subarray(at, at + CHUNK_BYTES)))
   const outline = concatBytes(...ids)
@@ -41,12 +46,13 @@ interface Behaviour {
 }
 
 /** Providers in memory, each with its ways; remembers who was asked for what. */
-class MemorySource implements BlobSource {
+class MemorySource extends PieceSource {
   readonly asked: { peer: string; first: number; count: number }[] = []
   readonly #blob: Blob
   readonly #peers: Record<string, Behaviour>
 
   constructor(blob: Blob, peers: Record<string, Behaviour>) {
+    super()
     this.#blob = blob
     this.#peers = peers
   }
@@ -57,7 +63,7 @@ class MemorySource implements BlobSource {
     return outline ? outline(this.#blob.outline) : this.#blob.outline
   }
 
-  async *chunks(peer: string, _blob: BlobWanted, first: number, count: number, signal: AbortSignal) {
+  async *pieces(peer: string, _blob: BlobWanted, { first, count }: Segment, signal: AbortSignal) {
     this.asked.push({ peer, first, count })
     const { chunk } = this.#of(peer)
     for (let at = first; at < first + count; at++) {
@@ -80,16 +86,23 @@ async function* each(...peers: string[]): AsyncGenerator<string> {
 
 interface Setting extends Opened {
   readonly source: MemorySource
+  readonly transfers: Transfers
   fetch(providers: AsyncIterable<string>, options?: FetchOptions, artifact?: Artifact): ReturnType<Fetcher['fetch']>
 }
 
 async function setting(t: Test, blob: Blob, peers: Record<string, Behaviour>, from?: Opened): Promise<Setting> {
   const store = from ?? (await openStore(t))
   const source = new MemorySource(blob, peers)
-  const fetcher = new Fetcher({ blobs: store.blobs, quota: new Quota(store, { max: GiB }), core, source })
+  const sources = new Sources({ planes: [source], clock: livingClock })
+  const transfers = new Transfers({ clock: livingClock, ledger: new Ledger({ ...store, clock: livingClock }) })
+  const quota = new Quota(store, { max: GiB })
+  // Where a fetch begins is drawn: here at the first chunk.
+  const own = { clock: livingClock, random: { ...seededRandom(1), fraction: () => 0 } }
+  const fetcher = new Fetcher({ blobs: store.blobs, quota, core, sources, transfers, ...own })
   return {
     ...store,
     source,
+    transfers,
     fetch: (providers, options = {}, artifact = blob.artifact) => fetcher.fetch(artifact, release, providers, options),
   }
 }
@@ -103,7 +116,7 @@ function unreachable(): never {
 }
 
 test('two good providers share the work, each chunk sent once', async (t) => {
-  const blob = blobOf(12)
+  const blob = blobOf(40)
   const at = await setting(t, blob, { a: {}, b: {} })
   const progress: number[] = []
   const report = await at.fetch(each('a', 'b', 'a'), { onProgress: ({ bytes }) => progress.push(bytes) })
@@ -154,7 +167,7 @@ test('an empty blob needs an outline and no chunk', async (t) => {
 })
 
 test('a liar is dropped and named, and the bytes are right', async (t) => {
-  const blob = blobOf(12)
+  const blob = blobOf(24)
   const facts: Events['catalog:corrupt'][] = []
   t.teardown(listen('catalog:corrupt', (fact) => facts.push(fact)))
   const bend = (bytes: Uint8Array, chunk: number) => {
@@ -171,7 +184,7 @@ test('a liar is dropped and named, and the bytes are right', async (t) => {
 })
 
 test('a provider that sends too much, or another length, lies', async (t) => {
-  const blob = blobOf(4)
+  const blob = blobOf(48)
   const long = (bytes: Uint8Array) => concatBytes(bytes, new Uint8Array(CHUNK_BYTES))
   const at = await setting(t, blob, {
     long: { chunk: long },
@@ -184,7 +197,7 @@ test('a provider that sends too much, or another length, lies', async (t) => {
 })
 
 test('an outline that does not match the root is not believed', async (t) => {
-  const blob = blobOf(4)
+  const blob = blobOf(20)
   const bent = (outline: Uint8Array) => {
     const copy = outline.slice()
     copy[0] = (copy[0] as number) ^ 1
@@ -206,7 +219,7 @@ test('an outline that does not match the root is not believed', async (t) => {
 })
 
 test('a provider that fails midway leaves the rest to another, from where it stopped', async (t) => {
-  const blob = blobOf(10)
+  const blob = blobOf(30)
   let sent = 0
   const flaky = { chunk: (bytes: Uint8Array) => (sent++ < 2 ? bytes : unreachable()) }
   const at = await setting(t, blob, { flaky, good: {} })
@@ -221,7 +234,7 @@ test('a provider that fails midway leaves the rest to another, from where it sto
 })
 
 test('more providers are asked when the first few fail', async (t) => {
-  const blob = blobOf(6)
+  const blob = blobOf(20)
   const failing = { chunk: unreachable }
   const peers = { a: failing, b: failing, c: failing, d: failing, e: failing, good: {} }
   const at = await setting(t, blob, peers)
@@ -248,7 +261,8 @@ test('when all fail, everyone asked is named, and the next try resumes', async (
   const later = await setting(t, blob, { good: {} }, await at.reopen())
   const report = await later.fetch(each('good'))
   t.ok(await isWhole(later, blob))
-  t.same(report.sources, [{ peer: 'good', bytes: blob.bytes.length - 3 * CHUNK_BYTES }])
+  t.match(report.sources, [{ peer: 'good', plane: 'stream', bytes: blob.bytes.length - 3 * CHUNK_BYTES }])
+  t.ok((report.sources[0]?.rate ?? 0) > 0)
 })
 
 test('with nobody to ask, that is what is said', async (t) => {
@@ -294,7 +308,7 @@ test('a signal that has fired already asks nobody', async (t) => {
 })
 
 test('a fault of this disk is nobody else’s, and stops the others', async (t) => {
-  const blob = blobOf(12)
+  const blob = blobOf(24)
   const full = () => {
     throw new CatalogError('DISK_FULL', 'No space left.')
   }
