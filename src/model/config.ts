@@ -39,7 +39,7 @@ const settingsSchema = z.strictObject({
     .default('0.0.0.0'),
   /** UDP (QUIC) and TCP port of the control plane; 0 takes any. */
   controlPort: port.default(9292),
-  /** UDP port kept for the bulk plane and announced once there is one; nothing is bound to it yet. */
+  /** UDP port of the bulk plane; 0 takes any. Where none can be opened, blobs go over libp2p streams. */
   bulkPort: port.default(9293),
   /** Port of the HTTP server on 127.0.0.1; 0 takes any. */
   httpPort: port.default(9294),
