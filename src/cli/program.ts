@@ -80,6 +80,7 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
     .option('--max-download <rate>', 'most that is received', bandwidth)
     .option('--fair-use-limit <rate>', 'most to and from one peer (default 1MB/s)', bandwidth)
     .option('--limit-local', 'hold peers on this machine and the local network to the limits, too')
+    .option('--congestion <name>', 'how the bulk plane reacts to loss: cubic or bbr (default cubic)')
     .option('--no-supervise', 'run the node in this very process, which then nobody starts again')
     .action(async ({ peer, mdns, supervise, ...options }) => {
       const { dataDir, json = false } = program.opts<GlobalOptions>()

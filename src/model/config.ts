@@ -70,6 +70,8 @@ const settingsSchema = z.strictObject({
   fairUseLimit: rate.optional(),
   /** Whether peers on this machine and the local network are held to the limits, too. */
   limitLocal: flag.default(false),
+  /** How the bulk plane reacts to loss: cubic as TCP does, or bbr, which is many times as fast on long lossy paths. */
+  congestion: z.enum(['cubic', 'bbr']).default('cubic'),
   /** Worker threads for hashing. */
   workers: z.coerce.number().int().min(1).max(64).default(2),
 })

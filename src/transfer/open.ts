@@ -63,7 +63,8 @@ export async function openTransfer(
   const provider = new BlobProvider({ rpc, blobs, grants, transfers, gate })
   const have = new HaveExchange({ rpc, grants, clock })
   const authorise = bulkAuthorise({ grants, transfers })
-  const options = { seed, host: settings.host, port: settings.bulkPort }
+  const { host, bulkPort: port, congestion } = settings
+  const options = { seed, host, port, congestion }
   const open = () => openBulk({ clock, effects, authorise, gate: native }, options, core.backend)
   const bulk = new BulkSource({ hello, clock, open })
   const sources = new Sources({ planes: [bulk, new StreamSource({ rpc, clock, gate })], clock })

@@ -17,8 +17,8 @@ import type { BlobWanted, SegmentEnd, Sources } from './sources.ts'
 
 /** Faults that are this node's own: no other provider could help. */
 const OWN_FAULTS: readonly ErrorCode[] = ['DISK_FULL', 'FILE_UNREADABLE', 'STORE_FAILED']
-/** Asking again may help. */
-const PASSING: readonly ErrorCode[] = ['PEER_UNREACHABLE', 'PEER_TIMEOUT', 'PEER_BUSY']
+/** Asking again may help. After a silence it is not tried: that has cost its time already. */
+const PASSING: readonly ErrorCode[] = ['PEER_UNREACHABLE', 'PEER_BUSY']
 
 /** @throws what `thrown` is, when it is no peer's fault */
 export function throwOwnFault(thrown: CatalogError): void {

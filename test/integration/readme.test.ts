@@ -23,7 +23,9 @@ test('the walk-through in the README works when pasted', { timeout: 120_000 }, a
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
   let script = /```sh walkthrough\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
   t.ok(script.includes('npx catalog publish'), 'there is a walk-through')
-  for (const port of ['4101', '4102', '4201', '4202', '4301', '4302']) script = script.replaceAll(port, String(await freePort()))
+  for (const port of ['4101', '4102', '4201', '4202', '4301', '4302']) {
+    script = script.replaceAll(port, String(await freePort()))
+  }
   const command = `${process.execPath} --disable-warning=ExperimentalWarning ${join(ROOT, 'src/cli/main.ts')}`
   script = script
     .replace('npm run --silent setup\n', '')
