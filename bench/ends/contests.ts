@@ -53,8 +53,8 @@ export async function bulkContests(compare: Compare, folder: string): Promise<vo
     },
   })
   await rm(source.path)
-  await overLongPath(compare, folder, 'bbr')
-  await overLongPath(compare, folder, 'cubic')
+  await overLongPath(compare, folder, 'bbr', ends)
+  await overLongPath(compare, folder, 'cubic', ends)
 }
 
 function contest(
@@ -75,15 +75,21 @@ function contest(
   }
 }
 
-async function overLongPath(compare: Compare, folder: string, congestion: 'bbr' | 'cubic'): Promise<void> {
+async function overLongPath(
+  compare: Compare,
+  folder: string,
+  congestion: 'bbr' | 'cubic',
+  ends: AsyncDisposableStack,
+): Promise<void> {
   await compare({
     name: `bulk plane by ${congestion === 'bbr' ? 'BBR' : 'Cubic'}: 50 ms, 0.1 % lost`,
     open: async () => {
       const size = LONG_BYTES[congestion]
       const source = await writeSource(join(folder, congestion), size)
       const path = { delayMs: 25, lossPerMillion: 1_000, bytesPerSecond: PATH_BYTES_PER_SECOND, queueBytes: 4 * MiB }
-      const relay = async (port: number) => (await relayTo({ ...path, port, seconds: LONG_SECONDS })).port
-      const pair = await Pair.open(congestion === 'bbr' ? 'bulk by BBR' : 'bulk', source, relay)
+      const relay = async (port: number) =>
+        ends.use(await relayTo({ ...path, port, urgent: true, seconds: LONG_SECONDS })).port
+      const pair = ends.use(await Pair.open(congestion === 'bbr' ? 'bulk by BBR' : 'bulk', source, relay))
       let ideal = 0
       return {
         amount: size / MB,

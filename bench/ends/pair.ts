@@ -18,6 +18,7 @@ export class Pair implements AsyncDisposable {
   readonly #sender: End
   readonly #receiver: End
   #cpuSeconds: Both = [0, 0]
+  /** How often the blob was fetched. */
   fetches = 0
   /** The largest of both ends so far. */
   rssBytes = 0
