@@ -1,6 +1,6 @@
-// What a byte costs on the bulk plane (ends/), and one file from node to node against the same file through a plain TCP connection: what verification, framing and
-// libp2p cost together. All four ends are processes of their own on loopback, and either side's work is done when the
-// file is on the receiver's disk.
+// What a byte costs on the bulk plane (ends/), and one file from node to node against the same file through a plain TCP
+// connection: what verification, framing and libp2p cost together. All four ends are processes of their own on
+// loopback, and either side's work is done when the file is on the receiver's disk.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, randomFillSync } from 'node:crypto'
 import { once } from 'node:events'

@@ -1,5 +1,5 @@
-// What a byte costs on the bulk plane: two processes on a core each, from the disk of one to the disk of the other, against
-// other ways between two such processes.
+// What a byte costs on the bulk plane: two processes on a core each, from the disk of one to the disk of the other,
+// against other ways between two such processes.
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GiB, MB, MiB } from '../../src/base/units.ts'

@@ -1,5 +1,5 @@
-// The file through one TCP connection, and through one with TLS, hashed at the receiver by the native core's sha256Many:
-// its suite shows that it costs less than `crypto.hash` of each chunk.
+// The file through one TCP connection, and through one with TLS, hashed at the receiver by the native core's
+// sha256Many: its suite shows that it costs less than `crypto.hash` of each chunk.
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'

@@ -141,7 +141,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) congestion: Congestion,
 }
 
-/// MTU discovery and segmentation offload stay as quinn has them, which is on, but for how far the discovery goes: larger
+/// MTU discovery and segmentation offload stay as quinn has them, which is on, but for how far discovery goes: larger
 /// packets from the start are lost where the path is narrow, and without offload every packet is a system call.
 fn both_ways(limits: &Limits, congestion: Congestion, local: bool) -> TransportConfig {
     let mut discovery = MtuDiscoveryConfig::default();
