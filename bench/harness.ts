@@ -2,6 +2,8 @@
 // slows the machine slows both; the ratio within a round is steady where absolute times are not.
 import benny from 'benny'
 
+export type Side = 'candidate' | 'baseline'
+
 /** One thing to measure. Both sides do the same work; check their answers before handing them over. */
 export interface Contest {
   /** Units of work one call of either side does, in the budget's unit without "/s". */
@@ -18,10 +20,21 @@ export interface Contest {
   prepareBaseline?: () => Promise<void>
   /** CPU seconds the candidate has used so far, where its work is done by other processes. */
   cpuSeconds?: () => number
+  /**
+   * What a turn of each side is measured by instead of the wall clock, in seconds so far: CPU seconds, for what the
+   * sides use rather than how long they take. For single calls only.
+   */
+  clocks?: Record<Side, () => number>
   /** Why this machine cannot judge the result, which is then recorded only. */
   unjudged?: string
   /** A line below the result. */
   note?: (figures: Figures, least: number | null) => string
+}
+
+/** A figure that was read off, and the most it may be. */
+export interface Reading {
+  figure: number
+  most: number
 }
 
 export interface Figures {
@@ -44,8 +57,6 @@ const TURN_SECONDS = 0.04
 /** How much longer the second look at an unclear result is. */
 const SECOND_LOOK = 3
 
-type Side = 'candidate' | 'baseline'
-
 interface Turns {
   ratios: number[]
   seconds: Record<Side, number[]>
@@ -64,6 +75,12 @@ export async function measure(contest: Contest, least: number | null): Promise<F
   const first = figures(contest, await takeTurns(contest, rounds))
   if (least === null || first.low >= least || first.high < least) return first
   return figures(contest, await takeTurns(contest, rounds * SECOND_LOOK))
+}
+
+/** A reading as the result of a contest: a ratio of 1 is as much as it may be. */
+export function readOff({ figure, most }: Reading): Figures {
+  const ratio = most / figure
+  return { value: figure, baseline: most, ratio, low: ratio, high: ratio, cpu: 0, wall: 0 }
 }
 
 /** Only a whole interval below the least ratio is a miss: noise alone must not break a build. */
@@ -99,7 +116,7 @@ async function takeTurns(contest: Contest, rounds: number): Promise<Turns> {
         if (contest.seconds === 0) continue
       }
       const before = { cpu: cpuSeconds(), wall: wallSeconds() }
-      took[side] = await takeTurn(contest[side], contest.seconds ?? TURN_SECONDS)
+      took[side] = await takeTurn(contest[side], contest.seconds ?? TURN_SECONDS, contest.clocks?.[side])
       if (side === 'candidate') {
         spent.cpu = cpuSeconds() - before.cpu
         spent.wall = wallSeconds() - before.wall
@@ -125,11 +142,11 @@ function wallSeconds(): number {
 }
 
 /** @returns seconds one call takes: the median of benny's samples, or that of a single call */
-async function takeTurn(call: () => unknown, seconds: number): Promise<number> {
+async function takeTurn(call: () => unknown, seconds: number, clock = wallSeconds): Promise<number> {
   if (seconds === 0) {
-    const start = wallSeconds()
+    const start = clock()
     await call()
-    return wallSeconds() - start
+    return clock() - start
   }
   const cases = { minSamples: 5, minTime: seconds / 5, maxTime: seconds, delay: 0, initCount: 1 }
   const summary = await quietly(() =>

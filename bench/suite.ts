@@ -1,6 +1,6 @@
 // What a suite is, and how its contests meet their budgets.
 import { BUDGETS, type Budget, variantOf } from './budgets.ts'
-import { type Contest, type Figures, holds, measure } from './harness.ts'
+import { type Contest, type Figures, holds, measure, type Reading, readOff } from './harness.ts'
 
 export interface Entry {
   /** A name of this suite in `budgets.ts`. */
@@ -8,7 +8,7 @@ export interface Entry {
   /** What the candidate reports of itself, `function:variant` each: decides which of the contest's budgets is asked. */
   features?: readonly string[]
   /** Sets up; not called when nobody asks for this contest. */
-  open: () => Contest | Promise<Contest>
+  open: () => Contest | Reading | Promise<Contest | Reading>
 }
 
 /** Measures a contest and reports the result, or does nothing when nobody asks for it. */
@@ -66,16 +66,17 @@ function applies({ needs }: Budget, features: readonly string[]): boolean {
   return needs === undefined || needs.some((variant) => features.includes(variant))
 }
 
-async function outcome(budget: Budget, contest: Contest): Promise<Result> {
-  const reason = budget.ratio === null ? 'recorded' : contest.unjudged
+async function outcome(budget: Budget, contest: Contest | Reading): Promise<Result> {
+  const read = 'figure' in contest
+  const reason = budget.ratio === null ? 'recorded' : read ? undefined : contest.unjudged
   const least = reason === undefined ? budget.ratio : null
-  const figures = await measure(contest, least)
+  const figures = read ? readOff(contest) : await measure(contest, least)
   return {
     ...facts(budget),
     judged: least !== null,
     pass: least === null ? null : holds(figures, least),
     reason: reason ?? null,
-    note: contest.note?.(figures, budget.ratio) ?? null,
+    note: read ? null : (contest.note?.(figures, budget.ratio) ?? null),
     ...figures,
   }
 }

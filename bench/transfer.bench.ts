@@ -1,6 +1,6 @@
-// One file from node to node against the same file through a plain TCP connection: what verification, framing and
-// libp2p cost together. All four ends are processes of their own on loopback, and either side's work is done when the
-// file is on the receiver's disk.
+// What a byte costs on the bulk plane (ends/), and one file from node to node against the same file through a plain TCP
+// connection: what verification, framing and libp2p cost together. All four ends are processes of their own on
+// loopback, and either side's work is done when the file is on the receiver's disk.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
@@ -13,6 +13,7 @@ import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { MiB } from '../src/base/units.ts'
+import { bulkContests } from './ends/contests.ts'
 import type { Suite } from './suite.ts'
 
 const BLOB_BYTES = 256 * MiB
@@ -52,6 +53,7 @@ const transfer: Suite = async (compare) => {
       seconds: 0,
     }),
   })
+  await bulkContests(compare, folder)
 }
 export default transfer
 

@@ -13,10 +13,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-/// The longest datagram there can be.
-const DATAGRAM_BYTES: usize = 65_535;
+/// The longest datagram that an Ethernet frame carries; longer ones are lost, as on any path through the internet.
+const DATAGRAM_BYTES_MAX: usize = 1_472;
 /// How often everything looks whether it is time to end.
 const TICK: Duration = Duration::from_millis(50);
+/// Datagrams that are due within so long go together.
+const GATHER: Duration = Duration::from_micros(500);
 
 /// What a path does to datagrams.
 #[derive(Clone, Copy)]
@@ -53,7 +55,7 @@ impl Lane {
 
     /// When a datagram comes out at the other end; nothing when it does not.
     fn carry(&mut self, length: usize, now: Instant, counts: &Counts) -> Option<Instant> {
-        if self.draw() % 1_000_000 < self.path.loss_per_million {
+        if length > DATAGRAM_BYTES_MAX || self.draw() % 1_000_000 < self.path.loss_per_million {
             counts.lost.fetch_add(1, Ordering::Relaxed);
             return None;
         }
@@ -138,7 +140,8 @@ fn direction(
     let (from, to) = (clone(from), clone(to));
     let (ends, seen, counted) = (end.clone(), asker.clone(), counts.clone());
     let taking = thread::spawn(move || {
-        let mut room = vec![0; DATAGRAM_BYTES];
+        // One byte more than goes on, so that what is cut off is too long as well.
+        let mut room = [0; DATAGRAM_BYTES_MAX + 1];
         while !ends.load(Ordering::Relaxed) {
             match from.recv_from(&mut room) {
                 Ok((length, source)) => {
@@ -176,17 +179,22 @@ fn direction(
     [taking, giving]
 }
 
-/// Takes over what has come, and waits until the first of it is due.
+/// Takes over what has come, and waits until the first of it is due: for that moment, not for the next datagram, since
+/// each wake-up costs as much as sending one. All that has become due meanwhile then goes at once.
 fn forward(waiting: &mut VecDeque<Packet>, receiver: &Receiver<Packet>) {
-    let due = waiting.front().map_or(TICK, |packet| packet.due.saturating_duration_since(Instant::now()));
-    if !due.is_zero() {
-        match receiver.recv_timeout(due.min(TICK)) {
+    waiting.extend(receiver.try_iter());
+    let Some(first) = waiting.front() else {
+        match receiver.recv_timeout(TICK) {
             Ok(packet) => waiting.push_back(packet),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => thread::sleep(due.min(TICK)),
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(TICK),
         }
+        return;
+    };
+    let due = first.due.saturating_duration_since(Instant::now());
+    if !due.is_zero() {
+        thread::sleep(due.max(GATHER).min(TICK));
     }
-    waiting.extend(receiver.try_iter());
 }
 
 fn end_with_stdin(end: Arc<AtomicBool>) {

@@ -1,5 +1,5 @@
 // The lossy path of relay.rs for tests: compiled when it is first needed, and run between two nodes on loopback.
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,6 +17,8 @@ export interface PathOptions {
   readonly bytesPerSecond?: number
   readonly queueBytes?: number
   readonly seed?: number
+  /** Before all other processes, where the system allows it: a real path does not wait for a processor. */
+  readonly urgent?: boolean
   /** It ends by itself after so long. */
   readonly seconds: number
 }
@@ -28,14 +30,18 @@ export interface Relay extends AsyncDisposable {
   stop(): Promise<string>
 }
 
+/** The lowest of Linux's real-time priorities, for who may have it. */
+const URGENTLY = ['chrt', '--fifo', '1']
+
 let binary: string | undefined
 
 /** A path to a node. It needs `rustc`, as the project itself does. */
 export async function relayTo(path: PathOptions): Promise<Relay> {
   binary ??= compile()
   const { port, delayMs, lossPerMillion = 0, bytesPerSecond = 0, queueBytes = 1_000_000, seed = 1, seconds } = path
+  const [command = '', ...before] = path.urgent && mayBeUrgent() ? [...URGENTLY, binary] : [binary]
   const numbers = [delayMs, lossPerMillion, bytesPerSecond, queueBytes, seed, seconds].map(String)
-  const child = spawn(binary, [`127.0.0.1:${port}`, ...numbers], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(command, [...before, `127.0.0.1:${port}`, ...numbers], { stdio: ['pipe', 'pipe', 'inherit'] })
   const exited = once(child, 'exit')
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const first = await lines.next()
@@ -54,6 +60,10 @@ export async function relayTo(path: PathOptions): Promise<Relay> {
       await exited
     },
   }
+}
+
+function mayBeUrgent(): boolean {
+  return spawnSync(URGENTLY[0] as string, [...URGENTLY.slice(1), 'true']).status === 0
 }
 
 function compile(): string {

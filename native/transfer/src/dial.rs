@@ -74,6 +74,7 @@ impl Links {
             sent: 0,
             received: link.received.load(Ordering::Relaxed),
             round_trip: link.connection.rtt(),
+            packet_bytes: link.connection.stats().path.current_mtu,
         };
         let open = locked(&self.open);
         open.iter().filter(|link| link.connection.close_reason().is_none()).map(describe).collect()
@@ -209,7 +210,7 @@ pub(crate) async fn connect(shared: &Arc<Shared>, provider: Provider) -> Result<
 
 async fn dial(shared: &Shared, provider: Provider) -> Result<Connection, TransferError> {
     let Provider { peer, address } = provider;
-    let config = transport::dialling(shared.tls.dialling(peer)?, shared.transport());
+    let config = transport::dialling(shared.tls.dialling(peer)?, shared.transport(), address.ip());
     let quinn = shared.quinn().ok_or_else(closed)?;
     let connecting = quinn.connect_with(config, address, SERVER_NAME).map_err(|error| match error {
         quinn::ConnectError::EndpointStopping => closed(),

@@ -11,10 +11,10 @@ use crate::pieces::Pieces;
 use crate::segment::BATCH_BYTES;
 use crate::serve::{self, Visitors};
 use crate::tls::Tls;
-use crate::transport;
+use crate::transport::{self, Accepting};
 use crate::wire::Id;
 use catalog_flow::Gate;
-use quinn::{AsyncUdpSocket, EndpointConfig, Runtime, TokioRuntime, VarInt};
+use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, VarInt};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -49,6 +49,8 @@ pub struct ConnectionInfo {
     pub received: u64,
     /// The time to the peer and back, as last estimated.
     pub round_trip: Duration,
+    /// Bytes of the longest packet that is known to get through.
+    pub packet_bytes: u16,
 }
 
 /// What all tasks of an endpoint share.
@@ -118,19 +120,19 @@ impl Endpoint {
         let _inside = runtime.enter();
         let bound = transport::bind(SocketAddr::new(host, port))?;
         let basis = transport::Shared { limits: &settings.limits, congestion };
-        let accepting = transport::accepting(tls.accepting()?, basis);
+        let accepting = Accepting::new(tls.accepting()?, basis);
         let socket = TokioRuntime.wrap_udp_socket(bound.socket).map_err(|error| no_socket(&error))?;
         let address = socket.local_addr().map_err(|error| no_socket(&error))?;
         let open = Arc::downgrade(&socket);
         let opened = quinn::Endpoint::new_with_abstract_socket(
-            EndpointConfig::default(),
-            Some(accepting),
+            transport::endpoint(),
+            Some(accepting.any()),
             socket,
             Arc::new(TokioRuntime),
         );
         let quinn = opened.map_err(|error| no_socket(&error))?;
         let shared = Arc::new(shared(quinn, runtime, tls, (settings, gate), owner));
-        shared.tasks.spawn_on(serve::accept(shared.clone()), runtime);
+        shared.tasks.spawn_on(serve::accept(shared.clone(), accepting), runtime);
         shared.tasks.spawn_on(sweep(shared.clone()), runtime);
         Ok(Self { shared, address, buffers: bound.buffers, socket: open })
     }

@@ -1,7 +1,7 @@
 //! Tests against peers that speak QUIC and TLS as they should, and then do what they like.
 
 use crate::tls::Tls;
-use crate::transport::{self, Shared};
+use crate::transport::{self, Accepting, Shared};
 use crate::wire::{self, CHUNK_BYTES, REQUEST_BYTES, Request};
 use crate::{Code, Congestion, Provider};
 use quinn::{Connection, EndpointConfig, RecvStream, SendStream, TokioRuntime, VarInt};
@@ -16,7 +16,7 @@ mod support;
 fn raw_endpoint(tls: &Tls) -> quinn::Endpoint {
     let limits = limits();
     let shared = Shared { limits: &limits, congestion: Congestion::Cubic };
-    let accepting = transport::accepting(tls.accepting().unwrap(), shared);
+    let accepting = Accepting::new(tls.accepting().unwrap(), shared).any();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     quinn::Endpoint::new(EndpointConfig::default(), Some(accepting), socket, Arc::new(TokioRuntime)).unwrap()
 }
@@ -134,7 +134,7 @@ async fn stranger(node: &Node) -> (quinn::Endpoint, Connection) {
     let endpoint = raw_endpoint(&tls);
     let limits = limits();
     let shared = Shared { limits: &limits, congestion: Congestion::Cubic };
-    let config = transport::dialling(tls.dialling(node.peer).unwrap(), shared);
+    let config = transport::dialling(tls.dialling(node.peer).unwrap(), shared, node.endpoint.address().ip());
     let connecting = endpoint.connect_with(config, node.endpoint.address(), "peer").unwrap();
     let connection = within(connecting).await.unwrap();
     (endpoint, connection)

@@ -7,8 +7,9 @@ use crate::error::Code;
 use crate::peer::PeerId;
 use crate::pieces::Share;
 use crate::tls::peer_of;
+use crate::transport::Accepting;
 use crate::wire::status_of;
-use quinn::{Connection, Incoming, VarInt};
+use quinn::{Connection, Incoming, ServerConfig, VarInt};
 use rustls::pki_types::CertificateDer;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -62,6 +63,7 @@ impl Visitors {
             sent: visitor.sent.load(Ordering::Relaxed),
             received: 0,
             round_trip: visitor.connection.rtt(),
+            packet_bytes: visitor.connection.stats().path.current_mtu,
         };
         locked(&self.inside).values().map(describe).collect()
     }
@@ -88,14 +90,15 @@ impl Visitors {
 }
 
 /// Lets in who knocks, each in a task of its own: nobody waits for another one's handshake.
-pub(crate) async fn accept(shared: Arc<Shared>) {
+pub(crate) async fn accept(shared: Arc<Shared>, accepting: Accepting) {
     let Some(quinn) = shared.quinn() else { return };
     while let Some(incoming) = quinn.accept().await {
         let (from, proven) = (incoming.remote_address().ip(), incoming.remote_address_validated());
         let knock = locked(&shared.door).knock(from, proven);
         match knock {
             Knock::Enter => {
-                let welcome = welcome(shared.clone(), incoming, from, proven);
+                let config = accepting.from(from);
+                let welcome = welcome(shared.clone(), incoming, config, (from, proven));
                 shared.tasks.spawn_on(welcome, &shared.runtime);
             }
             Knock::Prove => {
@@ -108,8 +111,13 @@ pub(crate) async fn accept(shared: Arc<Shared>) {
     }
 }
 
-async fn welcome(shared: Arc<Shared>, incoming: Incoming, from: IpAddr, proven: bool) {
-    let handshake = async { incoming.accept().ok()?.await.ok() };
+async fn welcome(
+    shared: Arc<Shared>,
+    incoming: Incoming,
+    config: Arc<ServerConfig>,
+    (from, proven): (IpAddr, bool),
+) {
+    let handshake = async { incoming.accept_with(config).ok()?.await.ok() };
     let connection = timeout(shared.limits().handshake_timeout, handshake).await;
     locked(&shared.door).handshake_ended(from, proven);
     // A handshake that fails is the other side's business, and happens as often as it likes.

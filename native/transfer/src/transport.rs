@@ -6,10 +6,11 @@
 use crate::error::{Code, TransferError};
 use crate::options::{Congestion, Limits};
 use crate::wire::REQUEST_BYTES;
+use catalog_flow::is_local;
 use quinn::congestion::{BbrConfig, CubicConfig};
-use quinn::{IdleTimeout, TransportConfig, VarInt};
+use quinn::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Taken for the time there and back before anything is known of it: a first packet that is lost is sent again after
 /// three times this, and not only after the second that QUIC proposes.
 const ROUND_TRIP: Duration = Duration::from_millis(100);
+
+/// The longest packets that are tried on this machine and in local networks, where frames may be larger than those of
+/// the internet: what a byte costs is mostly what its packet costs. quinn hands ten packets at once to the system,
+/// which takes 65,507 bytes: with frames of 9,000 bytes filled, it would take none of them.
+const LOCAL_PACKET_BYTES: u16 = 6_500;
 
 /// Connection packets that wait for a decision, in all. One handshake needs some 3 KiB.
 const WAITING_HANDSHAKES: usize = 1024;
@@ -54,20 +60,51 @@ pub(crate) fn bind(address: SocketAddr) -> Result<Bound, TransferError> {
     })
 }
 
+/// For all connections. The memory for what comes in, some 13 MiB, is taken as far as it is used.
+pub(crate) fn endpoint() -> EndpointConfig {
+    let mut config = EndpointConfig::default();
+    config.max_udp_payload_size(LOCAL_PACKET_BYTES).expect("it is within the bounds of QUIC");
+    config
+}
+
 /// For connections that come in: a few small requests one way, much the other way.
-pub(crate) fn accepting(
-    crypto: quinn::crypto::rustls::QuicServerConfig,
-    shared: Shared<'_>,
+#[derive(Clone)]
+pub(crate) struct Accepting {
+    local: Arc<quinn::ServerConfig>,
+    distant: Arc<quinn::ServerConfig>,
+}
+
+impl Accepting {
+    pub(crate) fn new(crypto: quinn::crypto::rustls::QuicServerConfig, shared: Shared<'_>) -> Self {
+        let crypto = Arc::new(crypto);
+        let config = |local| Arc::new(accepting(crypto.clone(), shared, local));
+        Self { local: config(true), distant: config(false) }
+    }
+
+    /// For one that comes from this address.
+    pub(crate) fn from(&self, address: IpAddr) -> Arc<quinn::ServerConfig> {
+        if is_local(address) { self.local.clone() } else { self.distant.clone() }
+    }
+
+    /// For an endpoint, which needs one before it knows who comes.
+    pub(crate) fn any(&self) -> quinn::ServerConfig {
+        (*self.distant).clone()
+    }
+}
+
+fn accepting(
+    crypto: Arc<quinn::crypto::rustls::QuicServerConfig>,
+    Shared { limits, congestion }: Shared<'_>,
+    local: bool,
 ) -> quinn::ServerConfig {
-    let Shared { limits, congestion } = shared;
-    let mut transport = both_ways(limits, congestion);
+    let mut transport = both_ways(limits, congestion, local);
     let request = REQUEST_BYTES as u32;
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(limits.requests_per_connection))
         .stream_receive_window(VarInt::from_u32(2 * request))
         .receive_window(VarInt::from_u32(2 * request * limits.requests_per_connection))
         .send_window(limits.send_bytes_per_connection as u64);
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    let mut config = quinn::ServerConfig::with_crypto(crypto);
     config
         .transport_config(Arc::new(transport))
         // An address that was counted must stay the same; who gets another one dials anew.
@@ -81,11 +118,11 @@ pub(crate) fn accepting(
 /// For connections to others: requests one way, and what this node is ready to take the other way.
 pub(crate) fn dialling(
     crypto: quinn::crypto::rustls::QuicClientConfig,
-    shared: Shared<'_>,
+    Shared { limits, congestion }: Shared<'_>,
+    address: IpAddr,
 ) -> quinn::ClientConfig {
-    let Shared { limits, congestion } = shared;
     let window = varint(limits.receive_bytes_per_connection);
-    let mut transport = both_ways(limits, congestion);
+    let mut transport = both_ways(limits, congestion, is_local(address));
     transport
         .initial_rtt(ROUND_TRIP)
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
@@ -104,14 +141,19 @@ pub(crate) struct Shared<'a> {
     pub(crate) congestion: Congestion,
 }
 
-/// MTU discovery and segmentation offload stay as quinn has them, which is on: larger packets from the start are lost
-/// where the path is narrow, and without offload every packet is a system call.
-fn both_ways(limits: &Limits, congestion: Congestion) -> TransportConfig {
+/// MTU discovery and segmentation offload stay as quinn has them, which is on, but for how far discovery goes: larger
+/// packets from the start are lost where the path is narrow, and without offload every packet is a system call.
+fn both_ways(limits: &Limits, congestion: Congestion, local: bool) -> TransportConfig {
+    let mut discovery = MtuDiscoveryConfig::default();
+    if local {
+        discovery.upper_bound(LOCAL_PACKET_BYTES);
+    }
     let mut transport = TransportConfig::default();
     let idle = IdleTimeout::try_from(limits.idle_timeout).unwrap_or(VarInt::from_u32(10_000).into());
     transport
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
+        .mtu_discovery_config(Some(discovery))
         .max_idle_timeout(Some(idle));
     match congestion {
         Congestion::Cubic => transport.congestion_controller_factory(Arc::new(CubicConfig::default())),

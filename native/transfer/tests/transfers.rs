@@ -54,6 +54,20 @@ async fn many_segments_share_one_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn packets_on_one_machine_are_longer_than_those_of_the_internet() {
+    let folder = Folder::new();
+    let (seed, fetcher) = (Node::open(), Node::open());
+    let blob = Blob::new(200 * CHUNK, 4);
+    seed.keep(&blob, blob.store(&folder.path("seed")));
+    let end = within(
+        fetcher.endpoint.fetch_segment(seed.provider(), whole(&blob, &folder.path("target")), terms()).end(),
+    )
+    .await;
+    assert!(end.failure.is_none(), "{:?}", end.failure);
+    assert!(seed.endpoint.connections()[0].packet_bytes > 6_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_outline_comes_by_ranges() {
     let folder = Folder::new();
     let (seed, fetcher) = (Node::open(), Node::open());
