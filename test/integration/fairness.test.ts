@@ -18,8 +18,8 @@ import { writeNoise } from './processes.ts'
 tap.setTimeout(240_000)
 
 const RATE = 8 * MB
-/** Chunks of a share: 4 MB, so that one chunk more or less is nothing. */
-const SHARE_CHUNKS = 64
+/** Chunks of a share: 12 MB, beside which what is on its way, up to 1 MiB a peer, is little. */
+const SHARE_CHUNKS = 192
 const GREEDY = 64
 const blob = await blobOf(SHARE_CHUNKS * 65_536, 5)
 
