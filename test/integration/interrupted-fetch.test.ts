@@ -1,10 +1,19 @@
 // Fetches that are cut off, by the death of the provider, of the fetching node, or by the user: nothing half done is
 // ever visible, and the same command goes on where it stopped.
-import { randomFillSync } from 'node:crypto'
-import { closeSync, existsSync, openSync, rmSync, writeSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import tap, { type Test, test } from 'tap'
-import { connected, eventually, freePort, type Line, sha256Of, start, startNode, type TestNode } from './processes.ts'
+import {
+  connected,
+  eventually,
+  freePort,
+  type Line,
+  sha256Of,
+  start,
+  startNode,
+  type TestNode,
+  writeNoise,
+} from './processes.ts'
 
 tap.setTimeout(180_000)
 
@@ -76,13 +85,6 @@ async function publishedNoise(t: Test, bytes: number) {
   const [artifact] = (lines[0]?.['artifacts'] ?? []) as { sha256: string }[]
   const output = join(folder, 'fetched.bin')
   return { folder, a, b, purl: String(lines[0]?.['purl']), sha256: artifact?.sha256, output }
-}
-
-function writeNoise(path: string, bytes: number): void {
-  const block = Buffer.alloc(bytes / 100)
-  const file = openSync(path, 'wx')
-  for (let i = 0; i < 100; i++) writeSync(file, randomFillSync(block))
-  closeSync(file)
 }
 
 function fetchFrom({ dataDir }: TestNode, purl: string, output: string) {

@@ -2,15 +2,16 @@
 // from source under Node's own type stripping, so that what is tested is what is written; CATALOG_TEST_MAIN names
 // another main file, for what stripping itself would falsify.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
-import { createReadStream } from 'node:fs'
+import { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const NOISE_BLOCK_BYTES = 1_000_000
 const mainFile = () => process.env['CATALOG_TEST_MAIN'] ?? MAIN
 
 export type Line = { type: string } & Record<string, unknown>
@@ -143,6 +144,16 @@ export async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256')
   await pipeline(createReadStream(path), hash)
   return hash.digest('hex')
+}
+
+/** Bytes that no compression and no second chunk has anything of, in a new file. */
+export function writeNoise(path: string, bytes: number): void {
+  const file = openSync(path, 'wx')
+  const block = Buffer.alloc(NOISE_BLOCK_BYTES)
+  for (let left = bytes; left > 0; left -= block.length) {
+    writeSync(file, randomFillSync(block), 0, Math.min(left, block.length))
+  }
+  closeSync(file)
 }
 
 /** A port that was free a moment ago, for a node that must come back on the same one. */

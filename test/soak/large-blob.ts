@@ -2,7 +2,7 @@
 // published by one node and fetched by another, both of them processes on loopback. Prints the most that each ever had
 // resident (VmHWM), and fails when that is 200 MB or more. The nodes run as they are built: stripping types from the
 // sources would take some 40 MB by itself.
-// node test/soak/large-blob.ts [FOLDER]; up to 6 GiB are written there, and removed.
+// node test/soak/large-blob.ts [FOLDER]; up to 6 GiB are written there, and removed. CATALOG_GIB is another size.
 import { spawnSync } from 'node:child_process'
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,7 +14,7 @@ import { GiB, KiB } from '../../src/base/units.ts'
 import { openStand } from '../faults/stand.ts'
 import { connected, startNode, type TestNode } from '../integration/processes.ts'
 
-const SIZE = 2 * GiB
+const SIZE = Number(process.env['CATALOG_GIB'] ?? 2) * GiB
 /** At the beginning of each chunk; the rest are holes. */
 const RANDOM_BYTES = 4 * KiB
 const RESIDENT_BYTES_MAX = 200e6
