@@ -327,7 +327,8 @@ async function assemble(
   const transfer = await openTransfer({ ...parties, openBulk: outside.bulk }, { seed, settings })
   const { fetcher, limits, bulk, transfers } = transfer
   undo.push(() => limits.stop())
-  const packages = new Packages({ records, shares, access, blobs, pins, exchange, hello, providers, fetcher, random })
+  const looking = { records, shares, access, blobs, pins, exchange, hello, providers }
+  const packages = new Packages({ ...looking, fetcher, clock, random })
   const indexer = new Indexer({ index, records, shares, clock, packageType })
   const federation = new Federation({ rpc, hello, exchange, clock, random })
   const finding = { index, records, shares, access, blobs, pins, exchange, federation }
