@@ -6,6 +6,7 @@ import { directEffects, type Effects } from './base/effects.ts'
 import { CatalogError, hasCode } from './base/errors.ts'
 import { emit } from './base/events.ts'
 import { type Random, systemRandom } from './base/random.ts'
+import { together } from './base/together.ts'
 import { UnderWay } from './base/under-way.ts'
 import { loadCore } from './core/load.ts'
 import { loadNativeFunctions } from './core/native-functions.ts'
@@ -248,8 +249,8 @@ export class CatalogNode implements AsyncDisposable {
     // Before the connections of those who wait for it.
     await underWay.close(new CatalogError('CLOSED', 'The node is being closed.'))
     await this.#gateway?.close()
-    await bulk.stop()
-    if (this.#online) await network.stop()
+    // Either takes a few round trips to say goodbye, and neither needs the other.
+    await together([bulk.stop(), this.#online ? network.stop() : Promise.resolve()])
     await rpc.settled()
     this.#online = false
     await indexer.stop()
