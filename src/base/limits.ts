@@ -102,7 +102,7 @@ export const FRAME_BYTES_MAX = MiB + 4 * KiB
 /** With the time for a stall, the slowest link that still counts as alive: 32 KiB/s. */
 export const BLOB_FRAME_BYTES = 256 * KiB
 export const RECORDS_PER_REQUEST_MAX = 256
-/** Packages asked for in one request: what comes of them is admitted in one transaction, of some tens of milliseconds. */
+/** Packages asked for in one request: what comes is admitted in one transaction, of some tens of milliseconds. */
 export const PACKAGES_PER_REQUEST_MAX = 64
 /** Records of a reply that come in one frame. */
 export const RECORDS_PER_FRAME_MAX = 64
