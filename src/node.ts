@@ -6,6 +6,7 @@ import { directEffects, type Effects } from './base/effects.ts'
 import { CatalogError, hasCode } from './base/errors.ts'
 import { emit } from './base/events.ts'
 import { type Random, systemRandom } from './base/random.ts'
+import { together } from './base/together.ts'
 import { UnderWay } from './base/under-way.ts'
 import { loadCore } from './core/load.ts'
 import { loadNativeFunctions } from './core/native-functions.ts'
@@ -248,8 +249,8 @@ export class CatalogNode implements AsyncDisposable {
     // Before the connections of those who wait for it.
     await underWay.close(new CatalogError('CLOSED', 'The node is being closed.'))
     await this.#gateway?.close()
-    await bulk.stop()
-    if (this.#online) await network.stop()
+    // Either takes a few round trips to say goodbye, and neither needs the other.
+    await together([bulk.stop(), this.#online ? network.stop() : Promise.resolve()])
     await rpc.settled()
     this.#online = false
     await indexer.stop()
@@ -327,7 +328,8 @@ async function assemble(
   const transfer = await openTransfer({ ...parties, openBulk: outside.bulk }, { seed, settings })
   const { fetcher, limits, bulk, transfers } = transfer
   undo.push(() => limits.stop())
-  const packages = new Packages({ records, shares, access, blobs, pins, exchange, hello, providers, fetcher, random })
+  const looking = { records, shares, access, blobs, pins, exchange, hello, providers }
+  const packages = new Packages({ ...looking, fetcher, clock, random })
   const indexer = new Indexer({ index, records, shares, clock, packageType })
   const federation = new Federation({ rpc, hello, exchange, clock, random })
   const finding = { index, records, shares, access, blobs, pins, exchange, federation }

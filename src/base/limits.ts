@@ -94,14 +94,19 @@ export const ASSET_TOML_BYTES_MAX = 256 * KiB
 export const VERSIONS_MAX = 10_000
 /** Packages one install may pull in. */
 export const INSTALL_PACKAGES_MAX = 2_000
-/** Of these, resolved and fetched at once: enough to hide round trips, and half of what one peer answers at once. */
-export const INSTALL_AT_ONCE_MAX = 16
+/** Of these, resolved and fetched at once: enough to hide round trips, and less than one peer answers at once. */
+export const INSTALL_AT_ONCE_MAX = 24
 
 /** Frames on a stream: 1 MiB of blob data and its envelope. */
 export const FRAME_BYTES_MAX = MiB + 4 * KiB
 /** With the time for a stall, the slowest link that still counts as alive: 32 KiB/s. */
 export const BLOB_FRAME_BYTES = 256 * KiB
 export const RECORDS_PER_REQUEST_MAX = 256
+/** Packages asked for in one request: what comes is admitted in one transaction, of some tens of milliseconds. */
+export const PACKAGES_PER_REQUEST_MAX = 64
+/** Records of a reply that come in one frame. */
+export const RECORDS_PER_FRAME_MAX = 64
+export const RECORDS_FRAME_BYTES = 128 * KiB
 /** Each record, and the map it comes in. */
 export const RECORDS_REPLY_BYTES_MAX = RECORDS_PER_REQUEST_MAX * (RECORD_BYTES_MAX + 64)
 export const SEARCH_QUERY_LENGTH_MAX = 256
@@ -265,6 +270,7 @@ assertLimit(
 )
 assertLimit(GROUP_MEMBERS_MAX * 80 < RECORD_BYTES_MAX, 'the members of a group fit a record')
 assertLimit(INSTALL_AT_ONCE_MAX < REQUESTS_PER_PEER_MAX, 'an install does not shut itself out')
+assertLimit(RECORDS_FRAME_BYTES + RECORD_BYTES_MAX < FRAME_BYTES_MAX, 'a frame of records and one more fit a frame')
 assertLimit(BLOB_FRAME_BYTES % CHUNK_BYTES === 0, 'a blob frame carries whole chunks')
 assertLimit(BLOB_FRAME_BYTES < FRAME_BYTES_MAX, 'a blob frame fits a frame')
 assertLimit(SLOT_BYTES >= STRIPE_SHARDS_MAX * CHUNK_BYTES, 'a slot holds a stripe')

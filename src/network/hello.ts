@@ -1,7 +1,8 @@
 // Hello: the first request on a connection, in both directions. Says who speaks and where it can be dialled again.
+import { LRUCache } from 'lru-cache'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
-import { ADDRESSES_PER_PEER_MAX } from '../base/limits.ts'
+import { ADDRESSES_PER_PEER_MAX, CONNECTIONS_MAX } from '../base/limits.ts'
 import type { Peers } from '../store/peers.ts'
 import { HELLO, type Hello } from '../wire/messages.ts'
 import { ipOf } from './addresses.ts'
@@ -29,6 +30,8 @@ export class HelloService {
   readonly #agent: string
   readonly #bulkPort: () => number | undefined
   readonly #known = new Map<string, Hello>()
+  /** IP addresses by multiaddr. */
+  readonly #hosts = new LRUCache<string, string>({ max: CONNECTIONS_MAX })
   readonly #listeners = new Set<(peer: string) => void>()
   #stopWatching: (() => void) | undefined
 
@@ -67,8 +70,17 @@ export class HelloService {
   bulkAddress(peer: string): { host: string; port: number } | undefined {
     const port = this.#known.get(peer)?.bulkPort
     const address = this.#components.network.addressOf(peer)
-    const host = address === undefined ? undefined : ipOf(address)
+    const host = address === undefined ? undefined : this.#hostOf(address)
     return port === undefined || host === undefined ? undefined : { host, port }
+  }
+
+  /** Reading an address takes longer than asking for a small blob over it, and the same one comes for each blob. */
+  #hostOf(address: string): string | undefined {
+    const known = this.#hosts.get(address)
+    if (known !== undefined) return known
+    const host = ipOf(address)
+    if (host !== undefined) this.#hosts.set(address, host)
+    return host
   }
 
   /** Called when a peer has said hello. */

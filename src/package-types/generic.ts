@@ -2,7 +2,7 @@
 // byte order and without times, so that equal folders have equal digests. An asset.toml at the top of a folder says
 // more about it. Everything in a folder is packed but `.git`, whose bytes differ from clone to clone.
 import { createReadStream, createWriteStream } from 'node:fs'
-import { opendir, readFile, stat } from 'node:fs/promises'
+import { opendir, readFile, stat, writeFile } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { streamOf } from '../base/byte-source.ts'
@@ -163,15 +163,25 @@ async function unpack(source: UnpackSource, target: string, signal?: AbortSignal
   // The path came with the release, from whoever signed it.
   const name = fileName(source.path)
   await requireEmpty(target)
+  const { file } = source
+  if (typeof file !== 'string' && file.bytes) return writeWhole(join(target, name), file.bytes, signal)
   const output = createWriteStream(join(target, name), { flags: 'wx', mode: 0o644 })
   try {
-    const { file } = source
     await pipeline(typeof file === 'string' ? createReadStream(file) : streamOf(file), output, { signal })
   } catch (error) {
     if (signal?.aborted) throw aborted(error)
     throw CatalogError.from(writingError(error, name), 'STORE_FAILED')
   }
   return { files: 1, bytes: output.bytesWritten }
+}
+
+/** What is in memory takes one call: a stream costs more than the writing of a small file. */
+async function writeWhole(path: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<UnpackReport> {
+  throwIfAborted(signal)
+  await writeFile(path, bytes, { flag: 'wx', mode: 0o644 }).catch((error: unknown) => {
+    throw CatalogError.from(writingError(error, basename(path)), 'STORE_FAILED')
+  })
+  return { files: 1, bytes: bytes.length }
 }
 
 /** @throws CatalogError `ARCHIVE_UNSAFE` unless `name` names a file right in a folder */

@@ -21,7 +21,7 @@ import type { Lease } from '../store/blobs.ts'
 import type { Pins } from '../store/pins.ts'
 import type { FetchOptions } from '../transfer/fetcher.ts'
 import type { FetchSource, ProviderFailure } from '../transfer/report.ts'
-import type { FetchedArtifact, Packages, Wanted } from './packages.ts'
+import type { FetchedArtifact, Packages, Resolved, Wanted } from './packages.ts'
 import { ProgressSum } from './progress.ts'
 
 export interface InstallOptions extends FetchOptions {
@@ -107,8 +107,11 @@ export class Installing {
     if (chosen.size + firsts.size > INSTALL_PACKAGES_MAX) {
       throw new CatalogError('LIMIT_EXCEEDED', `More than ${INSTALL_PACKAGES_MAX} packages would be installed.`)
     }
-    const found = await atMost(INSTALL_AT_ONCE_MAX, [...firsts], async ([key, { dependency, parent }]) => {
-      const release = await this.#resolveDependency(dependency, parent, signal)
+    const fresh = [...firsts]
+    const wanted = fresh.map(([, { dependency }]) => dependency)
+    const resolved = await this.#components.packages.resolveAll(wanted, signal)
+    const found = fresh.map(([key, { dependency, parent }], index) => {
+      const release = trusted(resolved[index] as Resolved, dependency, parent)
       if (release) chosen.set(key, release)
       return release
     })
@@ -117,25 +120,6 @@ export class Installing {
       if (there && firsts.get(nameKey(dependency))?.parent !== parent) checkMeets(there, dependency.range, parent)
     }
     return found.filter((release) => release !== undefined)
-  }
-
-  /** A dependency must come from a publisher the name is pinned to, or from its parent's own. */
-  async #resolveDependency(
-    dependency: Wanted & { optional?: boolean | undefined; range: string },
-    parent: Release,
-    signal?: AbortSignal,
-  ): Promise<Release | undefined> {
-    const purl = formatPurl({ type: dependency.type, name: dependency.name })
-    try {
-      const { release, trust } = await this.#components.packages.resolve(dependency, signal)
-      if (trust === 'pinned' || release.record.signer === parent.record.signer) return release
-      throw new CatalogError('UNTRUSTED', `${parent.purl} needs ${purl}, whose publisher is not trusted yet.`, {
-        hint: `Read about it with "catalog info ${purl}", then: catalog trust ${purl} ${release.record.signer}`,
-      })
-    } catch (thrown) {
-      if (dependency.optional && thrown instanceof CatalogError && thrown.code === 'NOT_FOUND') return undefined
-      throw thrown
-    }
   }
 
   async #installOne(release: Release, options: InstallOptions, progress: ProgressSum): Promise<Installed> {
@@ -153,6 +137,7 @@ export class Installing {
     await disk.makeFolder(fresh, 0o755)
     const held: Lease[] = []
     let fetched: FetchedArtifact[] = []
+    let isInPlace = false
     try {
       const { signal } = options
       fetched = await atMost(INSTALL_AT_ONCE_MAX, body.artifacts, async (artifact) => {
@@ -173,9 +158,10 @@ export class Installing {
           throw fileError(path, thrown)
         }),
       )
+      isInPlace = true
     } finally {
       for (const lease of held) lease[Symbol.dispose]()
-      await disk.remove(fresh)
+      if (!isInPlace) await disk.remove(fresh)
     }
     const dependencies = body.dependencies.map(({ type, name, range, optional }) => ({
       purl: formatPurl({ type, name }),
@@ -186,6 +172,28 @@ export class Installing {
     const failures = fetched.flatMap((one) => one.failures)
     return { purl, path, ...report, sources, failures, dependencies, ms: clock.now() - startedAt }
   }
+}
+
+/**
+ * A dependency must come from a publisher the name is pinned to, or from its parent's own.
+ *
+ * @returns nothing for an optional one that nobody knows
+ */
+function trusted(
+  { resolution, error }: Resolved,
+  dependency: Release['body']['dependencies'][number],
+  parent: Release,
+): Release | undefined {
+  if (error) {
+    if (dependency.optional && error.code === 'NOT_FOUND') return undefined
+    throw error
+  }
+  const { release, trust } = resolution
+  if (trust === 'pinned' || release.record.signer === parent.record.signer) return release
+  const purl = formatPurl({ type: dependency.type, name: dependency.name })
+  throw new CatalogError('UNTRUSTED', `${parent.purl} needs ${purl}, whose publisher is not trusted yet.`, {
+    hint: `Read about it with "catalog info ${purl}", then: catalog trust ${purl} ${release.record.signer}`,
+  })
 }
 
 function nameKey({ type, name }: PackageName): string {

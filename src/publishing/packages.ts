@@ -1,8 +1,9 @@
 // From a name to a release, and from a release to bytes on this disk. What is not known here is asked of the peers.
 import { toHex } from '../base/bytes.ts'
+import { type Clock, sleep } from '../base/clock.ts'
 import { CatalogError, hasCode } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
-import { SEARCH_FAN_OUT_MAX, SHOWN_RELEASES_MAX } from '../base/limits.ts'
+import { PROVIDER_RETRY_MS, SEARCH_FAN_OUT_MAX, SHOWN_RELEASES_MAX } from '../base/limits.ts'
 import { type Random, shuffled } from '../base/random.ts'
 import type { PackageName } from '../model/purl.ts'
 import { type Artifact, type Release, readRelease } from '../model/release.ts'
@@ -13,6 +14,7 @@ import type { Blobs, Lease } from '../store/blobs.ts'
 import type { Pins } from '../store/pins.ts'
 import type { Records } from '../store/records.ts'
 import type { Fetcher, FetchOptions, FetchReport } from '../transfer/fetcher.ts'
+import { isPassing } from '../transfer/segment-fetch.ts'
 import type { Access } from '../trust/access.ts'
 import type { RecordExchange } from '../trust/exchange.ts'
 import type { Shares } from '../trust/shares.ts'
@@ -30,6 +32,11 @@ export interface FetchedArtifact extends FetchReport {
   readonly lease: Lease
 }
 
+/** What came of a name. */
+export type Resolved =
+  | { readonly resolution: Resolution; readonly error?: undefined }
+  | { readonly error: CatalogError; readonly resolution?: undefined }
+
 interface Components {
   records: Records
   shares: Shares
@@ -40,6 +47,7 @@ interface Components {
   hello: HelloService
   providers: Providers
   fetcher: Fetcher
+  clock: Clock
   random: Random
 }
 
@@ -58,13 +66,26 @@ export class Packages {
    * @throws CatalogError `NOT_FOUND`, `UNTRUSTED`, `PURL_INVALID` for a type this build does not know
    */
   async resolve(wanted: Wanted, signal?: AbortSignal): Promise<Resolution> {
-    try {
-      return this.#resolveHere(wanted)
-    } catch (thrown) {
-      if (!hasCode(thrown, 'NOT_FOUND')) throw thrown
-      if ((await this.#askPeers(wanted, signal)) === 0) throw thrown
-      return this.#resolveHere(wanted)
-    }
+    const [outcome] = await this.resolveAll([wanted], signal)
+    if (outcome?.resolution) return outcome.resolution
+    throw outcome?.error
+  }
+
+  /**
+   * The same for many: each peer is asked for all that is not known here at once.
+   *
+   * @returns for each in order what `resolve` returns or throws
+   * @throws CatalogError `PEER_BUSY`, `PEER_TIMEOUT`, `PEER_UNREACHABLE` when something is not known here and no peer
+   *   that was asked gave an answer, which says nothing about what there is; the signal's reason
+   */
+  async resolveAll(wanted: readonly Wanted[], signal?: AbortSignal): Promise<Resolved[]> {
+    const first = wanted.map((one) => this.#resolveHere(one))
+    const unknown = wanted.filter((_, index) => hasCode(first[index]?.error, 'NOT_FOUND'))
+    if (unknown.length === 0) return first
+    await this.#askPeers(unknown, signal)
+    return wanted.map((one, index) =>
+      hasCode(first[index]?.error, 'NOT_FOUND') ? this.#resolveHere(one) : (first[index] as Resolved),
+    )
   }
 
   /** Have an artifact's bytes here, verified. @throws CatalogError as `Fetcher.fetch` */
@@ -107,37 +128,48 @@ export class Packages {
     return this.#shownBy.get(toHex(release.record.id))?.has(peer) === true
   }
 
-  #resolveHere(wanted: Wanted): Resolution {
+  #resolveHere(wanted: Wanted): Resolved {
     const { records, pins } = this.#components
-    const type = packageType(wanted.type)
-    return resolve(wanted, wanted, records.releases(wanted), pins.get(wanted), type)
+    try {
+      const type = packageType(wanted.type)
+      return { resolution: resolve(wanted, wanted, records.releases(wanted), pins.get(wanted), type) }
+    } catch (thrown) {
+      return { error: CatalogError.from(thrown) }
+    }
   }
 
-  /** @returns how many peers knew something of the package */
-  async #askPeers(name: PackageName, signal?: AbortSignal): Promise<number> {
-    const { hello, random, exchange, records } = this.#components
-    const peers = shuffled(
-      random,
-      hello.peers().map(({ peer }) => peer),
-    ).slice(0, SEARCH_FAN_OUT_MAX)
-    const before = new Set(records.releases(name).map(({ record }) => toHex(record.id)))
-    const told = await Promise.all(
-      peers.map(async (peer) => {
-        try {
-          await exchange.fetchPackage(peer, { type: name.type, name: name.name }, signal)
-          return [peer]
-        } catch (thrown) {
-          signal?.throwIfAborted()
-          const { code, message } = CatalogError.from(thrown)
-          if (code !== 'NOT_FOUND') emit('catalog:failure', { task: `records from ${peer}`, code, message })
-          return []
-        }
-      }),
-    )
-    for (const { record } of records.releases(name)) {
-      if (!before.has(toHex(record.id))) for (const peer of told.flat()) this.shown(record.id, peer)
+  /** Have here what connected peers show of packages; those that give no answer get a second chance. */
+  async #askPeers(names: readonly PackageName[], signal?: AbortSignal): Promise<void> {
+    const { hello, random, clock } = this.#components
+    const connected = hello.peers().map(({ peer }) => peer)
+    const peers = shuffled(random, connected).slice(0, SEARCH_FAN_OUT_MAX)
+    const failures = await this.#askThese(peers, names, signal)
+    if (peers.length === 0 || failures.size < peers.length) return
+    await sleep(clock, PROVIDER_RETRY_MS, signal)
+    const [failure] = (await this.#askThese([...failures.keys()], names, signal)).values()
+    if (failure) throw failure
+  }
+
+  /** @returns why those failed that may answer another time, by peer */
+  async #askThese(
+    peers: readonly string[],
+    names: readonly PackageName[],
+    signal?: AbortSignal,
+  ): Promise<Map<string, CatalogError>> {
+    const { exchange } = this.#components
+    const failures = new Map<string, CatalogError>()
+    const ask = async (peer: string) => {
+      try {
+        for (const id of await exchange.fetchPackages(peer, names, signal)) this.shown(id, peer)
+      } catch (thrown) {
+        signal?.throwIfAborted()
+        const error = CatalogError.from(thrown)
+        if (isPassing(error)) failures.set(peer, error)
+        emit('catalog:failure', { task: `records from ${peer}`, code: error.code, message: error.message })
+      }
     }
-    return told.flat().length
+    await Promise.all(peers.map(ask))
+    return failures
   }
 
   /** Who may have an artifact, the likeliest first. */

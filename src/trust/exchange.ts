@@ -1,8 +1,13 @@
 // Records between peers: answering for what the asker may see, and asking. Refused looks like absent.
 import { toHex } from '../base/bytes.ts'
-import { CatalogError } from '../base/errors.ts'
+import { CatalogError, hasCode } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
-import { SHARE_GROUPS_MAX } from '../base/limits.ts'
+import {
+  PACKAGES_PER_REQUEST_MAX,
+  RECORDS_FRAME_BYTES,
+  RECORDS_PER_FRAME_MAX,
+  SHARE_GROUPS_MAX,
+} from '../base/limits.ts'
 import { audiencesOf } from '../model/audience.ts'
 import { GLOB_PREFIX, matchesGlob, parseGlob } from '../model/glob.ts'
 import { DEVICES_SUBJECT } from '../model/group.ts'
@@ -36,21 +41,54 @@ export class RecordExchange {
   async start(): Promise<void> {
     const answer = (request: RecordsRequest, peer: string) => this.#answer(request, peer)
     await this.#components.rpc.serve(RECORDS, async function* (request, { peer }) {
-      for (const { envelope } of answer(request, peer)) yield { record: envelope }
+      yield* framed(answer(request, peer))
     })
   }
 
-  /** Ask a peer for all it may show of a package, and admit what holds. @returns records admitted */
-  async fetchPackage(peer: string, name: PackageName, signal?: AbortSignal): Promise<number> {
-    return this.#fetch(peer, { package: formatPurl(name) }, signal, ({ statement: { kind, subject } }) => {
-      if (kind === 'release' || kind === 'share') return isAbout(subject, name)
-      return kind === 'publisher' || kind === 'group' || kind === 'device'
-    })
+  /**
+   * Ask a peer for all it may show of some packages, and admit what holds: so many in one request, and in one
+   * transaction, as `PACKAGES_PER_REQUEST_MAX`.
+   *
+   * @returns record ids of the releases it showed that are here now; none when it knows nothing of them
+   * @throws CatalogError as `Rpc.call`, but for `NOT_FOUND`; `RECORD_INVALID`, `RECORD_SIGNATURE`
+   */
+  async fetchPackages(peer: string, names: readonly PackageName[], signal?: AbortSignal): Promise<Uint8Array[]> {
+    const shown: Uint8Array[] = []
+    for (let at = 0; at < names.length; at += PACKAGES_PER_REQUEST_MAX) {
+      const asked = names.slice(at, at + PACKAGES_PER_REQUEST_MAX)
+      shown.push(...(await this.#fetchSome(peer, asked, signal)))
+    }
+    return shown
   }
 
-  /** Ask a peer for records by id, with what proves them. @returns records admitted */
-  async fetchRecords(peer: string, ids: readonly Uint8Array[], signal?: AbortSignal): Promise<number> {
-    return this.#fetch(peer, { ids: [...ids] }, signal, () => true)
+  async #fetchSome(peer: string, names: readonly PackageName[], signal?: AbortSignal): Promise<Uint8Array[]> {
+    const isWanted = aboutOneOf(names)
+    try {
+      const came = await this.#fetch(
+        peer,
+        { packages: names.map((name) => formatPurl(name)) },
+        signal,
+        ({ statement: { kind, subject } }) => {
+          if (kind === 'release' || kind === 'share') return isWanted(subject)
+          return kind === 'publisher' || kind === 'group' || kind === 'device'
+        },
+      )
+      return came.flatMap(({ id, statement }) =>
+        statement.kind === 'release' && this.#components.records.get(id) ? [id] : [],
+      )
+    } catch (thrown) {
+      if (hasCode(thrown, 'NOT_FOUND')) return []
+      // Packages of very many versions: each then has a reply of its own.
+      if (!hasCode(thrown, 'LIMIT_EXCEEDED') || names.length === 1) throw thrown
+      const each: Uint8Array[] = []
+      for (const name of names) each.push(...(await this.#fetchSome(peer, [name], signal)))
+      return each
+    }
+  }
+
+  /** Ask a peer for records by id, with what proves them, and admit what holds. */
+  async fetchRecords(peer: string, ids: readonly Uint8Array[], signal?: AbortSignal): Promise<void> {
+    await this.#fetch(peer, { ids: [...ids] }, signal, () => true)
   }
 
   /**
@@ -84,26 +122,38 @@ export class RecordExchange {
     }
   }
 
-  #answer(request: RecordsRequest, peer: string): CatalogRecord[] {
-    const asked = 'ids' in request ? this.#byId(request.ids, peer) : this.#byPackage(request.package, peer)
-    const found = new Map<string, CatalogRecord>()
-    for (const record of asked) found.set(toHex(record.id), record)
-    if (found.size === 0) throw new CatalogError('NOT_FOUND', 'None of these records is known here.')
-    return [...found.values()]
+  /** Each record once, looked up as they are sent. */
+  *#answer(request: RecordsRequest, peer: string): Generator<CatalogRecord> {
+    const sent = new Set<string>()
+    const parts = 'ids' in request ? this.#byId(request.ids, peer) : this.#byPackages(request.packages, peer)
+    for (const part of parts) {
+      for (const record of part) {
+        const name = toHex(record.id)
+        if (sent.has(name)) continue
+        sent.add(name)
+        yield record
+      }
+    }
+    if (sent.size === 0) throw new CatalogError('NOT_FOUND', 'None of these records is known here.')
   }
 
-  #byId(ids: readonly Uint8Array[], peer: string): CatalogRecord[] {
+  *#byId(ids: readonly Uint8Array[], peer: string): Generator<CatalogRecord[]> {
     const { records, access } = this.#components
-    return ids.flatMap((id) => {
+    for (const id of ids) {
       const record = records.get(id)
-      if (!record) return []
+      if (!record) continue
       if (record.statement.kind === 'release') {
         const release = readRelease(record)
-        return access.maySee(peer, release) ? this.bundle(release, peer) : []
+        if (access.maySee(peer, release)) yield this.bundle(release, peer)
+        continue
       }
       const shows = access.audiencesOf(peer, record.signer).some((audience) => records.isOn(audience, record))
-      return shows ? [record] : []
-    })
+      if (shows) yield [record]
+    }
+  }
+
+  *#byPackages(purls: readonly string[], peer: string): Generator<CatalogRecord[]> {
+    for (const purl of purls) yield this.#byPackage(purl, peer)
   }
 
   #byPackage(text: string, peer: string): CatalogRecord[] {
@@ -122,12 +172,11 @@ export class RecordExchange {
     request: RecordsRequest,
     signal: AbortSignal | undefined,
     wanted: (record: CatalogRecord) => boolean,
-  ): Promise<number> {
+  ): Promise<CatalogRecord[]> {
     const { rpc, records } = this.#components
     const batch: CatalogRecord[] = []
-    for await (const { record: envelope } of rpc.call(RECORDS, peer, request, signal ? { signal } : {})) {
-      const record = decodeRecord(envelope)
-      if (wanted(record)) batch.push(record)
+    for await (const { records: envelopes } of rpc.call(RECORDS, peer, request, signal ? { signal } : {})) {
+      batch.push(...envelopes.map(decodeRecord).filter(wanted))
     }
     const reports = await records.admit(addressed(batch, this.addressee))
     const refused = reports.find(({ outcome }) => outcome === 'refused')
@@ -136,15 +185,34 @@ export class RecordExchange {
       emit('catalog:peer', { peer, state: 'refused', reason })
       throw new CatalogError(refused.error.code, `Peer ${peer} sent a bad record: ${reason}`, { cause: refused.error })
     }
-    return reports.filter(({ outcome }) => outcome === 'admitted').length
+    return batch
   }
 }
 
-function isAbout(subject: string, name: PackageName): boolean {
-  if (subject.startsWith(GLOB_PREFIX)) {
-    const glob = parseGlob(subject)
-    return glob !== undefined && matchesGlob(glob, name)
+/** Whether the subject of a release or a share is about one of these packages. */
+function aboutOneOf(names: readonly PackageName[]): (subject: string) => boolean {
+  const wanted = new Set(names.map(({ type, name }) => `${type}\n${name}`))
+  return (subject) => {
+    if (subject.startsWith(GLOB_PREFIX)) {
+      const glob = parseGlob(subject)
+      return glob !== undefined && names.some((name) => matchesGlob(glob, name))
+    }
+    const { type, name } = parsePurl(subject)
+    return wanted.has(`${type}\n${name}`)
   }
-  const purl = parsePurl(subject)
-  return purl.type === name.type && purl.name === name.name
+}
+
+/** Several records a frame: a frame of its own for each costs more than the record. */
+function* framed(records: Iterable<CatalogRecord>): Generator<{ records: Uint8Array[] }> {
+  let frame: Uint8Array[] = []
+  let bytes = 0
+  for (const { envelope } of records) {
+    frame.push(envelope)
+    bytes += envelope.length
+    if (frame.length < RECORDS_PER_FRAME_MAX && bytes < RECORDS_FRAME_BYTES) continue
+    yield { records: frame }
+    frame = []
+    bytes = 0
+  }
+  if (frame.length > 0) yield { records: frame }
 }

@@ -15,8 +15,10 @@ import {
   HELLO_DEADLINE_MS,
   HELLO_DEVICES_BYTES_MAX,
   HELLO_DEVICES_RECORDS_MAX,
+  PACKAGES_PER_REQUEST_MAX,
   RECORD_BYTES_MAX,
   RECORDS_DEADLINE_MS,
+  RECORDS_PER_FRAME_MAX,
   RECORDS_PER_REQUEST_MAX,
   RECORDS_REPLY_BYTES_MAX,
   SEARCH_PEER_RESULTS_MAX,
@@ -72,16 +74,16 @@ export const HELLO = protocol({
   silenceMs: HELLO_DEADLINE_MS,
 })
 
-/** Records by id, or all the asker may see of one package. Publisher documents come before what they sign. */
+/** Records by id, or all the asker may see of some packages. Publisher documents come before what they sign. */
 export const RECORDS = protocol({
   id: '/catalog/records/1',
   request: z.union([
     z.object({ ids: z.array(bytesOf(32)).min(1).max(RECORDS_PER_REQUEST_MAX) }),
-    z.object({ package: z.string().max(SUBJECT_LENGTH_MAX) }),
+    z.object({ packages: z.array(z.string().max(SUBJECT_LENGTH_MAX)).min(1).max(PACKAGES_PER_REQUEST_MAX) }),
   ]),
-  reply: z.object({ record: bytesUpTo(RECORD_BYTES_MAX) }),
-  requestBytesMax: 16 * KiB,
-  replyFrameBytesMax: RECORD_BYTES_MAX + KiB,
+  reply: z.object({ records: z.array(bytesUpTo(RECORD_BYTES_MAX)).min(1).max(RECORDS_PER_FRAME_MAX) }),
+  requestBytesMax: PACKAGES_PER_REQUEST_MAX * (SUBJECT_LENGTH_MAX + 8),
+  replyFrameBytesMax: FRAME_BYTES_MAX,
   replyBytesMax: RECORDS_REPLY_BYTES_MAX,
   deadlineMs: RECORDS_DEADLINE_MS,
   silenceMs: 5 * SECOND_MS,

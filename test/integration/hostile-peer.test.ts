@@ -64,7 +64,7 @@ function quicAddress(network: Libp2pNetwork): string {
 /** Answer every request of a protocol with these records. */
 function answerRecords({ rpc }: Hostile, records: readonly Uint8Array[]): Promise<void> {
   return rpc.serve(RECORDS, async function* () {
-    for (const record of records) yield { record }
+    for (const record of records) yield { records: [record] }
   })
 }
 

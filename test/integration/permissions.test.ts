@@ -65,8 +65,8 @@ const blobOf = (root: Uint8Array, release: Uint8Array) => ({ root, release, want
 async function doors({ ask }: Asker, root: Uint8Array, release: Uint8Array): Promise<Record<string, unknown>> {
   return {
     byId: await ask(RECORDS, { ids: [release] }),
-    byName: await ask(RECORDS, { package: 'pkg:npm/undisclosed' }),
-    byPurl: await ask(RECORDS, { package: PURL }),
+    byName: await ask(RECORDS, { packages: ['pkg:npm/undisclosed'] }),
+    byPurl: await ask(RECORDS, { packages: [PURL] }),
     search: await ask(SEARCH, { query: 'undisclosed', limit: 1 }),
     data: await ask(BLOB, blobOf(root, release)),
     outline: await ask(BLOB, { ...blobOf(root, release), want: 'outline' }),
@@ -74,7 +74,9 @@ async function doors({ ask }: Asker, root: Uint8Array, release: Uint8Array): Pro
 }
 
 const kindsOf = (replies: unknown) =>
-  (replies as { record: Uint8Array }[]).map(({ record }) => decodeRecord(record).statement.kind)
+  (replies as { records: Uint8Array[] }[]).flatMap(({ records }) =>
+    records.map((one) => decodeRecord(one).statement.kind),
+  )
 
 async function scene(t: Test) {
   const source = {
@@ -136,7 +138,7 @@ test('friends, and what a stranger hears of it', async (t) => {
   t.match(await owner.run('group', 'add', 'team', inside.peerId), { status: 0 })
   const bundle = await inside.ask(RECORDS, { ids: [id] })
   t.same(kindsOf(bundle), ['publisher', 'release', 'share', 'group'])
-  const records = (bundle as { record: Uint8Array }[]).map(({ record }) => decodeRecord(record))
+  const records = (bundle as { records: Uint8Array[] }[]).flatMap((reply) => reply.records.map(decodeRecord))
   const release = records.find(({ statement }) => statement.kind === 'release')
   const root = readRelease(release as never).body.artifacts[0]?.root as Uint8Array
   t.match(await inside.ask(BLOB, blobOf(root, id)), [{ data: Uint8Array }])
@@ -145,7 +147,7 @@ test('friends, and what a stranger hears of it', async (t) => {
     const told = await doors(outside, root, id)
     const never = await doors(outside, ABSENT, ABSENT)
     t.same(told, { ...never, byName: told['byName'], byPurl: told['byPurl'], search: [] }, 'as what never was')
-    const unknown = await outside.ask(RECORDS, { package: 'pkg:npm/never-was' })
+    const unknown = await outside.ask(RECORDS, { packages: ['pkg:npm/never-was'] })
     t.same([told['byName'], told['byPurl']], [unknown, unknown])
     for (const { id: each, statement } of records) {
       t.equal(await outside.ask(RECORDS, { ids: [each] }), unknown, `the ${statement.kind} record by its id`)

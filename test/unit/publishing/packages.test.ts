@@ -1,0 +1,50 @@
+import { test } from 'tap'
+import { CatalogError } from '../../../src/base/errors.ts'
+import { seededRandom } from '../../../src/base/random.ts'
+import { Packages } from '../../../src/publishing/packages.ts'
+import { ManualClock } from '../../manual-clock.ts'
+
+type Answer = () => Promise<Uint8Array[]>
+
+/** A node that knows nothing, with one peer that gives these answers in turn. */
+function askingOne(answers: Answer[]) {
+  const clock = new ManualClock()
+  const asked: number[] = []
+  const exchange = {
+    fetchPackages: (_peer: string, names: readonly unknown[]) => {
+      asked.push(names.length)
+      return (answers.shift() as Answer)()
+    },
+  }
+  const records = { releases: () => [] }
+  const hello = { peers: () => [{ peer: 'far', agent: '', addresses: [] }] }
+  const parts = { records, hello, exchange, clock, pins: { get: () => undefined }, random: seededRandom(1) }
+  return { packages: new Packages(parts as never), asked, clock }
+}
+
+const busy: Answer = () => Promise.reject(new CatalogError('PEER_BUSY', 'Too many requests of yours are under way.'))
+const unknown: Answer = () => Promise.resolve([])
+const wanted = ['one', 'two', 'three'].map((name) => ({ type: 'generic', name }))
+
+test('all names that are not known here are asked for at once', async (t) => {
+  const { packages, asked } = askingOne([unknown])
+  const outcomes = await packages.resolveAll(wanted)
+  t.same(asked, [3])
+  t.same(
+    outcomes.map(({ error }) => error?.code),
+    ['NOT_FOUND', 'NOT_FOUND', 'NOT_FOUND'],
+  )
+})
+
+test('a peer that was busy is asked once more', async (t) => {
+  const { packages, asked, clock } = askingOne([busy, unknown])
+  const [first] = await clock.until(packages.resolveAll(wanted))
+  t.equal(first?.error?.code, 'NOT_FOUND')
+  t.same(asked, [3, 3])
+})
+
+test('no answer at all does not mean that there is nothing', async (t) => {
+  const { packages, clock } = askingOne([busy, busy])
+  const resolving = packages.resolve({ type: 'generic', name: 'one' })
+  await t.rejects(clock.until(resolving), { code: 'PEER_BUSY' })
+})
