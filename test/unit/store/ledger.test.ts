@@ -11,7 +11,7 @@ test('bytes are counted at once, and written down with whatever commits next', a
   const ledger = new Ledger({ environment, clock })
   t.equal(ledger.get('a'), undefined)
   ledger.count('a', 'sent', 300)
-  clock.advance(5)
+  await clock.advance(5)
   ledger.count('a', 'received', 100)
   t.match(ledger.get('a'), { sent: 300, received: 100, ratio: 3, contribution: 0.25 })
   t.equal(environment.ledger.get('a'), undefined)
@@ -37,7 +37,7 @@ test('what nothing commits is written down after a second, or a segment’s wort
     )
   const first = committed()
   ledger.count('a', 'sent', 1)
-  clock.advance(LEDGER_PENDING_MS)
+  await clock.advance(LEDGER_PENDING_MS)
   await first
   t.match(environment.ledger.get('a'), { sent: 1 })
   const second = committed()
