@@ -67,9 +67,18 @@ const wakefulClock: Clock = {
   },
 }
 
+/** What a node does makes little garbage at a time: with less room for it V8 keeps 20 MB less. */
+const NODE_FLAGS = ['--max-semi-space-size=4']
+/** Pools of memory that the C library keeps for threads; by default there may be eight for each processor. */
+const MEMORY_POOLS = { MALLOC_ARENA_MAX: '2' }
+
 /** The same command once more, on the same streams and with a channel, which closes when this process ends. */
 function startChild(): Child {
-  const child = fork(workerFile(import.meta.url, './main'), process.argv.slice(2), { stdio: 'inherit' })
+  const child = fork(workerFile(import.meta.url, './main'), process.argv.slice(2), {
+    stdio: 'inherit',
+    execArgv: [...NODE_FLAGS, ...process.execArgv],
+    env: { ...MEMORY_POOLS, ...process.env },
+  })
   const ended = once(child, 'exit').then(([code, signal]): End => ({ code, signal }))
   return { ended, kill: (signal) => void child.kill(signal) }
 }

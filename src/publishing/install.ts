@@ -1,10 +1,8 @@
 // Installing: resolve, fetch, unpack into a fresh folder, rename it into place. Scripts never run. An install that the
 // user asked for by name pins the name to its publisher; dependencies follow only publishers already trusted.
-import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
-import { pipeline } from 'node:stream/promises'
-import { type ByteSource, streamOf } from '../base/byte-source.ts'
+import { type ByteSource, copyToFile } from '../base/byte-source.ts'
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Disk } from '../base/disk.ts'
@@ -217,7 +215,7 @@ export async function copyOut(
   const partial = `${to}.${toHex(components.random.bytes(8))}.partial`
   try {
     await components.effects.run(async () => {
-      await pipeline(streamOf(from), createWriteStream(partial, { flags: 'wx' }), { signal })
+      await copyToFile(from, partial, signal)
       await rename(partial, to)
     })
   } catch (thrown) {

@@ -1,7 +1,8 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { test } from 'tap'
-import { streamOf } from '../../../src/base/byte-source.ts'
+import { copyToFile, streamOf } from '../../../src/base/byte-source.ts'
 
 test('a stream gives Buffers of the bytes asked for, wherever they lie', async (t) => {
   const path = join(t.testdir({ file: '0123456789' }), 'file')
@@ -23,4 +24,23 @@ test('a file that is gone, and a reader who gives up, end the stream with an err
   stop.abort()
   await t.rejects(buffer(stream), { name: 'AbortError' })
   t.ok(stream.destroyed)
+})
+
+test('a part of a file is copied whole, or not at all to a file that is there', async (t) => {
+  const folder = t.testdir({ there: 'before' })
+  const bytes = Buffer.alloc(3 * 1024 * 1024 + 7, 'catalog')
+  writeFileSync(join(folder, 'source'), bytes)
+  const part = { path: join(folder, 'source'), offset: 5, length: bytes.length - 9 }
+  await copyToFile(part, join(folder, 'copy'))
+  t.ok(bytes.subarray(5, -4).equals(readFileSync(join(folder, 'copy'))))
+  await copyToFile({ offset: 0, length: 3, bytes: Uint8Array.of(1, 2, 3) }, join(folder, 'memory'))
+  t.same([...readFileSync(join(folder, 'memory'))], [1, 2, 3])
+  await copyToFile({ ...part, length: 0 }, join(folder, 'empty'))
+  t.equal(readFileSync(join(folder, 'empty')).length, 0)
+  await t.rejects(copyToFile(part, join(folder, 'there')), { code: 'EEXIST' })
+  t.equal(readFileSync(join(folder, 'there'), 'utf8'), 'before')
+  const beyond = copyToFile({ ...part, length: bytes.length }, join(folder, 'beyond'))
+  await t.rejects(beyond, { code: 'FILE_UNREADABLE', message: /ends before byte/ })
+  const aborted = copyToFile(part, join(folder, 'aborted'), AbortSignal.abort(new Error('enough')))
+  await t.rejects(aborted, /enough/)
 })
