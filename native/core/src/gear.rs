@@ -4,9 +4,7 @@
 //! at the first place that may be a cut and never reaches back before the chunk, so a cut is a function of the bytes
 //! of its own chunk alone.
 //!
-//! Rolling the hash by one byte takes an addition that waits for a shift that waits for the previous addition. Four
-//! bytes at a time need one shift, with the table's entries shifted beforehand; what that gives for the first three
-//! of them lacks up to three bits at the top. Such hashes say where no cut is, and a doubt is settled byte by byte.
+//! Each hash waits for the one before it, so what counts is how soon that is ready: see [`roll`].
 
 use crate::CoreError;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -18,29 +16,21 @@ pub const PROFILE_CONTENT_64K: u32 = 2;
 
 /// Bytes the hash looks back: the first of them is shifted out by the 65th.
 const WINDOW_BYTES: usize = 64;
-/// Bytes rolled in one step.
-const STRIDE: usize = 4;
-/// Bytes walked one by one after a doubt that came to nothing. Data made to raise doubts everywhere thus costs one
-/// mispredicted branch in so many bytes, and is cut about as fast as byte by byte.
-const CAREFUL_BYTES: usize = 32;
+/// Bytes of one turn of the loop.
+const UNROLLED_BYTES: usize = 8;
 
-/// `GEAR[s][b]` is G(b) << s.
-static GEAR: [[u64; 256]; STRIDE] = gear();
+static GEAR: [u64; 256] = gear();
 
 /// The first 256 outputs of SplitMix64 (Steele, Lea and Flood, 2014), seeded with "Catalog1".
-const fn gear() -> [[u64; 256]; STRIDE] {
-    let mut table = [[0; 256]; STRIDE];
+const fn gear() -> [u64; 256] {
+    let mut table = [0; 256];
     let mut state = 0x4361_7461_6c6f_6731_u64;
     let mut byte = 0;
     while byte < 256 {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let mut shift = 0;
-        while shift < STRIDE {
-            table[shift][byte] = (mixed ^ (mixed >> 31)) << shift;
-            shift += 1;
-        }
+        table[byte] = mixed ^ (mixed >> 31);
         byte += 1;
     }
     table
@@ -126,7 +116,7 @@ fn first_chunk(bytes: &[u8], profile: Profile, last: bool) -> Option<usize> {
     if bytes.len() < min {
         return last.then_some(bytes.len());
     }
-    let hash = bytes[min - WINDOW_BYTES..min].iter().fold(0, roll);
+    let hash = bytes[min - WINDOW_BYTES..min].iter().copied().fold(0, roll);
     if hash < strict {
         return Some(min);
     }
@@ -143,49 +133,46 @@ fn first_chunk(bytes: &[u8], profile: Profile, last: bool) -> Option<usize> {
 /// Rolls `hash` over `bytes`: breaks with how many of them it took to come below `limit`, or continues with the hash
 /// after all of them.
 fn scan(mut hash: u64, bytes: &[u8], limit: u64) -> ControlFlow<usize, u64> {
-    let mut rest = bytes;
-    while let Some((next, after)) = rest.split_first_chunk() {
-        if let Some(cutless) = stride(hash, next, limit) {
-            (hash, rest) = (cutless, after);
-            continue;
-        }
-        let (careful, after) = rest.split_at(rest.len().min(CAREFUL_BYTES));
-        let rolled = bytes.len() - rest.len();
-        hash = walk(hash, careful, limit).map_break(|more| rolled + more)?;
-        rest = after;
-    }
-    walk(hash, rest, limit).map_break(|more| bytes.len() - rest.len() + more)
-}
-
-/// The hash after as many bytes, or `None` when that after one of them may be below `limit`.
-///
-/// The nth sum is the hash after n bytes, shifted left by 4 − n: if the hash is below `limit`, the sum is below
-/// `limit` shifted likewise.
-#[inline(always)]
-fn stride(hash: u64, bytes: &[u8; STRIDE], limit: u64) -> Option<u64> {
-    let mut sum = hash << STRIDE;
-    for (n, &byte) in bytes.iter().enumerate() {
-        let missing = STRIDE - 1 - n;
-        sum = sum.wrapping_add(GEAR[missing][usize::from(byte)]);
-        if sum < limit << missing {
-            return None;
+    let (turns, rest) = bytes.as_chunks::<UNROLLED_BYTES>();
+    for (turn, eight) in turns.iter().enumerate() {
+        for (index, &byte) in eight.iter().enumerate() {
+            hash = roll(hash, byte);
+            if hash < limit {
+                return Break(turn * UNROLLED_BYTES + index + 1);
+            }
         }
     }
-    Some(sum)
-}
-
-/// As [`scan`], byte by byte.
-fn walk(mut hash: u64, bytes: &[u8], limit: u64) -> ControlFlow<usize, u64> {
-    for (index, byte) in bytes.iter().enumerate() {
+    for (index, &byte) in rest.iter().enumerate() {
         hash = roll(hash, byte);
         if hash < limit {
-            return Break(index + 1);
+            return Break(turns.len() * UNROLLED_BYTES + index + 1);
         }
     }
     Continue(hash)
 }
 
+/// The hash one byte further on.
 #[inline(always)]
-fn roll(hash: u64, byte: &u8) -> u64 {
-    (hash << 1).wrapping_add(GEAR[0][usize::from(*byte)])
+#[allow(unsafe_code)] // One instruction that the compiler does not choose by itself.
+fn roll(hash: u64, byte: u8) -> u64 {
+    let gear = GEAR[usize::from(byte)];
+    #[cfg(target_arch = "x86_64")]
+    {
+        let rolled;
+        // Left to itself, the compiler shifts first and then adds from memory: two steps from hash to hash instead of
+        // one, and a quarter to a third less speed.
+        // SAFETY: it computes a sum of registers and touches nothing else.
+        unsafe {
+            core::arch::asm!(
+                "lea {rolled}, [{gear} + 2 * {hash}]",
+                rolled = lateout(reg) rolled,
+                gear = in(reg) gear,
+                hash = in(reg) hash,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        rolled
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    (hash << 1).wrapping_add(gear)
 }
