@@ -6,6 +6,7 @@ import { CatalogError } from '../../src/base/errors.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { bytesOf } from '../unit/store/opened.ts'
 import { Ballast } from './ballast.ts'
+import { ignoreFileLimit } from './lives.ts'
 import { contentOf, contentSized, nameOf } from './packages.ts'
 import { openStand } from './stand.ts'
 import { type Told, Workload } from './workload.ts'
@@ -34,6 +35,7 @@ export interface Afterwards {
   readonly reads: boolean
 }
 
+ignoreFileLimit()
 const mission = JSON.parse(process.argv[2] ?? '{}') as FullMission
 const say = (line: object) => writeSync(1, `${JSON.stringify(line)}\n`)
 

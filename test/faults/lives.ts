@@ -44,3 +44,12 @@ export async function live(command: string, args: readonly string[], options: Li
   clearTimeout(patience)
   return { lines, end: code ?? signal, stderr }
 }
+
+/**
+ * A file that may not grow is an error of the call that writes, as in every other Node: it ignores the signal. The test
+ * runner listens to it in each process it has started, and ends that when the signal has been heard of.
+ */
+export function ignoreFileLimit(): void {
+  process.removeAllListeners('SIGXFSZ')
+  process.on('SIGXFSZ', () => undefined)
+}
