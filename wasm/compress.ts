@@ -33,10 +33,10 @@ function first(h: v128, e: v128, f: v128, g: v128, kw: v128): v128 {
   return i32x4.add(i32x4.add(h, kw), i32x4.add(sum, v128.xor(g, v128.and(e, v128.xor(f, g)))))
 }
 
-/** Σ0(a) + Maj(a, b, c), the second half. */
-function second(a: v128, b: v128, c: v128): v128 {
+/** Σ0(a) + Maj(a, b, c), the second half: Maj is b ⊕ ((a ⊕ b) ∧ (b ⊕ c)), and b ⊕ c is a ⊕ b of the round before. */
+function second(a: v128, b: v128, ab: v128, bc: v128): v128 {
   const sum = xor3(rotate(a, 2), rotate(a, 13), rotate(a, 22))
-  return i32x4.add(sum, v128.or(v128.and(a, b), v128.and(c, v128.or(a, b))))
+  return i32x4.add(sum, v128.xor(b, v128.and(ab, bc)))
 }
 
 function bigEndian(p: usize): v128 {
@@ -85,34 +85,44 @@ export function compress4(state: usize, p0: usize, p1: usize, p2: usize, p3: usi
     let f = v128.load(state, 80)
     let g = v128.load(state, 96)
     let h = v128.load(state, 112)
+    let ab = v128.xor(a, b)
+    let bc = v128.xor(b, c)
     // Eight rounds bring the eight names back to where they were.
     for (let t: usize = 0; t < 256; t += 32) {
       const k = K + t
       const v = w + (t << 2)
       h = first(h, e, f, g, kw(v, k))
       d = i32x4.add(d, h)
-      h = i32x4.add(h, second(a, b, c))
+      ab = v128.xor(a, b)
+      h = i32x4.add(h, second(a, b, ab, bc))
       g = first(g, d, e, f, kw(v + 16, k + 4))
       c = i32x4.add(c, g)
-      g = i32x4.add(g, second(h, a, b))
+      bc = v128.xor(h, a)
+      g = i32x4.add(g, second(h, a, bc, ab))
       f = first(f, c, d, e, kw(v + 32, k + 8))
       b = i32x4.add(b, f)
-      f = i32x4.add(f, second(g, h, a))
+      ab = v128.xor(g, h)
+      f = i32x4.add(f, second(g, h, ab, bc))
       e = first(e, b, c, d, kw(v + 48, k + 12))
       a = i32x4.add(a, e)
-      e = i32x4.add(e, second(f, g, h))
+      bc = v128.xor(f, g)
+      e = i32x4.add(e, second(f, g, bc, ab))
       d = first(d, a, b, c, kw(v + 64, k + 16))
       h = i32x4.add(h, d)
-      d = i32x4.add(d, second(e, f, g))
+      ab = v128.xor(e, f)
+      d = i32x4.add(d, second(e, f, ab, bc))
       c = first(c, h, a, b, kw(v + 80, k + 20))
       g = i32x4.add(g, c)
-      c = i32x4.add(c, second(d, e, f))
+      bc = v128.xor(d, e)
+      c = i32x4.add(c, second(d, e, bc, ab))
       b = first(b, g, h, a, kw(v + 96, k + 24))
       f = i32x4.add(f, b)
-      b = i32x4.add(b, second(c, d, e))
+      ab = v128.xor(c, d)
+      b = i32x4.add(b, second(c, d, ab, bc))
       a = first(a, f, g, h, kw(v + 112, k + 28))
       e = i32x4.add(e, a)
-      a = i32x4.add(a, second(b, c, d))
+      bc = v128.xor(b, c)
+      a = i32x4.add(a, second(b, c, bc, ab))
     }
     v128.store(state, i32x4.add(v128.load(state), a))
     v128.store(state, i32x4.add(v128.load(state, 16), b), 16)
@@ -146,21 +156,21 @@ function nextWords(w0: v128, w1: v128, w2: v128, w3: v128): v128 {
   return i32x4.add(half, v128.shuffle<i32>(zero, high, 0, 0, 4, 6))
 }
 
-function firstWord(h: u32, e: u32, f: u32, g: u32, kw: usize): u32 {
+function firstWord(h: u32, e: u32, f: u32, g: u32, kw: u32): u32 {
   const sum = rotr<u32>(e, 6) ^ rotr<u32>(e, 11) ^ rotr<u32>(e, 25)
-  return h + load<u32>(kw) + (g ^ (e & (f ^ g))) + sum
+  return h + kw + (g ^ (e & (f ^ g))) + sum
 }
 
-function secondWord(a: u32, b: u32, c: u32): u32 {
-  return (rotr<u32>(a, 2) ^ rotr<u32>(a, 13) ^ rotr<u32>(a, 22)) + ((a & b) | (c & (a | b)))
+function secondWord(a: u32, b: u32, ab: u32, bc: u32): u32 {
+  return (rotr<u32>(a, 2) ^ rotr<u32>(a, 13) ^ rotr<u32>(a, 22)) + ((ab & bc) ^ b)
 }
 
 function accumulate(state: usize, value: u32): void {
   store<u32>(state, load<u32>(state) + value)
 }
 
-/** The same for one lane: `state` is its first word, the next one 16 bytes on; `kw` is 32 bytes of scratch. */
-export function compress(state: usize, p: usize, blocks: u32, kw: usize): void {
+/** The same for one lane: `state` is its first word, the next one 16 bytes on. */
+export function compress(state: usize, p: usize, blocks: u32): void {
   for (; blocks > 0; blocks--, p += BLOCK) {
     let w0 = bigEndian(p)
     let w1 = bigEndian(p + 16)
@@ -174,34 +184,49 @@ export function compress(state: usize, p: usize, blocks: u32, kw: usize): void {
     let f = load<u32>(state, 80)
     let g = load<u32>(state, 96)
     let h = load<u32>(state, 112)
+    let ab = a ^ b
+    let bc = b ^ c
     for (let k = K; k < K + 256; k += 32) {
       // The vectors of the words to come are computed beside the rounds, which wait for each other.
-      v128.store(kw, i32x4.add(w0, v128.load(k)))
-      v128.store(kw, i32x4.add(w1, v128.load(k, 16)), 16)
-      h = firstWord(h, e, f, g, kw)
+      // Two leave a vector at a time: through memory, a processor that is wary of it makes each round wait.
+      const x = i32x4.add(w0, v128.load(k))
+      const y = i32x4.add(w1, v128.load(k, 16))
+      const x01 = <u64>i64x2.extract_lane(x, 0)
+      const x23 = <u64>i64x2.extract_lane(x, 1)
+      const y01 = <u64>i64x2.extract_lane(y, 0)
+      const y23 = <u64>i64x2.extract_lane(y, 1)
+      h = firstWord(h, e, f, g, <u32>x01)
       d += h
-      h += secondWord(a, b, c)
-      g = firstWord(g, d, e, f, kw + 4)
+      ab = a ^ b
+      h += secondWord(a, b, ab, bc)
+      g = firstWord(g, d, e, f, <u32>(x01 >> 32))
       c += g
-      g += secondWord(h, a, b)
-      f = firstWord(f, c, d, e, kw + 8)
+      bc = h ^ a
+      g += secondWord(h, a, bc, ab)
+      f = firstWord(f, c, d, e, <u32>x23)
       b += f
-      f += secondWord(g, h, a)
-      e = firstWord(e, b, c, d, kw + 12)
+      ab = g ^ h
+      f += secondWord(g, h, ab, bc)
+      e = firstWord(e, b, c, d, <u32>(x23 >> 32))
       a += e
-      e += secondWord(f, g, h)
-      d = firstWord(d, a, b, c, kw + 16)
+      bc = f ^ g
+      e += secondWord(f, g, bc, ab)
+      d = firstWord(d, a, b, c, <u32>y01)
       h += d
-      d += secondWord(e, f, g)
-      c = firstWord(c, h, a, b, kw + 20)
+      ab = e ^ f
+      d += secondWord(e, f, ab, bc)
+      c = firstWord(c, h, a, b, <u32>(y01 >> 32))
       g += c
-      c += secondWord(d, e, f)
-      b = firstWord(b, g, h, a, kw + 24)
+      bc = d ^ e
+      c += secondWord(d, e, bc, ab)
+      b = firstWord(b, g, h, a, <u32>y23)
       f += b
-      b += secondWord(c, d, e)
-      a = firstWord(a, f, g, h, kw + 28)
+      ab = c ^ d
+      b += secondWord(c, d, ab, bc)
+      a = firstWord(a, f, g, h, <u32>(y23 >> 32))
       e += a
-      a += secondWord(b, c, d)
+      bc = b ^ c
+      a += secondWord(b, c, bc, ab)
       const next = nextWords(w0, w1, w2, w3)
       const last = nextWords(w1, w2, w3, next)
       w0 = w2

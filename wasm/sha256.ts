@@ -97,11 +97,11 @@ export function sha256Update(state: usize, piece: usize, length: u32, final: u32
   const taken = held > 0 ? min(BLOCK - held, length) : 0
   memory.copy(state + PENDING + held, piece, taken)
   if (held + taken === BLOCK) {
-    compress(words, state + PENDING, 1, scratch)
+    compress(words, state + PENDING, 1)
     memory.fill(state + PENDING, 0, BLOCK)
   }
   const blocks = (length - taken) >> 6
-  compress(words, piece + taken, blocks, scratch)
+  compress(words, piece + taken, blocks)
   const done = taken + (blocks << 6)
   // Either nothing is left, or nothing is held any more.
   if (done < length) memory.copy(state + PENDING, piece + done, length - done)
@@ -121,7 +121,7 @@ function isOpen(state: usize): bool {
 function close(state: usize, scratch: usize): i32 {
   const total = load<u64>(state, TOTAL)
   const tail = scratch + TAILS
-  compress(scratch + STATE, tail, padEnd(tail, state + PENDING, <usize>total & (BLOCK - 1), total), scratch)
+  compress(scratch + STATE, tail, padEnd(tail, state + PENDING, <usize>total & (BLOCK - 1), total))
   storeDigest(0, state, scratch)
   memory.fill(state + PENDING, 0, BLOCK)
   store<u32>(state, FINISHED, PHASE)
@@ -137,7 +137,7 @@ export function hash4(messages: usize, blocks: u32, count: usize, out: usize, st
   const state = scratch + STATE
   for (let lane: usize = 0; lane < 4; lane++) resetState(lane, scratch)
   // One message alone is faster without vectors.
-  if (count === 1) compress(state, messages, blocks, scratch)
+  if (count === 1) compress(state, messages, blocks)
   else compress4(state, messages, messages + 128, messages + 256, messages + 384, blocks, scratch)
   for (let lane: usize = 0; lane < count; lane++) storeDigest(lane, out + lane * stride, scratch)
 }
@@ -238,7 +238,7 @@ function finishAlone(ranges: usize, out: usize, scratch: usize): void {
   const at = record(scratch, lane)
   const state = scratch + STATE + (lane << 2)
   do {
-    compress(state, <usize>load<u32>(at, POINTER), load<u32>(at, LEFT), scratch)
+    compress(state, <usize>load<u32>(at, POINTER), load<u32>(at, LEFT))
     store<u32>(at, load<u32>(at, POINTER) + load<u32>(at, LEFT) * BLOCK, POINTER)
     store<u32>(at, 0, LEFT)
   } while (!isDone(lane, ranges, scratch))
