@@ -315,7 +315,7 @@ async function assemble(
   const rpc = new Rpc({ network, clock })
   const bootstrap = new Bootstrap({ network, clock, random })
   const announcements = new Announcements({ network, clock })
-  const providers = new Providers({ network })
+  const providers = new Providers({ network, clock })
   const publisher = new LocalPublisher({ disk, clock, random, effects }, { keys: paths.keys })
   const shares = new Shares({ records, clock })
   const access = new Access({ records, shares })

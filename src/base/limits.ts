@@ -180,6 +180,10 @@ export const ADDRESSES_PER_PEER_MAX = 16
 export const ADDRESS_LENGTH_MAX = 256
 /** Blobs a node provides in the DHT: a provide costs 0.1–0.3 s. */
 export const PROVIDED_BLOBS_MAX = 1_000
+/** The DHT is told of blobs once no further one has come for so long. */
+export const PROVIDE_QUIET_MS = 1_000
+/** How long one is put off at the most. */
+export const PROVIDE_WAIT_MS_MAX = 30_000
 
 /** Small files that one task reads: a few milliseconds of work, and 8 MiB at the most. */
 export const SMALL_FILES_MAX = 128

@@ -1,9 +1,10 @@
 // Who holds which public blob, in the DHT. A provide costs a walk of 0.1–0.3 s, so they go one after another in the
-// background, and a node provides a bounded number.
+// background, after whatever brings the blobs, and a node provides a bounded number.
 import { concatBytes, sha256 } from '../base/bytes.ts'
+import { type Clock, sleep } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
-import { PROVIDED_BLOBS_MAX } from '../base/limits.ts'
+import { PROVIDE_QUIET_MS, PROVIDE_WAIT_MS_MAX, PROVIDED_BLOBS_MAX } from '../base/limits.ts'
 import type { Network } from './network.ts'
 
 const DOMAIN = Buffer.from('catalog/blob/1')
@@ -15,19 +16,24 @@ export function providerKey(root: Uint8Array): Uint8Array {
 
 export class Providers {
   readonly #network: Network
+  readonly #clock: Clock
   readonly #stop = new AbortController()
   readonly #waiting: Uint8Array[] = []
+  /** When the last one came. */
+  #cameAt = 0
   #provided = 0
   #working = false
 
-  constructor({ network }: { network: Network }) {
+  constructor({ network, clock }: { network: Network; clock: Clock }) {
     this.#network = network
+    this.#clock = clock
   }
 
   /** Tell the DHT, in the background, that this node has a public blob. */
   provide(root: Uint8Array): void {
     if (this.#provided + this.#waiting.length >= PROVIDED_BLOBS_MAX) return
     this.#waiting.push(root)
+    this.#cameAt = this.#clock.now()
     if (!this.#working) void this.#work()
   }
 
@@ -44,6 +50,7 @@ export class Providers {
     this.#working = true
     for (let root = this.#waiting.shift(); root && !this.#stop.signal.aborted; root = this.#waiting.shift()) {
       try {
+        await this.#quiet()
         await this.#network.provide(providerKey(root), this.#stop.signal)
         this.#provided++
       } catch (thrown) {
@@ -52,5 +59,15 @@ export class Providers {
       }
     }
     this.#working = false
+  }
+
+  /** An install of thousands of packages has better things to do meanwhile. */
+  async #quiet(): Promise<void> {
+    const latest = this.#clock.now() + PROVIDE_WAIT_MS_MAX
+    for (;;) {
+      const left = Math.min(latest, this.#cameAt + PROVIDE_QUIET_MS) - this.#clock.now()
+      if (left <= 0) return
+      await sleep(this.#clock, left, this.#stop.signal)
+    }
   }
 }

@@ -223,11 +223,14 @@ export class Permissions {
 
   /** Releases, and what proves them, on the shelves of all who may know of them. */
   async #onShelves(releases: readonly Release[], grant: Grant): Promise<Submission[]> {
-    const { documents } = await this.#components.publisher.identity()
+    const { publisher, records } = this.#components
+    const { documents, signer } = await publisher.identity()
     const audiences = new Set<Audience>([...audiencesOf(grant), ...(grant.known ? (['public'] as const) : [])])
-    return [...audiences].flatMap((audience) =>
-      [...documents, ...releases.map(({ record }) => record)].map((record) => ({ record, audience })),
-    )
+    return [...audiences].flatMap((audience) => {
+      const standing = records.documents(audience, signer)
+      const missing = documents.filter(({ id }) => !standing.some(({ record }) => equalBytes(record.id, id)))
+      return [...missing, ...releases.map(({ record }) => record)].map((record) => ({ record, audience }))
+    })
   }
 
   #matching(subject: string, signer: string): Release[] {

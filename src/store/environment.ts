@@ -21,7 +21,7 @@ const GATHERING_TURNS_MAX = 16
 /** How long a commit may wait at the most for works that are announced. */
 const PATIENCE_MS_MAX = 20
 /** Works share a commit up to so much; a larger one alone has its own. */
-const COMMIT_BYTES_MAX = 16 * MiB
+const COMMIT_BYTES_MAX = 24 * MiB
 
 interface Options {
   path: string

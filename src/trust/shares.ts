@@ -1,5 +1,5 @@
 // What the shares here say of a release: those of its signer on every shelf, held against each other by the rule of
-// `model/permission.ts`. Kept at hand for each signer until a record of that signer comes or goes.
+// `model/permission.ts`. Kept at hand until a share comes or goes that says more of them.
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../base/clock.ts'
 import { SHARE_GLOBS_MAX, SHARES_CACHED_RELEASES_MAX, SHARES_CACHED_SIGNERS_MAX } from '../base/limits.ts'
@@ -27,8 +27,13 @@ export class Shares {
     this.#records = records
     this.#clock = clock
     records.onChange((changes) => {
-      for (const { signer } of changes) this.#known.delete(signer)
+      for (const { kind, signer, subject } of changes) if (kind === 'share') this.#forget(signer, subject)
     })
+  }
+
+  #forget(signer: string, subject: string): void {
+    if (subject.startsWith(GLOB_PREFIX)) this.#known.delete(signer)
+    else this.#known.get(signer)?.grants.delete(subject)
   }
 
   /** Newest share of one subject, on whatever shelf. */
