@@ -18,7 +18,7 @@ import { survey } from './survey.ts'
 import { type Told, Workload } from './workload.ts'
 
 const SEED = Number(process.env['CATALOG_SEED'] ?? Date.now() % 2 ** 31)
-const STATES = Number(process.env['CATALOG_STATES'] ?? 1000)
+const STATES = Number(process.env['CATALOG_STATES'] ?? 200)
 const STATES_PER_TEST = 100
 const MOMENTS_PER_STORY = 10
 const IMAGES_PER_MOMENT = 4
