@@ -1,5 +1,6 @@
-// npm run bench [-- suite…] [--gate] [--json FILE]. A suite is a file `<suite>.bench.ts` here; without names all run.
-// --gate measures only what has a budget, and each miss once more before it counts.
+// npm run bench [-- suite…] [--only TEXT] [--gate] [--json FILE]. A suite is a file `<suite>.bench.ts` here; without
+// names all run. --only measures what has TEXT in its name, --gate what has a budget, and each miss once more before it
+// counts.
 // Exit status: 0 no budget was missed, 1 one was, or a suite broke, 2 wrong call.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,6 +14,8 @@ import type { Report, Result } from './suite.ts'
 
 interface Call {
   suites: string[]
+  /** In the names of what is measured. */
+  only: string
   gate: boolean
   json: string | undefined
 }
@@ -54,22 +57,34 @@ function parsed(): Call | { problem: string } {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
-      options: { json: { type: 'string' }, gate: { type: 'boolean', default: false } },
+      options: {
+        only: { type: 'string', default: '' },
+        gate: { type: 'boolean', default: false },
+        json: { type: 'string' },
+      },
     })
     const unknown = positionals.filter((name) => !known.includes(name))
     if (unknown.length > 0) {
       return { problem: `no suite named ${unknown.join(', ')}; there is ${known.join(', ')}` }
     }
-    return { suites: positionals.length > 0 ? positionals : known, gate: values.gate, json: values.json }
+    const { only, gate, json } = values
+    const suites = positionals.length > 0 ? positionals : known
+    if (wantedOf(suites, only, gate).length === 0) return { problem: `nothing is named like "${only}"` }
+    return { suites, only, gate, json }
   } catch (error) {
     return { problem: error instanceof Error ? error.message : String(error) }
   }
 }
 
+function wantedOf(suites: readonly string[], only: string, gate: boolean): Budget[] {
+  const named = BUDGETS.filter(({ suite, name }) => suites.includes(suite) && name.includes(only))
+  return gate ? named.filter(({ ratio }) => ratio !== null) : named
+}
+
 /** @returns exit status */
-async function bench({ suites, gate, json }: Call): Promise<number> {
+async function bench({ suites, only, gate, json }: Call): Promise<number> {
   const start = performance.now()
-  const wanted = BUDGETS.filter(({ suite, ratio }) => suites.includes(suite) && !(gate && ratio === null))
+  const wanted = wantedOf(suites, only, gate)
   const print = printer(wanted)
   print.heading(machine)
   const results = new Map<Budget, Result>()

@@ -1,14 +1,15 @@
 // Canonical DAG-CBOR: the one byte form of every record and message. Decoding refuses what is not canonical,
 // too deep or too long, so that one value has one encoding and one hash.
-import { decode, encode } from '@ipld/dag-cbor'
+import { decode } from '@ipld/dag-cbor'
 import { z } from 'zod'
 import { equalBytes } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { CBOR_DEPTH_MAX } from '../base/limits.ts'
+import { encodeCanonical } from './cbor-encode.ts'
 
 /** Encode plain data: maps with string keys, arrays, strings, bytes, safe integers, finite floats, booleans, null. */
 export function encodeCbor(value: unknown): Uint8Array {
-  return encode(value)
+  return encodeCanonical(value)
 }
 
 /** Decode a message: bounded, but not required to be canonical. @throws CatalogError `RECORD_INVALID` */
@@ -28,7 +29,7 @@ export function decodeCanonicalCbor(bytes: Uint8Array): unknown {
   const value = decodeCbor(bytes)
   let again: Uint8Array
   try {
-    again = encode(value)
+    again = encodeCanonical(value)
   } catch (cause) {
     throw new CatalogError('RECORD_INVALID', 'This CBOR holds values with no canonical form.', { cause })
   }

@@ -1,9 +1,12 @@
+import { encode } from '@ipld/dag-cbor'
 import { test } from 'tap'
 import { fromHex, toHex } from '../../../src/base/bytes.ts'
 import { CBOR_DEPTH_MAX } from '../../../src/base/limits.ts'
+import { type Random, seededRandom } from '../../../src/base/random.ts'
 import { decodeCanonicalCbor, decodeCbor, encodeCbor } from '../../../src/model/cbor.ts'
 
 const bytes = (hex: string) => fromHex(hex.replaceAll(' ', '')) as Uint8Array
+const LETTERS = [...'aZ_-0äß語€𝄞']
 const invalid = { name: 'CatalogError', code: 'RECORD_INVALID' }
 
 test('maps are written shortest key first, then by bytes', async (t) => {
@@ -29,6 +32,51 @@ test('whatever has a canonical form comes back as it was', async (t) => {
     t.same(decodeCanonicalCbor(encodeCbor(value)), value)
   }
 })
+
+test('values of every kind are written as another encoder writes them', async (t) => {
+  const edges = [23, 24, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32].flatMap((n) => [n, -n, -n - 1])
+  const texts = [22, 23, 24, 254, 255, 256, 65_535, 65_536].flatMap((n) => ['a'.repeat(n), '€'.repeat(n)])
+  const big = [2n ** 53n, 2n ** 64n - 1n, -(2n ** 64n), 7n]
+  for (const value of [...edges, ...texts, ...big, -0, 1e300, '\ud800', new Uint8Array(70_000), Buffer.from('b')]) {
+    t.equal(toHex(encodeCbor(value)), toHex(encode(value)))
+  }
+  const seed = Date.now() % 2 ** 31
+  const random = seededRandom(seed)
+  for (let round = 0; round < 2_000; round++) {
+    const value = anything(random, 0)
+    if (toHex(encodeCbor(value)) !== toHex(encode(value))) t.fail(`seed ${seed}, round ${round}`)
+  }
+})
+
+test('what has no canonical form is not written', async (t) => {
+  for (const value of [
+    undefined,
+    Number.NaN,
+    -Infinity,
+    2n ** 64n,
+    () => 1,
+    new Map(),
+    new Date(0),
+    { a: undefined },
+  ]) {
+    t.throws(() => encodeCbor([value]), TypeError)
+  }
+  t.same(encodeCbor(1), Uint8Array.of(1), 'and leaves nothing behind')
+})
+
+function anything(random: Random, depth: number): unknown {
+  const pick = Math.floor(random.fraction() * (depth > 4 ? 6 : 8))
+  const count = Math.floor(random.fraction() ** 3 * 30)
+  const text = () =>
+    Array.from({ length: count }, () => LETTERS[Math.floor(random.fraction() * LETTERS.length)]).join('')
+  if (pick === 0) return Math.floor(random.fraction() ** 4 * 2 ** 53) * (random.fraction() < 0.5 ? 1 : -1)
+  if (pick === 1) return random.fraction() * 10 ** (300 * random.fraction())
+  if (pick === 2) return [true, false, null][Math.floor(random.fraction() * 3)]
+  if (pick === 3) return random.bytes(count)
+  if (pick < 6) return text()
+  const items = Array.from({ length: count }, () => [text().slice(0, 3) || 'k', anything(random, depth + 1)] as const)
+  return pick === 6 ? items.map(([, item]) => item) : Object.fromEntries(items)
+}
 
 const REFUSED: [name: string, hex: string][] = [
   ['keys in another order', 'a2 6162 01 6161 02'],
