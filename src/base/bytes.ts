@@ -22,11 +22,22 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
 }
 
 export function concatBytes(...parts: Uint8Array[]): Uint8Array {
-  const joined = Buffer.concat(parts)
-  return new Uint8Array(joined.buffer, joined.byteOffset, joined.byteLength)
+  return plain(Buffer.concat(parts))
+}
+
+/** A copy in memory that small ones share: memory of its own costs more than the bytes, to get and to give back. */
+export function copyOf(bytes: Uint8Array): Uint8Array {
+  const copy = Buffer.allocUnsafe(bytes.length)
+  copy.set(bytes)
+  return plain(copy)
+}
+
+/** The same memory without Buffer's own ways. */
+export function plain({ buffer, byteOffset, length }: Buffer): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length)
 }
 
 /** SHA-256 of a small buffer, on this thread; 32 bytes. Files go through the workers. */
 export function sha256(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(hash('sha256', bytes, 'buffer'))
+  return plain(hash('sha256', bytes, 'buffer'))
 }

@@ -1,6 +1,7 @@
 // Writing canonical DAG-CBOR. Every record made, admitted or shown passes through here, some several times, and a
 // general encoder took a tenth of the time of a publish; that both write the same bytes is held by a test.
 // Source: DAG-CBOR specification (IPLD), RFC 8949 §4.2: shortest heads, floats of eight bytes, shorter keys first.
+import { copyOf } from '../base/bytes.ts'
 import { MiB } from '../base/units.ts'
 
 const [UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP] = [0x00, 0x20, 0x40, 0x60, 0x80, 0xa0]
@@ -24,7 +25,7 @@ let at = 0
 export function encodeCanonical(value: unknown): Uint8Array {
   at = 0
   writeValue(value)
-  const bytes = new Uint8Array(lent.subarray(0, at))
+  const bytes = copyOf(lent.subarray(0, at))
   if (lent.length > KEPT_BYTES_MAX) lent = Buffer.allocUnsafeSlow(LENT_BYTES)
   return bytes
 }

@@ -1,6 +1,7 @@
 // The bulk plane: blobs between the disks of two nodes over QUIC, in native code (native/transfer). This file makes its
 // certificate, says who may have what, and turns native failures and signals into the project's own. Without the native
 // module there is no such plane, and blobs come over libp2p streams.
+import { plain } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Effects } from '../base/effects.ts'
 import { CatalogError } from '../base/errors.ts'
@@ -317,11 +318,6 @@ function nativeTerms({ stallMs, deadlineMs, priority }: BulkTerms): NativeTerms 
     deadlineMs: deadlineMs ?? limits.BLOB_DEADLINE_MS,
     priority: priority ?? 'normal',
   }
-}
-
-/** The same memory without Buffer's own ways. */
-function plain({ buffer, byteOffset, length }: Buffer): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, length)
 }
 
 /** Call back when the signal aborts, also if it has; the returned function stops. */

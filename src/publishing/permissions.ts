@@ -9,7 +9,7 @@ import { type Audience, audiencesOf } from '../model/audience.ts'
 import { GLOB_PREFIX, matchesGlob, parseGlob, parseSubject, showSubject } from '../model/glob.ts'
 import { parsePeerId } from '../model/peer-id.ts'
 import { type Grant, PRIVATE, PUBLIC, parsePermission, readShare, shareBodyOf, sharesOf } from '../model/permission.ts'
-import { parsePurl } from '../model/purl.ts'
+import { formatPurl, type Purl, parsePurl } from '../model/purl.ts'
 import type { CatalogRecord } from '../model/record.ts'
 import { type Release, readRelease } from '../model/release.ts'
 import type { Announcements } from '../network/announce.ts'
@@ -53,6 +53,12 @@ export interface SharedWith {
   readonly known: boolean
   /** ISO 8601; null when it does not end. */
   readonly expires: string | null
+}
+
+/** Who is to have a release. */
+export interface Decided {
+  readonly grant: Grant
+  readonly shares: readonly Submission[]
 }
 
 interface Components {
@@ -138,24 +144,29 @@ export class Permissions {
   }
 
   /**
-   * What a release about to be published goes onto the shelves with, its turn being held. Without a grant the globs of
-   * this publisher decide; where none is about it, it is public.
+   * Who is to have a release that is about to be published, its turn being held, and the shares that say so. Without a
+   * grant the globs of this publisher decide; where none is about it, it is public.
    */
-  async submissions(release: Release, grant: Grant | undefined): Promise<Submission[]> {
-    const { signer } = release.record
-    const covering = grant ? undefined : this.#components.shares.coveringGrant(signer, release.body)
-    if (covering) return this.#onShelves([release], covering)
+  async decide(name: Purl, grant: Grant | undefined): Promise<Decided> {
+    const { publisher, shares } = this.#components
+    const { signer } = await publisher.identity()
+    const covering = grant ? undefined : shares.coveringGrant(signer, name)
+    if (covering) return { grant: covering, shares: [] }
     const decided = grant ?? PUBLIC
-    const shares = await this.#sharesOf(release.purl, signer, decided)
-    return [...(await this.#onShelves([release], decided)), ...shares]
+    return { grant: decided, shares: await this.#sharesOf(formatPurl(name), signer, decided) }
   }
 
-  /** As `submissions`, for a release that is published already; nothing when it is granted just that. */
+  /** What a release goes onto the shelves with. */
+  async submissions(release: Release, { grant, shares }: Decided): Promise<Submission[]> {
+    return [...(await this.#onShelves([release], grant)), ...shares]
+  }
+
+  /** The same for a release that is published already; nothing when it is granted just that. */
   async changes(release: Release, grant: Grant | undefined): Promise<Submission[]> {
     const { shares } = this.#components
     const isOwn = shares.latest(release.record.signer, release.purl) !== undefined
     if (isOwn && (!grant || sameGrant(shares.grantOf(release), grant))) return []
-    return this.submissions(release, grant)
+    return this.submissions(release, await this.decide(release.body, grant))
   }
 
   describe(grant: Grant, signer: string): SharedWith {

@@ -14,7 +14,7 @@ import type { Pins } from '../store/pins.ts'
 import type { Records } from '../store/records.ts'
 import type { Scratch } from '../store/scratch.ts'
 import type { Identity, LocalPublisher } from '../trust/publishers.ts'
-import type { Permissions } from './permissions.ts'
+import type { Decided, Permissions } from './permissions.ts'
 
 export interface PublishOptions {
   /** By default what was said of the name before, else public; of a release published before, what holds for it. */
@@ -120,9 +120,12 @@ export class Publishing {
     }
     const { artifacts: _, ...described } = prepared
     const body = { type, ...described, artifacts: staged.map(({ artifact }) => artifact) }
-    const record = await publisher.sign({ kind: 'release', subject: purl, body: plain(body) })
+    const [record, decided] = await Promise.all([
+      publisher.sign({ kind: 'release', subject: purl, body: plain(body) }),
+      permissions.decide({ type, name, version }, grant),
+    ])
     const release = readRelease(record)
-    await this.#store(release, { staged, announced }, grant)
+    await this.#store(release, { staged, announced }, decided)
     return { release, fresh: true }
   }
 
@@ -130,11 +133,11 @@ export class Publishing {
   async #store(
     release: Release,
     { staged, announced }: { staged: readonly Staged[]; announced: Disposable },
-    grant: Grant | undefined,
+    decided: Decided,
   ): Promise<void> {
     const { permissions, pins, records } = this.#components
     const link = await this.#sealed(staged, release.record.id)
-    const submissions = await permissions.submissions(release, grant)
+    const submissions = await permissions.submissions(release, decided)
     announced[Symbol.dispose]()
     await records.admitAll(submissions, () => {
       link()
