@@ -180,6 +180,8 @@ export const ADDRESSES_PER_PEER_MAX = 16
 export const ADDRESS_LENGTH_MAX = 256
 /** Blobs a node provides in the DHT: a provide costs 0.1–0.3 s. */
 export const PROVIDED_BLOBS_MAX = 1_000
+/** What a walk takes on the internet: where peers are near, providing would otherwise take all the time there is. */
+export const PROVIDE_INTERVAL_MS = 100
 /** The DHT is told of blobs once no further one has come for so long. */
 export const PROVIDE_QUIET_MS = 1_000
 /** How long one is put off at the most. */

@@ -4,7 +4,7 @@ import { concatBytes, sha256 } from '../base/bytes.ts'
 import { type Clock, sleep } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
-import { PROVIDE_QUIET_MS, PROVIDE_WAIT_MS_MAX, PROVIDED_BLOBS_MAX } from '../base/limits.ts'
+import { PROVIDE_INTERVAL_MS, PROVIDE_QUIET_MS, PROVIDE_WAIT_MS_MAX, PROVIDED_BLOBS_MAX } from '../base/limits.ts'
 import type { Network } from './network.ts'
 
 const DOMAIN = Buffer.from('catalog/blob/1')
@@ -51,8 +51,10 @@ export class Providers {
     for (let root = this.#waiting.shift(); root && !this.#stop.signal.aborted; root = this.#waiting.shift()) {
       try {
         await this.#quiet()
+        const next = this.#clock.now() + PROVIDE_INTERVAL_MS
         await this.#network.provide(providerKey(root), this.#stop.signal)
         this.#provided++
+        await sleep(this.#clock, Math.max(0, next - this.#clock.now()), this.#stop.signal)
       } catch (thrown) {
         const { code, message } = CatalogError.from(thrown)
         if (!this.#stop.signal.aborted) emit('catalog:failure', { task: 'provide', code, message })

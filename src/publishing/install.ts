@@ -12,6 +12,7 @@ import { CatalogError } from '../base/errors.ts'
 import { INSTALL_AT_ONCE_MAX, INSTALL_PACKAGES_MAX } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import { atMost } from '../base/together.ts'
+import { Turns } from '../base/turns.ts'
 import { formatPurl, type PackageName } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import { packageType } from '../package-types/all.ts'
@@ -57,6 +58,8 @@ interface Components {
 
 export class Installing {
   readonly #components: Components
+  /** By folder: threads that change one at the same time keep the processor busy with waiting for each other. */
+  readonly #turns = new Turns()
 
   constructor(components: Components) {
     this.#components = components
@@ -131,8 +134,9 @@ export class Installing {
       })
     }
     const report = { bytes: 0, files: 0 }
-    const fresh = join(dirname(path), `.catalog-${toHex(this.#components.random.bytes(8))}`)
-    await disk.makeFolder(fresh, 0o755)
+    const parent = dirname(path)
+    const fresh = join(parent, `.catalog-${toHex(this.#components.random.bytes(8))}`)
+    await this.#turns.take(parent, () => disk.makeFolder(fresh, 0o755))
     const held: Lease[] = []
     let fetched: FetchedArtifact[] = []
     let isInPlace = false
@@ -151,11 +155,11 @@ export class Installing {
         report.files += unpacked.files
       }
       if (options.force) await disk.remove(path)
-      await effects.run(() =>
-        rename(fresh, path).catch((thrown) => {
+      await this.#turns
+        .take(parent, () => effects.run(() => rename(fresh, path)))
+        .catch((thrown) => {
           throw fileError(path, thrown)
-        }),
-      )
+        })
       isInPlace = true
     } finally {
       for (const lease of held) lease[Symbol.dispose]()

@@ -145,12 +145,18 @@ export class Packages {
     const peers = shuffled(random, connected).slice(0, SEARCH_FAN_OUT_MAX)
     const failures = await this.#askThese(peers, names, signal)
     if (peers.length === 0 || failures.size < peers.length) return
-    await sleep(clock, PROVIDER_RETRY_MS, signal)
-    const [failure] = (await this.#askThese([...failures.keys()], names, signal)).values()
-    if (failure) throw failure
+    // A silence has cost its time already.
+    const again = [...failures].filter(([, error]) => isPassing(error)).map(([peer]) => peer)
+    if (again.length > 0) {
+      await sleep(clock, PROVIDER_RETRY_MS, signal)
+      const still = await this.#askThese(again, names, signal)
+      if (still.size < again.length) return
+    }
+    const [failure] = failures.values()
+    throw failure
   }
 
-  /** @returns why those failed that may answer another time, by peer */
+  /** @returns why those failed that gave no answer, by peer */
   async #askThese(
     peers: readonly string[],
     names: readonly PackageName[],
@@ -164,7 +170,7 @@ export class Packages {
       } catch (thrown) {
         signal?.throwIfAborted()
         const error = CatalogError.from(thrown)
-        if (isPassing(error)) failures.set(peer, error)
+        if (isPassing(error) || error.code === 'PEER_TIMEOUT') failures.set(peer, error)
         emit('catalog:failure', { task: `records from ${peer}`, code: error.code, message: error.message })
       }
     }

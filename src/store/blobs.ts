@@ -229,6 +229,11 @@ export class Blobs extends BlobIndex {
     )
   }
 
+  /** Announce that a small blob is fetched: see `Environment.expect`. */
+  expect(): Disposable {
+    return this.#components.environment.expect()
+  }
+
   async #close(blob: StagedBlob, release: Uint8Array): Promise<void> {
     const { packs } = this.#components
     const { place } = blob

@@ -220,8 +220,15 @@ export class Download {
     return { size, root: new Uint8Array(root), outline: id, sha256: id }
   }
 
-  /** Every chunk is there: make the blob visible under its release. */
-  async finish(aliases: { sha256: Uint8Array; sha512?: Uint8Array | undefined }): Promise<void> {
+  /**
+   * Every chunk is there: make the blob visible under its release.
+   *
+   * @param announced - the commit of a small one was announced by this (`Blobs.expect`)
+   */
+  async finish(
+    aliases: { sha256: Uint8Array; sha512?: Uint8Array | undefined },
+    announced?: Disposable,
+  ): Promise<void> {
     const { environment, packs, blobs } = this.#components
     const { release, root, size, outline } = this.#target
     const blob: HashedBlob = { root, size, outline, ...aliases }
@@ -230,16 +237,17 @@ export class Download {
       await writeEnds(packs, place, blob, release)
       await packs.sync(place.pack)
       await environment.transaction(() => blobs.adopt(blob, place, release))
-    } else await this.#finishAtHand({ ...blob, bytes: this.#bytes ?? new Uint8Array(0) })
+    } else await this.#finishAtHand({ ...blob, bytes: this.#bytes ?? new Uint8Array(0) }, announced)
     await packs.collect()
     this.#end()
   }
 
-  async #finishAtHand(blob: StagedBlob): Promise<void> {
+  async #finishAtHand(blob: StagedBlob, announced: Disposable | undefined): Promise<void> {
     const { environment, blobs } = this.#components
     const { release } = this.#target
     try {
       await blobs.seal([blob], release)
+      announced?.[Symbol.dispose]()
       await environment.transaction(() => blobs.link(blob, release, 'fetched', true))
     } finally {
       await blobs.discard([blob])

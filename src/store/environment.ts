@@ -59,7 +59,7 @@ export class Environment extends Tables {
   #failure: CatalogError | undefined
   /** Works that are announced and have not come yet. */
   #expected = 0
-  /** How long the last commit took: as long may the next one wait for others, which then have none of their own. */
+  /** How long the last commit took. */
   #commitMs = 1
   #isClosed = false
   /** Whether there was none before. */
@@ -141,9 +141,14 @@ export class Environment extends Tables {
       const now = systemClock.now()
       if (this.#queue.length > before && turns < GATHERING_TURNS_MAX) this.#gather(turns + 1, until)
       else if (this.#expected > 0 && now < (until ?? Number.POSITIVE_INFINITY)) {
-        afterRealTime(1, () => this.#gather(0, until ?? now + this.#commitMs))
+        afterRealTime(1, () => this.#gather(0, until ?? now + this.#patience()))
       } else this.#commitAll()
     })
+  }
+
+  /** As long as commits of their own would take those that are expected. */
+  #patience(): number {
+    return Math.min(PATIENCE_MS_MAX, this.#expected * this.#commitMs)
   }
 
   #commitAll(): void {
@@ -154,7 +159,7 @@ export class Environment extends Tables {
       while (count < this.#queue.length && bytes + (this.#queue[count]?.bytes ?? 0) <= COMMIT_BYTES_MAX)
       this.#commit(this.#queue.splice(0, count))
     }
-    this.#commitMs = Math.min(PATIENCE_MS_MAX, systemClock.now() - began)
+    this.#commitMs = Math.max(1, systemClock.now() - began)
   }
 
   /**
@@ -185,7 +190,8 @@ export class Environment extends Tables {
 
   /** @param failed - the work that threw, if it was not the commit itself */
   #settleFailure(group: readonly QueuedWork[], failed: QueuedWork | undefined, error: CatalogError): void {
-    if (failed && group.length > 1) {
+    // Those that there is room for, and those that do not throw, are no worse for having come with others.
+    if (group.length > 1 && (failed || error.code === 'DISK_FULL')) {
       for (const queued of group) this.#commit([queued])
       return
     }

@@ -159,6 +159,7 @@ class BlobFetch {
   async #fetchSmall(candidates: Candidates, signal: AbortSignal): Promise<void> {
     const { root, size, release } = this.#blob
     const { blobs, quota } = this.#components
+    using announced = blobs.expect()
     const { peer, outline, bytes } = await this.#firstOf(candidates, signal, (source, from) =>
       source.blob(from, this.#blob, signal),
     )
@@ -169,7 +170,7 @@ class BlobFetch {
       this.#progress()
       if (size > 0) await download.write(0, bytes)
       this.#came(peer, size)
-      await this.#finish(download, signal)
+      await this.#finish(download, signal, announced)
     })
   }
 
@@ -259,7 +260,7 @@ class BlobFetch {
   }
 
   /** The release's own aliases are claims too: hash the whole before anything becomes visible. */
-  async #finish(download: Download, signal: AbortSignal): Promise<void> {
+  async #finish(download: Download, signal: AbortSignal, announced?: Disposable): Promise<void> {
     const { sha256, sha512 } = this.#task.artifact
     await download.commit()
     const digest = await download.digest(sha512 !== undefined, signal)
@@ -271,7 +272,7 @@ class BlobFetch {
     }
     const holds = equalBytes(digest.sha256, sha256) && (!sha512 || equalBytes(digest.sha512 ?? sha256, sha512))
     if (!holds) throw new CatalogError('BLOB_CORRUPT', 'The release names other hashes than its own bytes have.')
-    await download.finish({ sha256, sha512 })
+    await download.finish({ sha256, sha512 }, announced)
   }
 
   #nobodyLeft(why: Hopeless): CatalogError {

@@ -23,6 +23,7 @@ function askingOne(answers: Answer[]) {
 }
 
 const busy: Answer = () => Promise.reject(new CatalogError('PEER_BUSY', 'Too many requests of yours are under way.'))
+const silent: Answer = () => Promise.reject(new CatalogError('PEER_TIMEOUT', 'No answer in 10 s from far.'))
 const unknown: Answer = () => Promise.resolve([])
 const wanted = ['one', 'two', 'three'].map((name) => ({ type: 'generic', name }))
 
@@ -47,4 +48,11 @@ test('no answer at all does not mean that there is nothing', async (t) => {
   const { packages, clock } = askingOne([busy, busy])
   const resolving = packages.resolve({ type: 'generic', name: 'one' })
   await t.rejects(clock.until(resolving), { code: 'PEER_BUSY' })
+})
+
+test('nor does a silence, after which nobody is asked again', async (t) => {
+  const { packages, asked, clock } = askingOne([silent])
+  const resolving = packages.resolve({ type: 'generic', name: 'one' })
+  await t.rejects(clock.until(resolving), { code: 'PEER_TIMEOUT' })
+  t.same(asked, [1])
 })
