@@ -12,7 +12,9 @@ const MAX_BLOCKING_THREADS: usize = 16;
 /// Threads that move packets. They are apart from the others: a search must not hold up a transfer, and handing over
 /// the result of a search must not wait for packets.
 const PACKET_THREADS_MAX: usize = 4;
-/// Of transfers, what reads, hashes or writes at once; more would only wait for the same disk and processor.
+/// Of transfers, what reads, hashes or writes at once: two a core, as one may wait for the disk. More would only wait for
+/// the same processor, and JavaScript for all of them.
+const PACKET_BLOCKING_THREADS_PER_CORE: usize = 2;
 const PACKET_BLOCKING_THREADS_MAX: usize = 8;
 
 /// Replaces napi's own runtime, whose blocking pool grows to 512 threads.
@@ -35,7 +37,7 @@ pub fn packets() -> &'static tokio::runtime::Handle {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(cores.min(PACKET_THREADS_MAX))
-            .max_blocking_threads(PACKET_BLOCKING_THREADS_MAX)
+            .max_blocking_threads((cores * PACKET_BLOCKING_THREADS_PER_CORE).min(PACKET_BLOCKING_THREADS_MAX))
             .thread_name("catalog-packets")
             .enable_all()
             .build();
