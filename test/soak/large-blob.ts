@@ -1,7 +1,7 @@
 // What a blob of 2 GiB costs in memory: first in a process that publishes it and reads it all back from a lease, then
 // published by one node and fetched by another, both of them processes on loopback. Prints the most that each ever had
-// resident (VmHWM), and fails when that is 200 MB or more. The nodes run as they are built: stripping types from the
-// sources would take some 40 MB by itself.
+// resident (VmHWM), and fails when that is 200 MB or more. The nodes run as a user runs them, built and supervised:
+// stripping types from the sources would take some 40 MB by itself.
 // node test/soak/large-blob.ts [FOLDER]; up to 6 GiB are written there, and removed. CATALOG_GIB is another size.
 import { spawnSync } from 'node:child_process'
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
@@ -64,7 +64,8 @@ async function asNodes(folder: string, source: string): Promise<void> {
   const ends: (() => Promise<void>)[] = []
   const owner = { teardown: (end: () => Promise<void>) => ends.push(end) }
   try {
-    const [far, near] = [await startNode(owner, join(folder, 'far')), await startNode(owner, join(folder, 'near'))]
+    const open = (name: string) => startNode(owner, join(folder, name), { supervised: true })
+    const [far, near] = [await open('far'), await open('near')]
     const say = (when: string) => {
       const [publishing, fetching] = [far, near].map(({ pid }) => judged(pid))
       console.log(
