@@ -30,6 +30,8 @@ export class HelloService {
   readonly #agent: string
   readonly #bulkPort: () => number | undefined
   readonly #known = new Map<string, Hello>()
+  /** Hellos that peers were asked for when they came. */
+  readonly #greetings = new Set<Promise<void>>()
   /** IP addresses by multiaddr. */
   readonly #hosts = new LRUCache<string, string>({ max: CONNECTIONS_MAX })
   readonly #listeners = new Set<(peer: string) => void>()
@@ -51,7 +53,7 @@ export class HelloService {
       yield answer(request, peer)
     })
     this.#stopWatching = this.#components.network.onPeer(({ peer, connected }) => {
-      if (connected) void this.#greet(peer)
+      if (connected) this.#begin(this.#greet(peer))
       else this.#known.delete(peer)
       emit('catalog:peer', { peer, state: connected ? 'connected' : 'disconnected' })
     })
@@ -64,6 +66,11 @@ export class HelloService {
   /** Peers that are connected and speak Catalog. */
   peers(): { peer: string; agent: string; addresses: string[] }[] {
     return [...this.#known].map(([peer, { agent, addresses }]) => ({ peer, agent, addresses }))
+  }
+
+  /** Resolves when nobody who has come is still being greeted: `peers` then has all who can be asked. */
+  async settled(): Promise<void> {
+    while (this.#greetings.size > 0) await Promise.all(this.#greetings)
   }
 
   /** Where a peer's bulk plane answers: at the address of its connection, never at one that it names. */
@@ -125,6 +132,11 @@ export class HelloService {
 
   #note(peer: string, { devices = [] }: Hello): void {
     if (devices.length > 0) this.#components.devices?.take(peer, devices)
+  }
+
+  #begin(greeting: Promise<void>): void {
+    const kept = greeting.finally(() => this.#greetings.delete(kept))
+    this.#greetings.add(kept)
   }
 
   async #greet(peer: string): Promise<void> {
