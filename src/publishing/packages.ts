@@ -145,9 +145,13 @@ export class Packages {
     const peers = shuffled(random, connectedTo(hello)).slice(0, SEARCH_FAN_OUT_MAX)
     const failures = await this.#askThese(peers, names, signal)
     if (peers.length === 0 || failures.size < peers.length) return
-    await sleep(clock, PROVIDER_RETRY_MS, signal)
-    const [failure] = (await this.#askThese([...failures.keys()], names, signal)).values()
-    if (failure) throw failure
+    const again = [...failures].flatMap(([peer, error]) => (isPassing(error) ? [peer] : []))
+    if (again.length > 0) {
+      await sleep(clock, PROVIDER_RETRY_MS, signal)
+      if ((await this.#askThese(again, names, signal)).size < again.length) return
+    }
+    const [failure] = failures.values()
+    throw failure
   }
 
   /** Give those who have just come a moment to say hello. */
@@ -157,7 +161,7 @@ export class Packages {
     await untilAborted(hello.settled(), patience.signal).catch(() => signal?.throwIfAborted())
   }
 
-  /** @returns why those failed that may answer another time, by peer */
+  /** @returns why those gave no answer that may give one another time, by peer */
   async #askThese(
     peers: readonly string[],
     names: readonly PackageName[],
@@ -171,7 +175,7 @@ export class Packages {
       } catch (thrown) {
         signal?.throwIfAborted()
         const error = CatalogError.from(thrown)
-        if (isPassing(error)) failures.set(peer, error)
+        if (isPassing(error) || error.code === 'PEER_TIMEOUT') failures.set(peer, error)
         emit('catalog:failure', { task: `records from ${peer}`, code: error.code, message: error.message })
       }
     }

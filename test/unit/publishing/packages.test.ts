@@ -52,6 +52,13 @@ test('no answer at all does not mean that there is nothing', async (t) => {
   await t.rejects(clock.until(resolving), { code: 'PEER_BUSY' })
 })
 
+test('nor does silence, after which nobody asks again', async (t) => {
+  const silent: Answer = () => Promise.reject(new CatalogError('PEER_TIMEOUT', 'No answer in 5 s.'))
+  const { packages, asked, clock } = askingOne([silent])
+  await t.rejects(clock.until(packages.resolve({ type: 'generic', name: 'one' })), { code: 'PEER_TIMEOUT' })
+  t.same(asked, [1])
+})
+
 test('a peer that is only just saying hello is waited for, but not for long', async (t) => {
   const soon = Promise.withResolvers<void>()
   const first = askingOne([unknown], soon.promise)
