@@ -46,7 +46,8 @@ export class HelloService {
 
   async start(): Promise<void> {
     const answer = (asker: Hello, peer: string) => {
-      this.#note(peer, asker)
+      // It says as much by asking as it would by answering, and may have come back elsewhere.
+      if (this.#components.network.addressOf(peer) !== undefined) this.#learn(peer, asker)
       return this.#own()
     }
     await this.#components.rpc.serve(HELLO, async function* (request, { peer }) {
@@ -90,7 +91,7 @@ export class HelloService {
     return host
   }
 
-  /** Called when a peer has said hello. */
+  /** Called when a peer has said hello for the first time, or has another bulk plane than before. */
   onHello(listener: (peer: string) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -100,11 +101,7 @@ export class HelloService {
   async expect(peer: string, signal?: AbortSignal): Promise<Hello> {
     const known = this.#known.get(peer)
     if (known) return known
-    const said = await this.#ask(peer, signal)
-    const first = !this.#known.has(peer)
-    this.#known.set(peer, said)
-    if (first) for (const listener of this.#listeners) listener(peer)
-    return said
+    return this.#ask(peer, signal)
   }
 
   /** Say hello again to all who are connected: what this node says of itself has changed. */
@@ -126,12 +123,17 @@ export class HelloService {
     // Read to the end: leaving early would tell the peer that the answer is not wanted.
     for await (const hello of call) said = hello
     if (!said) throw new CatalogError('PEER_PROTOCOL', `Peer ${peer} said nothing in its hello.`)
-    this.#note(peer, said)
+    this.#learn(peer, said)
     return said
   }
 
-  #note(peer: string, { devices = [] }: Hello): void {
+  #learn(peer: string, said: Hello): void {
+    const { devices = [], bulkPort } = said
     if (devices.length > 0) this.#components.devices?.take(peer, devices)
+    const before = this.#known.get(peer)
+    this.#known.set(peer, said)
+    if (before && before.bulkPort === bulkPort) return
+    for (const listener of this.#listeners) listener(peer)
   }
 
   #begin(greeting: Promise<void>): void {
