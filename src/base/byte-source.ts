@@ -29,11 +29,17 @@ export function streamOf({ path, offset, length, bytes }: ByteSource, signal?: A
  * of a large file pile up faster than they are collected.
  *
  * @param to - must not exist
+ * @param options - `mode` of the new file, less the umask
  * @throws CatalogError `FILE_UNREADABLE` when the source ends too soon; what the system says; the signal's reason
  */
-export async function copyToFile(source: ByteSource, to: string, signal?: AbortSignal): Promise<void> {
+export async function copyToFile(
+  source: ByteSource,
+  to: string,
+  options: { mode?: number; signal?: AbortSignal | undefined } = {},
+): Promise<void> {
   const { path, offset, length, bytes } = source
-  await using target = await open(to, 'wx')
+  const { mode = 0o666, signal } = options
+  await using target = await open(to, 'wx', mode)
   if (bytes || path === undefined) {
     await target.writeFile(bytes ?? new Uint8Array(0))
     return

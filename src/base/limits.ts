@@ -129,6 +129,8 @@ export const STREAMS_PER_PROTOCOL_MAX = 64
 export const REQUESTS_PER_PEER_MAX = 32
 export const DIAL_TIMEOUT_MS = 5 * SECOND_MS
 export const HELLO_DEADLINE_MS = 5 * SECOND_MS
+/** Who asks peers waits so long for those who have just come: most say hello within two round trips. */
+export const GREETING_PATIENCE_MS = SECOND_MS
 /** Device records in a hello, and the documents before them: beside the addresses they fit its 16 KiB. */
 export const HELLO_DEVICES_RECORDS_MAX = 8
 export const HELLO_DEVICES_BYTES_MAX = 6 * KiB

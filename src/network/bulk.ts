@@ -277,7 +277,9 @@ export class BulkPlane {
       const { chunks, bytes, micros, failure } = await this.#effects.run(() => started.end()).finally(follow)
       if (bytes > 0) emit('catalog:transfer', { peer: provider.peer, bytes, direction: 'received' })
       if (!failure) return { chunks, bytes, micros }
-      const error = terms.signal?.aborted ? abortReason(terms.signal) : nativeError(failure)
+      // Who has lied, or what failed here, is told also of a segment that nobody wanted any more.
+      const isCalledOff = terms.signal?.aborted && failure.code === 'ABORTED'
+      const error = isCalledOff ? abortReason(terms.signal) : nativeError(failure)
       return { chunks, bytes, micros, error, ...(failure.lie === undefined ? {} : { lie: failure.lie }) }
     }
     return { progress: () => started.progress(), cancel: () => cancel.cancel(), done: ending() }

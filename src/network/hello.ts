@@ -30,6 +30,8 @@ export class HelloService {
   readonly #agent: string
   readonly #bulkPort: () => number | undefined
   readonly #known = new Map<string, Hello>()
+  /** Hellos that peers were asked for when they came. */
+  readonly #greetings = new Set<Promise<void>>()
   /** IP addresses by multiaddr. */
   readonly #hosts = new LRUCache<string, string>({ max: CONNECTIONS_MAX })
   readonly #listeners = new Set<(peer: string) => void>()
@@ -44,14 +46,15 @@ export class HelloService {
 
   async start(): Promise<void> {
     const answer = (asker: Hello, peer: string) => {
-      this.#note(peer, asker)
+      // It says as much by asking as it would by answering, and may have come back elsewhere.
+      if (this.#components.network.addressOf(peer) !== undefined) this.#learn(peer, asker)
       return this.#own()
     }
     await this.#components.rpc.serve(HELLO, async function* (request, { peer }) {
       yield answer(request, peer)
     })
     this.#stopWatching = this.#components.network.onPeer(({ peer, connected }) => {
-      if (connected) void this.#greet(peer)
+      if (connected) this.#begin(this.#greet(peer))
       else this.#known.delete(peer)
       emit('catalog:peer', { peer, state: connected ? 'connected' : 'disconnected' })
     })
@@ -64,6 +67,11 @@ export class HelloService {
   /** Peers that are connected and speak Catalog. */
   peers(): { peer: string; agent: string; addresses: string[] }[] {
     return [...this.#known].map(([peer, { agent, addresses }]) => ({ peer, agent, addresses }))
+  }
+
+  /** Resolves when nobody who has come is still being greeted: `peers` then has all who can be asked. */
+  async settled(): Promise<void> {
+    while (this.#greetings.size > 0) await Promise.all(this.#greetings)
   }
 
   /** Where a peer's bulk plane answers: at the address of its connection, never at one that it names. */
@@ -83,7 +91,7 @@ export class HelloService {
     return host
   }
 
-  /** Called when a peer has said hello. */
+  /** Called when a peer has said hello for the first time, or has another bulk plane than before. */
   onHello(listener: (peer: string) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -93,11 +101,7 @@ export class HelloService {
   async expect(peer: string, signal?: AbortSignal): Promise<Hello> {
     const known = this.#known.get(peer)
     if (known) return known
-    const said = await this.#ask(peer, signal)
-    const first = !this.#known.has(peer)
-    this.#known.set(peer, said)
-    if (first) for (const listener of this.#listeners) listener(peer)
-    return said
+    return this.#ask(peer, signal)
   }
 
   /** Say hello again to all who are connected: what this node says of itself has changed. */
@@ -119,12 +123,22 @@ export class HelloService {
     // Read to the end: leaving early would tell the peer that the answer is not wanted.
     for await (const hello of call) said = hello
     if (!said) throw new CatalogError('PEER_PROTOCOL', `Peer ${peer} said nothing in its hello.`)
-    this.#note(peer, said)
+    this.#learn(peer, said)
     return said
   }
 
-  #note(peer: string, { devices = [] }: Hello): void {
+  #learn(peer: string, said: Hello): void {
+    const { devices = [], bulkPort } = said
     if (devices.length > 0) this.#components.devices?.take(peer, devices)
+    const before = this.#known.get(peer)
+    this.#known.set(peer, said)
+    if (before && before.bulkPort === bulkPort) return
+    for (const listener of this.#listeners) listener(peer)
+  }
+
+  #begin(greeting: Promise<void>): void {
+    const kept = greeting.finally(() => this.#greetings.delete(kept))
+    this.#greetings.add(kept)
   }
 
   async #greet(peer: string): Promise<void> {

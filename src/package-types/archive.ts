@@ -77,7 +77,8 @@ export async function readArchive(
   }
 }
 
-async function wholeFile(path: string): Promise<ByteSource> {
+/** A file as the place where its bytes lie. */
+export async function wholeFile(path: string): Promise<ByteSource> {
   const stats = await stat(path)
   if (stats.isDirectory()) throw Object.assign(new Error('it is a folder'), { code: 'EISDIR' })
   return { path, offset: 0, length: stats.size }

@@ -1,14 +1,12 @@
 // Generic packages: any file, or any folder. A file travels as it is; a folder as a plain tar with its contents in
 // byte order and without times, so that equal folders have equal digests. An asset.toml at the top of a folder says
 // more about it. Everything in a folder is packed but `.git`, whose bytes differ from clone to clone.
-import { createReadStream, createWriteStream } from 'node:fs'
-import { opendir, readFile, stat, writeFile } from 'node:fs/promises'
+import { opendir, readFile, stat } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
-import { pipeline } from 'node:stream/promises'
-import { streamOf } from '../base/byte-source.ts'
+import { copyToFile } from '../base/byte-source.ts'
 import { CatalogError } from '../base/errors.ts'
 import { ARCHIVE_FILES_MAX, ASSET_TOML_BYTES_MAX, NAME_LENGTH_MAX, VERSION_LENGTH_MAX } from '../base/limits.ts'
-import { aborted, requireEmpty, throwIfAborted, unpackArchive, unreadable, writingError } from './archive.ts'
+import { aborted, requireEmpty, throwIfAborted, unpackArchive, unreadable, wholeFile, writingError } from './archive.ts'
 import { type Asset, parseAsset } from './asset-toml.ts'
 import { ARCHIVE_LIMITS, entryPath, quote, unsafe } from './entry-path.ts'
 import { compareGenericVersions, isGenericPrerelease, satisfiesGeneric } from './generic-versions.ts'
@@ -163,25 +161,15 @@ async function unpack(source: UnpackSource, target: string, signal?: AbortSignal
   // The path came with the release, from whoever signed it.
   const name = fileName(source.path)
   await requireEmpty(target)
-  const { file } = source
-  if (typeof file !== 'string' && file.bytes) return writeWhole(join(target, name), file.bytes, signal)
-  const output = createWriteStream(join(target, name), { flags: 'wx', mode: 0o644 })
+  throwIfAborted(signal)
   try {
-    await pipeline(typeof file === 'string' ? createReadStream(file) : streamOf(file), output, { signal })
+    const from = typeof source.file === 'string' ? await wholeFile(source.file) : source.file
+    await copyToFile(from, join(target, name), { mode: 0o644, signal })
+    return { files: 1, bytes: from.length }
   } catch (error) {
     if (signal?.aborted) throw aborted(error)
     throw CatalogError.from(writingError(error, name), 'STORE_FAILED')
   }
-  return { files: 1, bytes: output.bytesWritten }
-}
-
-/** What is in memory takes one call: a stream costs more than the writing of a small file. */
-async function writeWhole(path: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<UnpackReport> {
-  throwIfAborted(signal)
-  await writeFile(path, bytes, { flag: 'wx', mode: 0o644 }).catch((error: unknown) => {
-    throw CatalogError.from(writingError(error, basename(path)), 'STORE_FAILED')
-  })
-  return { files: 1, bytes: bytes.length }
 }
 
 /** @throws CatalogError `ARCHIVE_UNSAFE` unless `name` names a file right in a folder */

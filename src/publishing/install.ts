@@ -219,7 +219,7 @@ export async function copyOut(
   const partial = `${to}.${toHex(components.random.bytes(8))}.partial`
   try {
     await components.effects.run(async () => {
-      await copyToFile(from, partial, signal)
+      await copyToFile(from, partial, { signal })
       await rename(partial, to)
     })
   } catch (thrown) {

@@ -1,9 +1,9 @@
 // From a name to a release, and from a release to bytes on this disk. What is not known here is asked of the peers.
 import { toHex } from '../base/bytes.ts'
-import { type Clock, sleep } from '../base/clock.ts'
+import { type Clock, deadline, sleep, untilAborted } from '../base/clock.ts'
 import { CatalogError, hasCode } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
-import { PROVIDER_RETRY_MS, SEARCH_FAN_OUT_MAX, SHOWN_RELEASES_MAX } from '../base/limits.ts'
+import { GREETING_PATIENCE_MS, PROVIDER_RETRY_MS, SEARCH_FAN_OUT_MAX, SHOWN_RELEASES_MAX } from '../base/limits.ts'
 import { type Random, shuffled } from '../base/random.ts'
 import type { PackageName } from '../model/purl.ts'
 import { type Artifact, type Release, readRelease } from '../model/release.ts'
@@ -141,22 +141,27 @@ export class Packages {
   /** Have here what connected peers show of packages; those that give no answer get a second chance. */
   async #askPeers(names: readonly PackageName[], signal?: AbortSignal): Promise<void> {
     const { hello, random, clock } = this.#components
-    const connected = hello.peers().map(({ peer }) => peer)
-    const peers = shuffled(random, connected).slice(0, SEARCH_FAN_OUT_MAX)
+    await this.#greeted(signal)
+    const peers = shuffled(random, connectedTo(hello)).slice(0, SEARCH_FAN_OUT_MAX)
     const failures = await this.#askThese(peers, names, signal)
     if (peers.length === 0 || failures.size < peers.length) return
-    // A silence has cost its time already.
-    const again = [...failures].filter(([, error]) => isPassing(error)).map(([peer]) => peer)
+    const again = [...failures].flatMap(([peer, error]) => (isPassing(error) ? [peer] : []))
     if (again.length > 0) {
       await sleep(clock, PROVIDER_RETRY_MS, signal)
-      const still = await this.#askThese(again, names, signal)
-      if (still.size < again.length) return
+      if ((await this.#askThese(again, names, signal)).size < again.length) return
     }
     const [failure] = failures.values()
     throw failure
   }
 
-  /** @returns why those failed that gave no answer, by peer */
+  /** Give those who have just come a moment to say hello. */
+  async #greeted(signal?: AbortSignal): Promise<void> {
+    const { hello, clock } = this.#components
+    using patience = deadline(clock, GREETING_PATIENCE_MS, 'who has just come', signal)
+    await untilAborted(hello.settled(), patience.signal).catch(() => signal?.throwIfAborted())
+  }
+
+  /** @returns why those gave no answer that may give one another time, by peer */
   async #askThese(
     peers: readonly string[],
     names: readonly PackageName[],
@@ -178,21 +183,21 @@ export class Packages {
     return failures
   }
 
-  /** Who may have an artifact, the likeliest first. */
+  /** Who may have an artifact, the likeliest first; some come twice. */
   async *#providersOf(release: Release, artifact: Artifact, signal?: AbortSignal): AsyncGenerator<string> {
     const { hello, providers, random, shares, access } = this.#components
     const isKnown = shares.isKnown(release)
-    const connected = hello
-      .peers()
-      .map(({ peer }) => peer)
-      // Asking for it tells that it exists.
-      .filter((peer) => isKnown || access.maySee(peer, release) || this.#wasShownBy(release, peer))
     const shownBy = (peer: string) => this.#wasShownBy(release, peer)
+    // Asking for it tells that it exists.
+    const mayAsk = (peer: string) => isKnown || access.maySee(peer, release) || shownBy(peer)
+    const connected = connectedTo(hello).filter(mayAsk)
     yield* shuffled(random, connected.filter(shownBy))
     yield* shuffled(
       random,
       connected.filter((peer) => !shownBy(peer)),
     )
+    await this.#greeted(signal)
+    yield* connectedTo(hello).filter(mayAsk)
     if (!isKnown) return
     try {
       yield* providers.find(artifact.root, signal)
@@ -202,4 +207,8 @@ export class Packages {
       emit('catalog:failure', { task: 'find providers', code, message })
     }
   }
+}
+
+function connectedTo(hello: HelloService): string[] {
+  return hello.peers().map(({ peer }) => peer)
 }

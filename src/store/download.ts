@@ -163,7 +163,6 @@ export class Download {
     if (this.#place) {
       this.mustFit(bytes.length)
       await this.#components.packs.write(this.#place, HEADER_BYTES + first * CHUNK_BYTES, bytes)
-      this.#room?.wrote(bytes.length)
     } else this.#bytes?.set(bytes, first * CHUNK_BYTES)
     await this.mark(first, Math.ceil(bytes.length / CHUNK_BYTES))
   }
@@ -180,6 +179,7 @@ export class Download {
   /** Chunks [first, first + count) were checked against the outline and lie in the file: see `file`. */
   async mark(first: number, count: number): Promise<void> {
     for (let chunk = first; chunk < first + count; chunk++) {
+      if (!this.has(chunk)) this.#room?.wrote(this.#lengthOf(chunk))
       setBit(this.#bitmap, chunk)
       this.#uncommitted += this.#lengthOf(chunk)
     }

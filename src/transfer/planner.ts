@@ -233,6 +233,7 @@ export class Planner {
   #lookAhead(provider: Provider, now: number): void {
     const [asked] = provider.asked
     if (!asked || asked.over || provider.last || provider.pace.rate === 0 || this.#map.free === 0) return
+    if (now < provider.restsUntil) return
     if ((asked.wantedEnd - asked.next) * CHUNK_BYTES > provider.pace.rate * AHEAD_MS) return
     const segment = this.#pick(provider)
     if (segment) this.#ask(provider, segment.first, segment.first + segment.count, now)
@@ -334,6 +335,8 @@ export class Planner {
   }
 
   #strike(provider: Provider, again: boolean, why: 'failed' | 'stalled', now: number): void {
+    // Two segments that were under way when a connection broke failed for one reason.
+    if (again && now < provider.restsUntil) return
     provider.strikes++
     provider.delivered = 0
     if (!again || provider.strikes > 1) this.#drop(provider, why)

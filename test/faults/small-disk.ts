@@ -1,6 +1,6 @@
 // The tests of full-disk.test.ts that want a small file system: run by it where one is mounted. Arguments: the top of
 // that file system, a folder outside of it, and a seed.
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import tap, { type Test, test } from 'tap'
@@ -10,7 +10,7 @@ import { DISK_RESERVE_SHARE } from '../../src/base/limits.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { GiB, KiB, MiB } from '../../src/base/units.ts'
 import { databaseGuard } from '../../src/store/space.ts'
-import { connected, run, sha256Of, startNode, type TestNode } from '../integration/processes.ts'
+import { connected, run, sha256Of, start, startNode, type TestNode } from '../integration/processes.ts'
 import { Ballast, freeBytes } from './ballast.ts'
 import type { Afterwards, FullMission } from './full-child.ts'
 import { Ledger } from './ledger.ts'
@@ -85,6 +85,45 @@ test('a node on a full disk says so, reads on, and works when there is room agai
   t.equal(node.command.process.exitCode, null, 'the same process')
   await node.kill()
   t.match(await run(['verify', '--all', '--data-dir', node.dataDir]), { status: 0 })
+})
+
+/** Blobs come over the bulk plane, which writes them in native code. */
+const BULK = { CATALOG_CORE: 'native' }
+/** So slow that a fetch can be caught in the middle of it. */
+const SLOW = { CATALOG_LIMIT_LOCAL: 'true', CATALOG_MAX_UPLOAD: '2 MB/s', CATALOG_FAIR_USE_LIMIT: 'unlimited' }
+
+test('a disk that fills up under a fetch ends it, and it goes on when there is room again', async (t) => {
+  const far = await startNode(t, join(LARGE, 'slow'), { env: { ...BULK, ...SLOW } })
+  const node = await startNode(t, join(small(t, 'fetching'), 'data'), { env: BULK })
+  const coming = sourceOf(8 * MiB, 6)
+  t.match(await far.run(...coming.args), { status: 0 })
+  await connected(node, far)
+  const output = join(LARGE, 'coming')
+  const args = ['fetch', coming.purl, '--output', output, '--data-dir', node.dataDir]
+  let held = 0
+  // Into the reserve, which this node sees for itself, and so far that the system refuses to write.
+  for (const left of [MiB / 2, 0]) {
+    const fetching = start(args)
+    await fetching.line(({ type, bytes }) => type === 'progress' && Number(bytes) > held + MiB)
+    ballast.leave(left)
+    const { status, lines } = await fetching.result
+    const full = { type: 'error', code: 'DISK_FULL', message: /disk .*full|no (?:space|room)/i }
+    t.match({ status, last: lines.at(-1) }, { status: 7, last: full }, `${left} bytes were left`)
+    t.notOk(existsSync(output))
+    t.match((await node.run('status')).lines[0], { blobs: 0 })
+    ballast.drop()
+    t.match(await node.run('verify'), { status: 0, lines: [{ type: 'summary', artifacts: 0 }] })
+    held = Math.max(...lines.map(({ bytes }) => Number(bytes ?? 0)))
+  }
+  t.match(await far.run('limits', '--up', 'unlimited'), { status: 0 })
+  const { status, lines } = await run(args)
+  t.match({ status, last: lines.at(-1) }, { status: 0, last: { type: 'fetched', bytes: 8 * MiB + 6 } })
+  t.equal(await sha256Of(output), await sha256Of(coming.file))
+  const [source] = (lines.at(-1)?.['sources'] ?? []) as { plane: string; bytes: number }[]
+  t.equal(source?.plane, 'bulk')
+  t.ok(Number(source?.bytes) < 8 * MiB, `only ${source?.bytes} bytes had to come again`)
+  t.match(await node.run('doctor'), { status: 0 })
+  t.equal(node.command.process.exitCode, null, 'the same process')
 })
 
 /** A stand on the small disk, its ledger, and a workload that may be refused. */

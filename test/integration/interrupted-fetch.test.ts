@@ -17,9 +17,10 @@ import {
 
 tap.setTimeout(180_000)
 
-/** Long enough that a fetch of it can be caught in the middle. */
-const LONG_BYTES = 200_000_000
-const SHORT_BYTES = 100_000_000
+const LONG_BYTES = 100_000_000
+const SHORT_BYTES = 60_000_000
+/** So slow that a fetch can be caught in the middle of it. */
+const SLOW = { CATALOG_LIMIT_LOCAL: 'true', CATALOG_MAX_UPLOAD: '20 MB/s', CATALOG_FAIR_USE_LIMIT: 'unlimited' }
 
 test('a fetch resumes after its provider was killed and came back', async (t) => {
   const { folder, a, b, purl, sha256, output } = await publishedNoise(t, LONG_BYTES)
@@ -80,7 +81,8 @@ async function publishedNoise(t: Test, bytes: number) {
   const file = join(folder, 'noise.bin')
   writeNoise(file, bytes)
   const controlPort = await freePort()
-  const [a, b] = await Promise.all([startNode(t, join(folder, 'a'), { controlPort }), startNode(t, join(folder, 'b'))])
+  const slow = startNode(t, join(folder, 'a'), { controlPort, env: SLOW })
+  const [a, b] = await Promise.all([slow, startNode(t, join(folder, 'b'))])
   const { lines } = await a.run('publish', file, '--type', 'generic', '--version', '1.0.0')
   const [artifact] = (lines[0]?.['artifacts'] ?? []) as { sha256: string }[]
   const output = join(folder, 'fetched.bin')

@@ -36,6 +36,18 @@ test('two nodes in one process share a package', async (t) => {
   await a.close()
 })
 
+test('who was dialled a moment ago asks the one who dialled, too', async (t) => {
+  const source = { 'package.json': JSON.stringify({ name: 'quay', version: '1.0.0' }) }
+  const folder = t.testdir({ source })
+  await using a = await CatalogNode.open({ dataDir: join(folder, 'a'), ...LOOPBACK })
+  await using b = await CatalogNode.open({ dataDir: join(folder, 'b'), ...LOOPBACK })
+  await Promise.all([a.start(), b.start()])
+  const { purl } = await a.sharing.sharePackage(join(folder, 'source'))
+  await a.sharing.connectPeer(String(b.addresses()[0]))
+  // Its own hello to the other one is still under way.
+  t.match(await b.sharing.packageInfo(purl), { purl, local: false })
+})
+
 test('a data directory has one owner at a time', async (t) => {
   const dataDir = join(t.testdir({}), 'a')
   const first = await CatalogNode.open({ dataDir, ...LOOPBACK })

@@ -187,6 +187,8 @@ export interface TestNode {
 export interface NodeOptions extends CommandOptions {
   readonly peers?: readonly string[] | undefined
   readonly controlPort?: number | undefined
+  /** UDP; when it is taken, the node has no bulk plane. */
+  readonly bulkPort?: number | undefined
   /** Whether it is started again when it dies; the process is the node itself otherwise. */
   readonly supervised?: boolean | undefined
 }
@@ -197,9 +199,15 @@ interface Teardown {
 
 /** Start a node on loopback and wait until it serves. It is stopped when the test ends. */
 export async function startNode(t: Teardown, dataDir: string, options: NodeOptions = {}): Promise<TestNode> {
-  const { peers = [], controlPort = 0, supervised = false, env } = options
-  const ports = ['--control-port', String(controlPort), '--bulk-port', '0', '--http-port', '0', '--host', '127.0.0.1']
-  const how = [...ports, ...peers.flatMap((peer) => ['--peer', peer]), ...(supervised ? [] : ['--no-supervise'])]
+  const { peers = [], controlPort = 0, bulkPort = 0, supervised = false, env } = options
+  const ports = ['--control-port', String(controlPort), '--bulk-port', String(bulkPort), '--http-port', '0']
+  const how = [
+    ...ports,
+    '--host',
+    '127.0.0.1',
+    ...peers.flatMap((peer) => ['--peer', peer]),
+    ...(supervised ? [] : ['--no-supervise']),
+  ]
   const command = start(['up', '--data-dir', dataDir, ...how], options)
   t.teardown(async () => {
     if (command.process.exitCode === null && command.process.signalCode === null) command.process.kill('SIGKILL')
@@ -229,5 +237,6 @@ export async function startNode(t: Teardown, dataDir: string, options: NodeOptio
 
 /** Resolves when two nodes have greeted each other. */
 export async function connected(node: TestNode, other: TestNode): Promise<void> {
-  await node.run('peers', 'add', other.address)
+  const { status, lines } = await node.run('peers', 'add', other.address)
+  if (status !== 0) throw new Error(`not connected: ${JSON.stringify(lines)}`)
 }

@@ -80,6 +80,13 @@ impl Links {
         open.iter().filter(|link| link.connection.close_reason().is_none()).map(describe).collect()
     }
 
+    /// Those that are open.
+    pub(crate) fn connections(&self) -> Vec<Connection> {
+        let all = locked(&self.open);
+        let open = all.iter().map(|link| &link.connection);
+        open.filter(|connection| connection.close_reason().is_none()).cloned().collect()
+    }
+
     /// Closes what has not been used for long, and forgets what is closed.
     pub(crate) fn sweep(&self, unused: Duration) {
         let mut open = locked(&self.open);

@@ -11,10 +11,10 @@ use crate::pieces::Pieces;
 use crate::segment::BATCH_BYTES;
 use crate::serve::{self, Visitors};
 use crate::tls::Tls;
-use crate::transport::{self, Accepting};
+use crate::transport::{self, Accepting, Drivers};
 use crate::wire::Id;
 use catalog_flow::Gate;
-use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, VarInt};
+use quinn::{AsyncUdpSocket, Connection, Runtime, VarInt};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -23,10 +23,12 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long closing waits for peers to hear of it, and for replies to end.
+/// How long closing waits for all that is under way to end.
 const CLOSING: Duration = Duration::from_secs(2);
-/// Between two looks whether the socket is closed.
-const SOCKET_POLL: Duration = Duration::from_millis(1);
+/// How long it waits for peers to answer that they have heard of it: a round trip to most of them.
+const GOODBYE: Duration = Duration::from_millis(100);
+/// Between two looks whether they have, and whether the socket is closed.
+const CLOSING_POLL: Duration = Duration::from_millis(1);
 /// Buffers of fetches that are kept while there are any: two each for half a dozen.
 const BATCHES_KEPT: usize = 12;
 /// Between two looks at connections and memory that nobody uses.
@@ -106,6 +108,7 @@ pub struct Endpoint {
     address: SocketAddr,
     buffers: (usize, usize),
     socket: Weak<dyn AsyncUdpSocket>,
+    drivers: CancellationToken,
 }
 
 impl Endpoint {
@@ -121,20 +124,22 @@ impl Endpoint {
         let bound = transport::bind(SocketAddr::new(host, port))?;
         let basis = transport::Shared { limits: &settings.limits, congestion };
         let accepting = Accepting::new(tls.accepting()?, basis);
-        let socket = TokioRuntime.wrap_udp_socket(bound.socket).map_err(|error| no_socket(&error))?;
+        let drivers = CancellationToken::new();
+        let quinns = Arc::new(Drivers { end: drivers.clone() });
+        let socket = quinns.wrap_udp_socket(bound.socket).map_err(|error| no_socket(&error))?;
         let address = socket.local_addr().map_err(|error| no_socket(&error))?;
         let open = Arc::downgrade(&socket);
         let opened = quinn::Endpoint::new_with_abstract_socket(
             transport::endpoint(),
             Some(accepting.any()),
             socket,
-            Arc::new(TokioRuntime),
+            quinns,
         );
         let quinn = opened.map_err(|error| no_socket(&error))?;
         let shared = Arc::new(shared(quinn, runtime, tls, (settings, gate), owner));
         shared.tasks.spawn_on(serve::accept(shared.clone(), accepting), runtime);
         shared.tasks.spawn_on(sweep(shared.clone()), runtime);
-        Ok(Self { shared, address, buffers: bound.buffers, socket: open })
+        Ok(Self { shared, address, buffers: bound.buffers, socket: open, drivers })
     }
 
     /// Where it listens.
@@ -162,23 +167,23 @@ impl Endpoint {
     /// Ends all that is under way and gives the port free. The owner has heard of every end when this is done, but for
     /// decisions that it still owes.
     pub async fn close(&self) {
+        let mut connections = self.shared.visitors.connections();
+        connections.extend(self.shared.links.connections());
         self.hang_up();
         self.shared.tasks.close();
-        let ended = async {
-            self.shared.tasks.wait().await;
-            if let Some(quinn) = self.shared.quinn() {
-                quinn.wait_idle().await;
-            }
-            locked(&self.shared.quinn).take();
-            // Each connection has the socket, too.
-            self.shared.links.clear();
-            // quinn lets go of the socket in a task of its own.
+        // Whoever does not hear of it notices by the silence.
+        let _ = tokio::time::timeout(CLOSING, self.shared.tasks.wait()).await;
+        let _ = tokio::time::timeout(GOODBYE, answered(connections)).await;
+        locked(&self.shared.quinn).take();
+        // Each connection has the socket, too, and each driver until the last late packet would have come.
+        self.shared.links.clear();
+        self.drivers.cancel();
+        let freed = async {
             while self.socket.strong_count() > 0 {
-                tokio::time::sleep(SOCKET_POLL).await;
+                tokio::time::sleep(CLOSING_POLL).await;
             }
         };
-        // Whoever does not hear of it notices by the silence.
-        let _ = tokio::time::timeout(CLOSING, ended).await;
+        let _ = tokio::time::timeout(CLOSING, freed).await;
     }
 
     /// Ends all that is under way, without waiting for it.
@@ -193,6 +198,13 @@ impl Endpoint {
 impl Drop for Endpoint {
     fn drop(&mut self) {
         self.hang_up();
+    }
+}
+
+/// Waits until every peer has said that it knows of the end: QUIC has each answer with an end of its own.
+async fn answered(connections: Vec<Connection>) {
+    while !connections.iter().all(|connection| connection.stats().frame_rx.connection_close > 0) {
+        tokio::time::sleep(CLOSING_POLL).await;
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{Code, Congestion, Provider};
 use quinn::{Connection, EndpointConfig, RecvStream, SendStream, TokioRuntime, VarInt};
 use std::net::UdpSocket;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use support::*;
 
@@ -87,23 +88,31 @@ async fn refusals_have_their_codes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reset_stream_keeps_what_was_verified() {
+async fn a_reset_stream_keeps_what_was_verified_and_the_connection() {
     let folder = Folder::new();
     let blob = Blob::new(40 * CHUNK, 42);
-    let begun = [&wire::encode_head(blob.size())[..], &blob.bytes[..20 * CHUNK]].concat();
+    let whole_reply = [&wire::encode_head(blob.size())[..], &blob.bytes].concat();
+    let half = whole_reply.len() / 2;
+    let asked = Arc::new(AtomicUsize::new(0));
     let provider = impostor(move |mut send, _| {
-        let begun = begun.clone();
+        let reply = whole_reply.clone();
+        let is_first = asked.fetch_add(1, Ordering::Relaxed) == 0;
         async move {
-            let _ = send.write_all(&begun).await;
-            let _ = send.reset(VarInt::from_u32(3));
+            let _ = send.write_all(if is_first { &reply[..half] } else { &reply }).await;
+            let _ = if is_first { send.reset(VarInt::from_u32(3)) } else { send.finish() };
         }
     })
     .await;
     let fetcher = Node::open();
-    let segment = fetcher.endpoint.fetch_segment(provider, whole(&blob, &folder.path("target")), terms());
-    let end = within(segment.end()).await;
+    let fetch = || fetcher.endpoint.fetch_segment(provider, whole(&blob, &folder.path("target")), terms());
+    let end = within(fetch().end()).await;
     assert_eq!(code_of(&end), Some(Code::PeerBusy));
     assert!(end.chunks <= 20 && end.bytes == u64::from(end.chunks) * CHUNK_BYTES as u64);
+    let link = || fetcher.endpoint.connections().into_iter().map(|each| each.received).collect::<Vec<_>>();
+    let before = link();
+    let end = within(fetch().end()).await;
+    assert_eq!((end.chunks, code_of(&end)), (40, None));
+    assert!(before.len() == 1 && link() == [before[0] + 9 + blob.size()], "it is the same connection");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,6 +68,13 @@ impl Visitors {
         locked(&self.inside).values().map(describe).collect()
     }
 
+    /// Those that are open.
+    pub(crate) fn connections(&self) -> Vec<Connection> {
+        let inside = locked(&self.inside);
+        let open = inside.values().map(|visitor| &visitor.connection);
+        open.filter(|connection| connection.close_reason().is_none()).cloned().collect()
+    }
+
     /// Hangs up on those who have asked nothing for long.
     pub(crate) fn sweep(&self, unused: Duration) {
         for visitor in locked(&self.inside).values() {

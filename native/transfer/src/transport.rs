@@ -8,11 +8,14 @@ use crate::options::{Congestion, Limits};
 use crate::wire::REQUEST_BYTES;
 use catalog_flow::is_local;
 use quinn::congestion::{BbrConfig, CubicConfig};
+use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, TokioRuntime};
 use quinn::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 /// Asked of the system for each direction; at line rate, what comes in while a thread waits for its turn.
 const SOCKET_BYTES: usize = 4_000_000;
@@ -32,6 +35,33 @@ const LOCAL_PACKET_BYTES: u16 = 6_500;
 const WAITING_HANDSHAKES: usize = 1024;
 const WAITING_BYTES_EACH: u64 = 8 * 1024;
 const WAITING_BYTES: u64 = 1024 * 1024;
+
+/// tokio, but that what quinn has it run can be ended. By itself a connection that was closed lives on until no packet
+/// of the peer can be under way any more, which takes as long as the slowest round trip times three, and keeps the
+/// socket open.
+#[derive(Debug)]
+pub(crate) struct Drivers {
+    /// Ends them all.
+    pub(crate) end: CancellationToken,
+}
+
+impl Runtime for Drivers {
+    fn new_timer(&self, at: Instant) -> Pin<Box<dyn AsyncTimer>> {
+        TokioRuntime.new_timer(at)
+    }
+
+    fn spawn(&self, driver: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        tokio::spawn(self.end.clone().run_until_cancelled_owned(driver));
+    }
+
+    fn wrap_udp_socket(&self, socket: UdpSocket) -> std::io::Result<Arc<dyn AsyncUdpSocket>> {
+        TokioRuntime.wrap_udp_socket(socket)
+    }
+
+    fn now(&self) -> Instant {
+        TokioRuntime.now()
+    }
+}
 
 /// A UDP socket and how large its buffers came out.
 pub(crate) struct Bound {

@@ -198,3 +198,22 @@ async fn closing_ends_what_is_under_way_and_frees_the_port() {
     let fetch = fetcher.endpoint.fetch_blob(seed.provider(), Blob::new(1, 1).wanted(), terms());
     assert_eq!(within(fetch).await.unwrap_err().error.code, Code::Closed);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_tells_who_asks_for_nothing_and_frees_the_port() {
+    let hour = Duration::from_secs(3_600);
+    let patient = || Node::with(Limits { idle_timeout: hour, unused_timeout: hour, ..limits() });
+    let (seed, fetcher) = (patient(), patient());
+    let blob = Blob::new(100, 13);
+    seed.keep(&blob, blob.in_memory());
+    within(fetcher.endpoint.fetch_blob(seed.provider(), blob.wanted(), terms())).await.unwrap();
+    within(seed.endpoint.close()).await;
+    std::net::UdpSocket::bind(seed.endpoint.address()).expect("the port is free");
+    // Neither silence nor disuse would end it in the time of this test.
+    within(async {
+        while !fetcher.endpoint.connections().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}

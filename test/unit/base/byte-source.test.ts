@@ -41,6 +41,6 @@ test('a part of a file is copied whole, or not at all to a file that is there', 
   t.equal(readFileSync(join(folder, 'there'), 'utf8'), 'before')
   const beyond = copyToFile({ ...part, length: bytes.length }, join(folder, 'beyond'))
   await t.rejects(beyond, { code: 'FILE_UNREADABLE', message: /ends before byte/ })
-  const aborted = copyToFile(part, join(folder, 'aborted'), AbortSignal.abort(new Error('enough')))
+  const aborted = copyToFile(part, join(folder, 'aborted'), { signal: AbortSignal.abort(new Error('enough')) })
   await t.rejects(aborted, /enough/)
 })

@@ -7,7 +7,7 @@ import { ManualClock } from '../../manual-clock.ts'
 type Answer = () => Promise<Uint8Array[]>
 
 /** A node that knows nothing, with one peer that gives these answers in turn. */
-function askingOne(answers: Answer[]) {
+function askingOne(answers: Answer[], greeting: Promise<void> = Promise.resolve()) {
   const clock = new ManualClock()
   const asked: number[] = []
   const exchange = {
@@ -17,13 +17,15 @@ function askingOne(answers: Answer[]) {
     },
   }
   const records = { releases: () => [] }
-  const hello = { peers: () => [{ peer: 'far', agent: '', addresses: [] }] }
+  const known: object[] = []
+  const greet = () => known.push({ peer: 'far', agent: '', addresses: [] })
+  const settled = greeting.then(greet)
+  const hello = { peers: () => known, settled: () => settled }
   const parts = { records, hello, exchange, clock, pins: { get: () => undefined }, random: seededRandom(1) }
   return { packages: new Packages(parts as never), asked, clock }
 }
 
 const busy: Answer = () => Promise.reject(new CatalogError('PEER_BUSY', 'Too many requests of yours are under way.'))
-const silent: Answer = () => Promise.reject(new CatalogError('PEER_TIMEOUT', 'No answer in 10 s from far.'))
 const unknown: Answer = () => Promise.resolve([])
 const wanted = ['one', 'two', 'three'].map((name) => ({ type: 'generic', name }))
 
@@ -50,9 +52,24 @@ test('no answer at all does not mean that there is nothing', async (t) => {
   await t.rejects(clock.until(resolving), { code: 'PEER_BUSY' })
 })
 
-test('nor does a silence, after which nobody is asked again', async (t) => {
+test('nor does silence, after which nobody asks again', async (t) => {
+  const silent: Answer = () => Promise.reject(new CatalogError('PEER_TIMEOUT', 'No answer in 5 s.'))
   const { packages, asked, clock } = askingOne([silent])
-  const resolving = packages.resolve({ type: 'generic', name: 'one' })
-  await t.rejects(clock.until(resolving), { code: 'PEER_TIMEOUT' })
+  await t.rejects(clock.until(packages.resolve({ type: 'generic', name: 'one' })), { code: 'PEER_TIMEOUT' })
   t.same(asked, [1])
+})
+
+test('a peer that is only just saying hello is waited for, but not for long', async (t) => {
+  const soon = Promise.withResolvers<void>()
+  const first = askingOne([unknown], soon.promise)
+  const asking = first.packages.resolveAll(wanted)
+  t.same(first.asked, [])
+  soon.resolve()
+  await asking
+  t.same(first.asked, [3])
+
+  const { packages, asked, clock } = askingOne([], new Promise(() => undefined))
+  const [outcome] = await clock.until(packages.resolveAll(wanted))
+  t.equal(outcome?.error?.code, 'NOT_FOUND')
+  t.same(asked, [])
 })

@@ -214,6 +214,18 @@ test('fetches and publishes at one time are promised no room twice, and give bac
   t.same(await store.check(), [])
 })
 
+test('what somebody else has written to its place is promised no longer', async (t) => {
+  const disk = watchedDisk()
+  const store = await openStore(t, t.testdir({}), disk)
+  const [first, second] = [blobOf(3 * MiB, 1), blobOf(3 * MiB, 2)]
+  disk.watch.space = () => ({ total: 100_000 * MiB, free: DISK_RESERVE_BYTES_MAX + 5 * MiB })
+  const download = await begun(store, first, release)
+  await t.rejects(begun(store, second, release), { code: 'DISK_FULL' })
+  await download.mark(0, 24)
+  await (await begun(store, second, release)).suspend()
+  await download.suspend()
+})
+
 test('a blob at hand takes the place of a fetch that took it for larger', async (t) => {
   const store = await openStore(t)
   const [large, small] = [blobOf(BLOB_AT_HAND_BYTES_MAX + 1), blobOf(100_000)]

@@ -5,10 +5,11 @@ import { seededRandom } from '../../../src/base/random.ts'
 import { KiB } from '../../../src/base/units.ts'
 import { decodeCanonicalCbor, encodeCbor } from '../../../src/model/cbor.ts'
 import { encodeFrame, FrameReader } from '../../../src/wire/frame.ts'
+import { BLOB, HAVE, HELLO, RECORDS, SEARCH } from '../../../src/wire/messages.ts'
 
 interface Vectors {
   lengths: { length: number; header: string }[]
-  messages: { name: string; frame: string; json: unknown }[]
+  messages: { name: string; of?: string; frame: string; json: unknown }[]
   refused: { name: string; maxBytes: number; bytes: string }[]
 }
 
@@ -39,6 +40,21 @@ test('messages are the vectors, both ways', async (t) => {
     t.same(decodeCanonicalCbor(reader.next() as Uint8Array), withBytes(json), name)
     t.equal(reader.pending, 0)
   }
+})
+
+test('requests and replies of the vectors are what each protocol takes', async (t) => {
+  const protocols = [HELLO, RECORDS, SEARCH, BLOB, HAVE]
+  const seen = new Set<string>()
+  for (const { name, of, json } of vectors.messages) {
+    const protocol = protocols.find(({ id }) => id === of)
+    if (!protocol) continue
+    const message = withBytes(json) as { item?: unknown }
+    const part = 'item' in message ? 'reply' : 'request'
+    t.strictSame(protocol[part].parse(message.item ?? message), message.item ?? message, name)
+    seen.add(`${of} ${part}`)
+  }
+  // A hello is answered by a hello.
+  t.equal(seen.size, 2 * protocols.length - 1)
 })
 
 test('refuses bad lengths, and stays failed', async (t) => {
