@@ -38,6 +38,8 @@ export interface BulkGrant {
   /** Of a blob that is not here whole: one bit a chunk, least significant first, as it is now. */
   readonly held?: Uint8Array | undefined
   readonly priority: BulkPriority
+  /** Called now and then while the reply goes on. @param sent - bytes of ids and chunks given to QUIC by now */
+  sent?(sent: number): void
   /**
    * Called exactly once, when the reply has ended, whatever happened.
    *
@@ -67,9 +69,10 @@ interface Counted {
 }
 
 /** As native code tells it. */
-export interface Ended {
+export interface Sent {
   id: number
   sent: number
+  ended: boolean
   code?: string
   message?: string
 }
@@ -79,10 +82,15 @@ const REFUSALS: readonly ErrorCode[] = ['NOT_FOUND', 'REFUSED', 'PEER_BUSY', 'LI
 /** The ends of replies are on their way already when an endpoint has closed. */
 const DRAIN_MS = SECOND_MS
 
+interface GrantOut {
+  readonly peer: string
+  readonly grant: BulkGrant
+}
+
 export class BulkGrants {
   readonly #authorise: BulkAuthorise
   readonly #clock: Clock
-  readonly #out = new Map<number, { peer: string; grant: BulkGrant }>()
+  readonly #out = new Map<number, GrantOut>()
   #ids = 0
   #closed = false
   #drained: (() => void) | undefined
@@ -106,12 +114,17 @@ export class BulkGrants {
   }
 
   /** Never throws. */
-  ended({ id, sent, code, message }: Ended): void {
+  sent({ id, sent, ended, code, message }: Sent): void {
     const out = this.#out.get(id)
     if (!out) return
+    const error = code === undefined ? undefined : nativeError({ code, message: message ?? '' })
+    if (ended) this.#ended(id, out, { sent, error })
+    else out.grant.sent?.(sent)
+  }
+
+  #ended(id: number, out: GrantOut, { sent, error }: { sent: number; error: CatalogError | undefined }): void {
     this.#out.delete(id)
     if (sent > 0) emit('catalog:transfer', { peer: out.peer, bytes: sent, direction: 'sent' })
-    const error = code === undefined ? undefined : nativeError({ code, message: message ?? '' })
     if (error && hasCode(error, 'FILE_UNREADABLE', 'INTERNAL')) reportFailure('send a blob', error)
     try {
       out.grant.ended(sent, error)
@@ -130,7 +143,7 @@ export class BulkGrants {
       using limit = deadline(this.#clock, DRAIN_MS, 'the bulk plane')
       await untilAborted(promise, limit.signal).catch((thrown) => reportFailure('close the bulk plane', thrown))
     }
-    for (const id of this.#out.keys()) this.ended({ id, sent: 0, code: 'CLOSED', message: closed().message })
+    for (const [id, out] of this.#out) this.#ended(id, out, { sent: 0, error: closed() })
   }
 
   #count(peer: string, grant: BulkGrant): Counted {

@@ -183,7 +183,7 @@ export class BulkPlane {
           settings,
           gate,
           (asked) => grants.decide(asked),
-          (end) => grants.ended(end),
+          (sent) => grants.sent(sent),
         ),
       )
       return new BulkPlane(native, endpoint, effects, grants)

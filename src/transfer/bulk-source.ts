@@ -141,14 +141,19 @@ export function bulkAuthorise({ grants, transfers }: { grants: BlobGrants; trans
       const ids = outline ? { outline: await outlineOf(grant) } : {}
       const { size, held, purl, lease, priority } = grant
       const upload = transfers.sends({ root, peer, plane: 'bulk', purl, total: size, priority })
+      let counted = 0
+      const count = (sent: number) => {
+        if (sent > counted) upload.sent(sent - counted)
+        counted = Math.max(sent, counted)
+      }
       const ended = (sent: number) => {
-        upload.sent(sent)
+        count(sent)
         upload[Symbol.dispose]()
         grant[Symbol.dispose]()
       }
       const { path, offset, bytes } = lease
       const data = path === undefined ? { bytes: bytes ?? new Uint8Array(0) } : { path, offset }
-      return { data, size, ...ids, ...(held && { held }), priority, ended }
+      return { data, size, ...ids, ...(held && { held }), priority, sent: count, ended }
     } catch (thrown) {
       grant[Symbol.dispose]()
       throw thrown

@@ -11,7 +11,7 @@ use catalog_transfer::{CancellationToken, CertificateKey, Endpoint, Job, PeerId,
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, PromiseRaw, Result, Uint8ArraySlice};
 use napi_derive::napi;
-use owner::{Authorise, Ended, JsOwner};
+use owner::{Authorise, JsOwner, Sent};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use values::{
@@ -80,14 +80,14 @@ impl BulkEndpoint {
     /// @param node - the node's Ed25519 public key, 32 bytes
     /// @param signature - of the node's key over `key.statement()`
     /// @param gate - before it, all bytes wait for their turn; nothing limits them without one
-    /// @param authorise - decides about each request; what it grants stays granted until `ended` comes with its id
-    /// @param ended - exactly once for each grant; must not throw
+    /// @param authorise - decides about each request; what it grants stays granted until `sent` tells of its end
+    /// @param sent - how far each grant is now and then, and its end exactly once; must not throw
     /// @throws Error `LISTEN_FAILED`, `ADDRESS_INVALID`, `USAGE`
     #[napi(
         catch_unwind,
         ts_args_type = "key: BulkKey, node: Uint8Array, signature: Uint8Array, options: BulkOptions, \
                         gate: TransferGate | undefined, authorise: (asked: BulkAsked) => Promise<BulkDecision>, \
-                        ended: (end: BulkEnded) => void",
+                        sent: (sent: BulkSent) => void",
         ts_return_type = "Promise<BulkEndpoint>"
     )]
     #[allow(clippy::too_many_arguments)] // Who it is, how it behaves, and whom it asks.
@@ -99,7 +99,7 @@ impl BulkEndpoint {
         options: BulkOptions,
         gate: Option<&TransferGate>,
         authorise: Authorise,
-        ended: Ended,
+        sent: Sent,
     ) -> Result<PromiseRaw<'env, Coded<BulkEndpoint>>> {
         let key = key.key.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (node, signature) = (peer_key(&node), signature.to_vec());
@@ -108,7 +108,7 @@ impl BulkEndpoint {
             let used = || Failure { code: "USAGE", message: "This key has been used.".into() };
             let identity = key.ok_or_else(used)?.certify(PeerId::new(node?), &signature)?;
             let unlimited = || Gate::new(Default::default(), Default::default(), packets());
-            let owner = Arc::new(JsOwner::new(authorise, ended));
+            let owner = Arc::new(JsOwner::new(authorise, sent));
             let endpoint =
                 Endpoint::open(options.with(identity, gate.unwrap_or_else(unlimited))?, owner, packets())?;
             Ok(BulkEndpoint { endpoint: Arc::new(endpoint) })

@@ -165,7 +165,7 @@ async fn reply(
                 let permit = permit.map_err(|error| TransferError::new(Code::PeerBusy, error.to_string()))?;
                 within(stall, send.write_chunk(piece)).await?;
                 drop(permit);
-                lease.sent += length as u64;
+                lease.count(length as u64);
                 visitor.sent.fetch_add(length as u64, Ordering::Relaxed);
             }
         }

@@ -1,4 +1,4 @@
-//! What an endpoint asks of its owner: one decision a request, and one word when the reply has ended.
+//! What an endpoint asks of its owner: one decision a request, and what it tells: how far the reply is, and its end.
 
 use crate::error::{Code, TransferError};
 use crate::peer::PeerId;
@@ -10,6 +10,9 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
+
+/// After so many the owner hears how far a reply is: at line rate a thousand times a second.
+const TOLD_BYTES: u64 = 1024 * 1024;
 
 /// A request, and whose it is.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +77,9 @@ pub trait Owner: Send + Sync + 'static {
     /// the peer as `INTERNAL`.
     fn authorise(&self, asked: Asked) -> Decision<'_>;
 
+    /// So many bytes of contents have been handed to the transport by now: called now and then while a reply goes on.
+    fn sent(&self, _id: u64, _sent: u64) {}
+
     /// A grant has ended: called exactly once for each, whatever happened.
     ///
     /// `sent` counts the bytes of contents handed to the transport; with [`Outcome::Complete`] they are all that was
@@ -86,6 +92,8 @@ pub(crate) struct Lease {
     owner: Arc<dyn Owner>,
     pub(crate) grant: Grant,
     pub(crate) sent: u64,
+    /// Of these, what the owner has heard of.
+    told: u64,
     outcome: Option<Outcome>,
     /// It counts as a request under way.
     _permit: OwnedSemaphorePermit,
@@ -93,7 +101,16 @@ pub(crate) struct Lease {
 
 impl Lease {
     pub(crate) fn new(owner: Arc<dyn Owner>, grant: Grant, permit: OwnedSemaphorePermit) -> Self {
-        Self { owner, grant, sent: 0, outcome: None, _permit: permit }
+        Self { owner, grant, sent: 0, told: 0, outcome: None, _permit: permit }
+    }
+
+    /// More contents have been handed to the transport.
+    pub(crate) fn count(&mut self, bytes: u64) {
+        self.sent += bytes;
+        if self.sent - self.told >= TOLD_BYTES {
+            self.told = self.sent;
+            self.owner.sent(self.grant.id, self.sent);
+        }
     }
 
     pub(crate) fn end(mut self, outcome: Outcome) {

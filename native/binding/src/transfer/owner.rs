@@ -48,7 +48,7 @@ pub struct BulkPlace {
 pub struct BulkDecision {
     /// Why not: `NOT_FOUND`, `REFUSED`, `PEER_BUSY`, `LIMIT_EXCEEDED`; all others reach the peer as `INTERNAL`.
     pub refused: Option<String>,
-    /// Comes back in `ended`.
+    /// Comes back in `sent`.
     pub id: Option<f64>,
     /// The blob's bytes.
     pub data: Option<BulkPlace>,
@@ -64,13 +64,15 @@ pub struct BulkDecision {
     pub priority: Option<String>,
 }
 
-/// A reply has ended.
+/// How far a reply is.
 #[napi(object, object_from_js = false)]
-pub struct BulkEnded {
+pub struct BulkSent {
     /// Of the grant.
     pub id: f64,
     /// Bytes of contents handed over to QUIC; all of them, and acknowledged, when it is complete.
     pub sent: f64,
+    /// Whether it has ended.
+    pub ended: bool,
     /// Why it is not complete: one of the error table.
     pub code: Option<String>,
     /// The same as a sentence.
@@ -103,16 +105,16 @@ impl FromNapiValue for Copied {
 /// Arguments: what is passed, what comes back, and that a JavaScript error is caught and nobody is kept alive.
 pub type Authorise = ThreadsafeFunction<BulkAsked, Promise<BulkDecision>, BulkAsked, Status, false, true>;
 /// The same for what needs no answer.
-pub type Ended = ThreadsafeFunction<BulkEnded, (), BulkEnded, Status, false, true>;
+pub type Sent = ThreadsafeFunction<BulkSent, (), BulkSent, Status, false, true>;
 
 pub struct JsOwner {
     authorise: Authorise,
-    ended: Ended,
+    sent: Sent,
 }
 
 impl JsOwner {
-    pub fn new(authorise: Authorise, ended: Ended) -> Self {
-        Self { authorise, ended }
+    pub fn new(authorise: Authorise, sent: Sent) -> Self {
+        Self { authorise, sent }
     }
 }
 
@@ -148,14 +150,19 @@ impl Owner for JsOwner {
         })
     }
 
+    fn sent(&self, id: u64, sent: u64) {
+        let sent = BulkSent { id: id as f64, sent: sent as f64, ended: false, code: None, message: None };
+        self.sent.call(sent, ThreadsafeFunctionCallMode::NonBlocking);
+    }
+
     fn ended(&self, id: u64, sent: u64, outcome: Outcome) {
         let (code, message) = match outcome {
             Outcome::Complete => (None, None),
             Outcome::Failed(TransferError { code, message }) => (Some(code.name().into()), Some(message)),
         };
-        let end = BulkEnded { id: id as f64, sent: sent as f64, code, message };
+        let end = BulkSent { id: id as f64, sent: sent as f64, ended: true, code, message };
         // A thread that is ending has nothing left to give back.
-        self.ended.call(end, ThreadsafeFunctionCallMode::NonBlocking);
+        self.sent.call(end, ThreadsafeFunctionCallMode::NonBlocking);
     }
 }
 
