@@ -171,9 +171,16 @@ impl Endpoint {
         connections.extend(self.shared.links.connections());
         self.hang_up();
         self.shared.tasks.close();
-        // Whoever does not hear of it notices by the silence.
-        let _ = tokio::time::timeout(CLOSING, self.shared.tasks.wait()).await;
-        let _ = tokio::time::timeout(GOODBYE, answered(connections)).await;
+        let ended = async {
+            self.shared.tasks.wait().await;
+            // quinn has sent the end by the time it tells of it here.
+            all(&connections, |connection| connection.close_reason().is_some()).await;
+        };
+        let _ = tokio::time::timeout(CLOSING, ended).await;
+        // Each peer answers with an end of its own. Whoever does not hear of this one notices by the silence.
+        let answered = all(&connections, |connection| connection.stats().frame_rx.connection_close > 0);
+        let _ = tokio::time::timeout(GOODBYE, answered).await;
+        drop(connections);
         locked(&self.shared.quinn).take();
         // Each connection has the socket, too, and each driver until the last late packet would have come.
         self.shared.links.clear();
@@ -201,9 +208,9 @@ impl Drop for Endpoint {
     }
 }
 
-/// Waits until every peer has said that it knows of the end: QUIC has each answer with an end of its own.
-async fn answered(connections: Vec<Connection>) {
-    while !connections.iter().all(|connection| connection.stats().frame_rx.connection_close > 0) {
+/// Waits until this holds of each connection.
+async fn all(connections: &[Connection], holds: impl Fn(&Connection) -> bool) {
+    while !connections.iter().all(&holds) {
         tokio::time::sleep(CLOSING_POLL).await;
     }
 }
