@@ -2,7 +2,8 @@
 // another node installs that one with its dependencies. Both are processes on loopback. A blob counts when its package
 // is in its place: resolved, fetched, verified, durable in the store and unpacked. The time is that of the whole
 // install, from the request to the answer. Prints blobs a second, CPU time a blob of either side, by which planes the
-// blobs came and how long the nodes take to stop, processes and all; fails below 500 blobs a second.
+// blobs came, what each node has resident and how long the nodes take to stop, processes and all; fails below 500 blobs a
+// second, and from 200 MB of a node's own on. The nodes run as a user runs them, built and supervised.
 // node test/soak/small-blobs.ts [N, 2000 by default]
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,19 +11,23 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { seededRandom } from '../../src/base/random.ts'
 import { atMost } from '../../src/base/together.ts'
-import { connected, type Line, startNode, type TestNode } from '../integration/processes.ts'
+import { KiB } from '../../src/base/units.ts'
+import { connected, type Line, type NodeOptions, startNode, type TestNode } from '../integration/processes.ts'
 
 const PACKAGES = Number(process.argv[2] ?? 2_000)
 const BLOB_BYTES = 5_000
 const BLOBS_PER_SECOND_MIN = 500
+const OWN_BYTES_MAX = 200e6
 /** What a release holds of dependencies is bounded: the many are named by a few. */
 const DEPENDENCIES_EACH = 400
 /** Ticks a second in /proc on every Linux that Node runs on. */
 const TICKS = 100
 const PROFILES = process.env['CATALOG_SOAK_PROFILES']
 
+process.env['CATALOG_TEST_MAIN'] = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'catalog-small-'))
 const ends: (() => Promise<void>)[] = []
 try {
@@ -84,7 +89,11 @@ async function install(far: TestNode, near: TestNode): Promise<void> {
   console.log(`installed ${PACKAGES} packages in ${seconds.toFixed(1)} s: ${rate.toFixed(0)} blobs/s`)
   console.log(`CPU a blob: ${sending.toFixed(2)} ms to send, ${receiving.toFixed(2)} ms to receive`)
   console.log(`by plane: ${JSON.stringify(Object.fromEntries(planes))}`)
-  if (rate < BLOBS_PER_SECOND_MIN) process.exitCode = 1
+  const own = [far, near].map(({ pid }) => residentBytes(pid, 'RssAnon'))
+  const mapped = [far, near].map(({ pid }) => residentBytes(pid, 'RssFile'))
+  const [sent, received] = own.map((bytes, i) => `${inMb(bytes)} MB and ${inMb(mapped[i] ?? 0)} MB mapped`)
+  console.log(`resident: ${sent} to send, ${received} to receive`)
+  if (rate < BLOBS_PER_SECOND_MIN || Math.max(...own) >= OWN_BYTES_MAX) process.exitCode = 1
 }
 
 /** Run an operation on a node over its socket. @returns all its lines */
@@ -110,6 +119,16 @@ function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS
 }
 
+/** Memory of a process: its own, or pages of the program and of the database, which the system may take back. */
+function residentBytes(pid: number, what: 'RssAnon' | 'RssFile'): number {
+  const text = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(new RegExp(`${what}:\\s+(\\d+) kB`).exec(text)?.[1]) * KiB
+}
+
+function inMb(bytes: number): number {
+  return Math.round(bytes / 1e6)
+}
+
 async function timed(what: string, work: () => Promise<unknown>): Promise<void> {
   const began = performance.now()
   await work()
@@ -117,7 +136,7 @@ async function timed(what: string, work: () => Promise<unknown>): Promise<void> 
 }
 
 /** With a folder in CATALOG_SOAK_PROFILES, where each node spent its time is written there. */
-function profiled(name: string): { env?: Record<string, string> } {
-  if (PROFILES === undefined) return {}
-  return { env: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${join(PROFILES, name)}` } }
+function profiled(name: string): NodeOptions {
+  if (PROFILES === undefined) return { supervised: true }
+  return { supervised: true, env: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${join(PROFILES, name)}` } }
 }
