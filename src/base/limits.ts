@@ -94,8 +94,10 @@ export const ASSET_TOML_BYTES_MAX = 256 * KiB
 export const VERSIONS_MAX = 10_000
 /** Packages one install may pull in. */
 export const INSTALL_PACKAGES_MAX = 2_000
-/** Of these, resolved and fetched at once: enough to hide round trips, and less than one peer answers at once. */
-export const INSTALL_AT_ONCE_MAX = 24
+/** Of these, under way at once: enough to hide what a disk takes to make a folder and to name it. */
+export const INSTALL_AT_ONCE_MAX = 48
+/** Of these, fetched at once: enough to hide round trips, and less than one peer answers at once. */
+export const INSTALL_FETCHES_MAX = 24
 
 /** Frames on a stream: 1 MiB of blob data and its envelope. */
 export const FRAME_BYTES_MAX = MiB + 4 * KiB
@@ -277,7 +279,7 @@ assertLimit(
   'what a node shows of itself fits a hello',
 )
 assertLimit(GROUP_MEMBERS_MAX * 80 < RECORD_BYTES_MAX, 'the members of a group fit a record')
-assertLimit(INSTALL_AT_ONCE_MAX < REQUESTS_PER_PEER_MAX, 'an install does not shut itself out')
+assertLimit(INSTALL_FETCHES_MAX < REQUESTS_PER_PEER_MAX, 'an install does not shut itself out')
 assertLimit(RECORDS_FRAME_BYTES + RECORD_BYTES_MAX < FRAME_BYTES_MAX, 'a frame of records and one more fit a frame')
 assertLimit(BLOB_FRAME_BYTES % CHUNK_BYTES === 0, 'a blob frame carries whole chunks')
 assertLimit(BLOB_FRAME_BYTES < FRAME_BYTES_MAX, 'a blob frame fits a frame')

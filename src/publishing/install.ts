@@ -9,7 +9,8 @@ import type { Disk } from '../base/disk.ts'
 import { fileError } from '../base/disk.ts'
 import type { Effects } from '../base/effects.ts'
 import { CatalogError } from '../base/errors.ts'
-import { INSTALL_AT_ONCE_MAX, INSTALL_PACKAGES_MAX } from '../base/limits.ts'
+import { INSTALL_AT_ONCE_MAX, INSTALL_FETCHES_MAX, INSTALL_PACKAGES_MAX } from '../base/limits.ts'
+import { Places } from '../base/places.ts'
 import type { Random } from '../base/random.ts'
 import { atMost } from '../base/together.ts'
 import { Turns } from '../base/turns.ts'
@@ -60,6 +61,7 @@ export class Installing {
   readonly #components: Components
   /** By folder: threads that change one at the same time keep the processor busy with waiting for each other. */
   readonly #turns = new Turns()
+  readonly #fetches = new Places(INSTALL_FETCHES_MAX)
 
   constructor(components: Components) {
     this.#components = components
@@ -143,7 +145,8 @@ export class Installing {
     try {
       const { signal } = options
       fetched = await atMost(INSTALL_AT_ONCE_MAX, body.artifacts, async (artifact) => {
-        const one = await packages.fetch(release, artifact, { signal, onProgress: progress.part() })
+        const fetching = () => packages.fetch(release, artifact, { signal, onProgress: progress.part() })
+        const one = await this.#fetches.use(fetching)
         held.push(one.lease)
         return one
       })
