@@ -161,8 +161,8 @@ function firstWord(h: u32, e: u32, f: u32, g: u32, kw: u32): u32 {
   return h + kw + (g ^ (e & (f ^ g))) + sum
 }
 
-function secondWord(a: u32, b: u32, ab: u32, bc: u32): u32 {
-  return (rotr<u32>(a, 2) ^ rotr<u32>(a, 13) ^ rotr<u32>(a, 22)) + ((ab & bc) ^ b)
+function secondWord(a: u32, b: u32, c: u32): u32 {
+  return (rotr<u32>(a, 2) ^ rotr<u32>(a, 13) ^ rotr<u32>(a, 22)) + (((a ^ b) & (b ^ c)) ^ b)
 }
 
 function accumulate(state: usize, value: u32): void {
@@ -184,8 +184,6 @@ export function compress(state: usize, p: usize, blocks: u32): void {
     let f = load<u32>(state, 80)
     let g = load<u32>(state, 96)
     let h = load<u32>(state, 112)
-    let ab = a ^ b
-    let bc = b ^ c
     for (let k = K; k < K + 256; k += 32) {
       // The vectors of the words to come are computed beside the rounds, which wait for each other.
       // Two leave a vector at a time: through memory, a processor that is wary of it makes each round wait.
@@ -197,36 +195,28 @@ export function compress(state: usize, p: usize, blocks: u32): void {
       const y23 = <u64>i64x2.extract_lane(y, 1)
       h = firstWord(h, e, f, g, <u32>x01)
       d += h
-      ab = a ^ b
-      h += secondWord(a, b, ab, bc)
+      h += secondWord(a, b, c)
       g = firstWord(g, d, e, f, <u32>(x01 >> 32))
       c += g
-      bc = h ^ a
-      g += secondWord(h, a, bc, ab)
+      g += secondWord(h, a, b)
       f = firstWord(f, c, d, e, <u32>x23)
       b += f
-      ab = g ^ h
-      f += secondWord(g, h, ab, bc)
+      f += secondWord(g, h, a)
       e = firstWord(e, b, c, d, <u32>(x23 >> 32))
       a += e
-      bc = f ^ g
-      e += secondWord(f, g, bc, ab)
+      e += secondWord(f, g, h)
       d = firstWord(d, a, b, c, <u32>y01)
       h += d
-      ab = e ^ f
-      d += secondWord(e, f, ab, bc)
+      d += secondWord(e, f, g)
       c = firstWord(c, h, a, b, <u32>(y01 >> 32))
       g += c
-      bc = d ^ e
-      c += secondWord(d, e, bc, ab)
+      c += secondWord(d, e, f)
       b = firstWord(b, g, h, a, <u32>y23)
       f += b
-      ab = c ^ d
-      b += secondWord(c, d, ab, bc)
+      b += secondWord(c, d, e)
       a = firstWord(a, f, g, h, <u32>(y23 >> 32))
       e += a
-      bc = b ^ c
-      a += secondWord(b, c, bc, ab)
+      a += secondWord(b, c, d)
       const next = nextWords(w0, w1, w2, w3)
       const last = nextWords(w1, w2, w3, next)
       w0 = w2

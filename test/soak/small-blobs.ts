@@ -2,8 +2,8 @@
 // another node installs that one with its dependencies. Both are processes on loopback. A blob counts when its package
 // is in its place: resolved, fetched, verified, durable in the store and unpacked. The time is that of the whole
 // install, from the request to the answer. Prints blobs a second, CPU time a blob of either side, by which planes the
-// blobs came, what each node has resident and how long the nodes take to stop, processes and all; fails below 500 blobs a
-// second, and from 200 MB of a node's own on. The nodes run as a user runs them, built and supervised.
+// blobs came, what each node has resident and how long the nodes take to stop, processes and all; fails below 500 blobs
+// a second, and from 200 MB of a node's own on. The nodes run as a user runs them, built and supervised.
 // node test/soak/small-blobs.ts [N, 2000 by default]
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
