@@ -1,6 +1,6 @@
 // npm run bench [-- suite…] [--only TEXT] [--gate] [--json FILE] [--corpus FILE --queries FILE]. A suite is a file
-// `<suite>.bench.ts` here; without names all run. --only measures what has TEXT in its name, --gate what has a budget, and
-// each miss once more before it counts. --corpus and --queries are what the suite `search` searches.
+// `<suite>.bench.ts` here; without names all run. --only measures what has TEXT in its name, --gate what has a budget,
+// and each miss once more before it counts. --corpus and --queries are what the suite `search` searches.
 // Exit status: 0 no budget was missed, 1 one was, or a suite broke, 2 wrong call.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'

@@ -3,11 +3,29 @@
 import MiniSearch, { type Query } from 'minisearch'
 import type { Package } from './search-corpus.ts'
 
-const COMMON = new Set(
-  'a an and are as at be by for from has in is it its of on or that the this to was with your you we can using use used into not'.split(
-    ' ',
-  ),
-)
+const COMMON = new Set([
+  ...[
+    'a',
+    'an',
+    'and',
+    'are',
+    'as',
+    'at',
+    'be',
+    'by',
+    'can',
+    'for',
+    'from',
+    'has',
+    'in',
+    'into',
+    'is',
+    'it',
+    'its',
+    'not',
+  ],
+  ...['of', 'on', 'or', 'that', 'the', 'this', 'to', 'use', 'used', 'using', 'was', 'we', 'with', 'you', 'your'],
+])
 const POPULARITY_WEIGHT = 0.4
 const MAX_WORDS = 8
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { directEffects } from '../src/base/effects.ts'
 import { openNativeIndex, type TextIndex } from '../src/discovery/native-index.ts'
-import { score } from '../src/discovery/score.ts'
+import { candidatesFor, ranked } from '../src/discovery/score.ts'
 import { quantile } from './harness.ts'
 import { CLASSES, type Corpus, type KnownItem, type Package, readCorpus } from './search-corpus.ts'
 import { miniSearch } from './search-rival.ts'
@@ -83,23 +83,26 @@ async function openOurs(packages: readonly Package[], folder: string, ends: Asyn
     const batch = packages.slice(at, at + BATCH).map((each, i) => document(each, at + i))
     await index.apply(batch, [], at + BATCH)
   }
+  await index.compact()
   const buildSeconds = (performance.now() - start) / 1000
   return { buildSeconds, find: (query, limit) => findOurs(index, packages, query, limit) }
 }
 
 async function findOurs(index: TextIndex, packages: readonly Package[], query: string, limit: number) {
-  const ids = await index.search(query, 'public', limit)
+  const ids = await index.search(query, 'public', candidatesFor(limit))
   const found = ids.map((id) => packages[Buffer.from(id).readUInt32LE()] as Package)
-  return found
-    .map(({ name, summary }) => ({ name, score: score(query, { name, description: summary, keywords: [] }) }))
-    .sort((a, b) => b.score - a.score || (a.name < b.name ? -1 : 1))
-    .map(({ name }) => name)
+  const best = await ranked({ index }, query, found, textOf, ({ name }) => name)
+  return best.slice(0, limit).map(({ candidate }) => candidate.name)
 }
 
-function document({ name, summary }: Package, at: number) {
+function document(each: Package, at: number) {
   const payload = Buffer.alloc(32)
   payload.writeUInt32LE(at)
-  return { key: name, payload, audience: 'public' as const, kind: 'npm', name, description: summary, keywords: [] }
+  return { ...textOf(each), key: each.name, payload, audience: 'public' as const, labels: ['type:npm'] }
+}
+
+function textOf({ name, summary, downloads }: Package) {
+  return { name, description: summary, keywords: [], popularity: downloads }
 }
 
 function openRival(packages: readonly Package[]): Engine {

@@ -1,5 +1,5 @@
-// node scripts/search-fixture.mjs CORPUS: makes the corpus and the queries that `npm run bench -- search` uses when it is
-// given no others (bench/search), from a larger corpus of the same form. The same corpus gives the same files.
+// node scripts/search-fixture.mjs CORPUS: makes the corpus and the queries that `npm run bench -- search` uses when it
+// is given no others (bench/search), from a larger corpus of the same form. The same corpus gives the same files.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { gunzipSync, gzipSync } from 'node:zlib'
 

@@ -12,8 +12,8 @@ const MAX_BLOCKING_THREADS: usize = 16;
 /// Threads that move packets. They are apart from the others: a search must not hold up a transfer, and handing over
 /// the result of a search must not wait for packets.
 const PACKET_THREADS_MAX: usize = 4;
-/// Of transfers, what reads, hashes or writes at once: two a core, as one may wait for the disk. More would only wait for
-/// the same processor, and JavaScript for all of them.
+/// Of transfers, what reads, hashes or writes at once: two a core, as one may wait for the disk. More would only wait
+/// for the same processor, and JavaScript for all of them.
 const PACKET_BLOCKING_THREADS_PER_CORE: usize = 2;
 const PACKET_BLOCKING_THREADS_MAX: usize = 8;
 
