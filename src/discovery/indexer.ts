@@ -181,11 +181,21 @@ function formatKey(audience: Audience, { type, name }: PackageName, signer: stri
   return `${audience}\n${type}\n${name}\n${signer}`
 }
 
-function document(key: string, audience: Audience, { record, body }: Release): IndexDocument {
-  return { ...textOfRelease(body), key, payload: record.id, audience, labels: [`type:${body.type}`] }
+function document(key: string, audience: Audience, release: Release): IndexDocument {
+  return { ...textOfRelease(release), key, payload: release.record.id, audience }
 }
 
-/** What of a release is searched and scored. How often it is fetched is not counted yet. */
-export function textOfRelease({ name, description, keywords, tags, category }: Release['body']): Scored {
-  return { name, description, keywords: [...keywords, ...tags, ...(category ? [category] : [])], popularity: 0 }
+/** What of a release is searched, filtered and scored. How often it is fetched is not counted yet. */
+export function textOfRelease({ record, body }: Release): Scored {
+  const { type, name, description, keywords, tags, category, license } = body
+  const labels = [
+    `type:${type}`,
+    // A signer names its kind already: `publisher:` and its id.
+    record.signer,
+    ...(license ? [`license:${license}`] : []),
+    ...(category ? [`category:${category}`] : []),
+    ...tags.map((tag) => `tag:${tag}`),
+    ...keywords.map((keyword) => `keyword:${keyword}`),
+  ]
+  return { name, description, labels, keywords: [...keywords, ...tags, ...(category ? [category] : [])], popularity: 0 }
 }

@@ -21,7 +21,7 @@ export interface IndexDocument {
 }
 
 /** What is scored. */
-export type Scored = Pick<IndexDocument, 'name' | 'description' | 'keywords' | 'popularity'>
+export type Scored = Pick<IndexDocument, 'name' | 'description' | 'keywords' | 'labels' | 'popularity'>
 
 export interface TextIndex {
   /** One commit, tagged with the sequence number of the last change it covers. */

@@ -192,9 +192,11 @@ export class Search {
     const claims = new Map<string, number>()
     const nameOf = ({ release: { body } }: Found) => `${body.type}\n${body.name}`
     for (const entry of found) claims.set(nameOf(entry), (claims.get(nameOf(entry)) ?? 0) + 1)
-    const textOf = ({ release: { body } }: Found) => textOfRelease(body)
+    const textOf = ({ release }: Found) => textOfRelease(release)
     const best = await ranked(this.#components, query, found, textOf, ({ release }) => release.purl)
-    return best.slice(0, limit).map(({ candidate: entry, score }) => {
+    // Peers may offer what has nothing to do with the query, or what its filters exclude.
+    const matching = best.filter(({ score }) => score > 0).slice(0, limit)
+    return matching.map(({ candidate: entry, score }) => {
       const { record, purl, body } = entry.release
       const here = body.artifacts.every(({ root }) => blobs.isUnder(root, record.id))
       const trust = trustState(record.signer, pins.get(body), claims.get(nameOf(entry)) ?? 1)

@@ -38,14 +38,16 @@ pub struct SearchCandidate {
     pub description: String,
     /// Scored like the description.
     pub keywords: Vec<String>,
+    /// What filters compare, `field:value` each.
+    pub labels: Vec<String>,
     /// How often it is fetched; 0 when unknown.
     pub popularity: f64,
 }
 
 impl From<SearchCandidate> for catalog_search::Candidate {
     fn from(candidate: SearchCandidate) -> Self {
-        let SearchCandidate { name, description, keywords, popularity } = candidate;
-        Self { name, description, keywords, popularity }
+        let SearchCandidate { name, description, keywords, labels, popularity } = candidate;
+        Self { name, description, keywords, labels, popularity }
     }
 }
 
@@ -106,7 +108,7 @@ impl SearchIndex {
 
     /// The best documents for a query.
     ///
-    /// @param query - at most 8 words of 64 characters, 256 characters in all
+    /// @param query - at most 8 words of 64 characters, 256 characters in all; a word like `type:npm` is a filter
     /// @param audience - only documents with this audience; undefined for all
     /// @param limit - most hits, 1…100
     /// @returns u32le count, then for each hit, best first: u8 payload length ‖ payload ‖ f32le score

@@ -133,7 +133,7 @@ impl SearchIndex {
         plan::check_limit(limit)?;
         let plan = Plan::new(self.fields, query, audience)?;
         let searcher = self.reader.searcher();
-        let hits = if plan.is_empty() { Vec::new() } else { ranked(&searcher, &plan, limit)? };
+        let hits = ranked(&searcher, &plan, limit)?;
         self.pack(&searcher, &hits)
     }
 
@@ -143,9 +143,6 @@ impl SearchIndex {
     /// As [`search`](Self::search).
     pub fn score(&self, query: &str, candidates: &[Candidate]) -> Result<Vec<f32>, SearchError> {
         let plan = Plan::new(self.fields, query, None)?;
-        if plan.is_empty() {
-            return Ok(vec![0.0; candidates.len()]);
-        }
         Ok(score::scores(&self.reader.searcher(), self.fields, &plan, candidates)?)
     }
 

@@ -22,6 +22,9 @@ pub const MAX_QUERY_CHARS: usize = 256;
 /// Most hits one search returns.
 pub const MAX_LIMIT: usize = 100;
 
+/// What may stand before the colon of a filter: `type:npm`.
+pub const FILTERS: [&str; 6] = ["type", "tag", "license", "publisher", "keyword", "category"];
+
 /// Words that are looked for: eight typed ones can still be cut into many more (`a.b.c…`), each a look-up.
 const MAX_PLAN_WORDS: usize = 16;
 
@@ -62,6 +65,8 @@ const STOP_WORDS: &[&str] = &[
 pub(crate) struct Plan {
     fields: Fields,
     audience: Option<String>,
+    /// Labels that a document must have, all of them.
+    pub filters: Vec<String>,
     /// The whole query run together, as names are.
     pub whole: String,
     pub words: Vec<Word>,
@@ -76,21 +81,35 @@ impl Plan {
         let typed: Vec<&str> = query.split_whitespace().collect();
         refuse_beyond("the query", query.chars().count(), MAX_QUERY_CHARS, "characters")?;
         refuse_beyond("the query", typed.len(), MAX_QUERY_WORDS, "words")?;
-        for word in &typed {
+        let (filters, rest): (Vec<&str>, Vec<&str>) = typed.iter().partition(|word| is_filter(word));
+        // A filter may be longer, as a publisher's id is.
+        for word in &rest {
             refuse_beyond("a word of the query", word.chars().count(), MAX_WORD_CHARS, "characters")?;
         }
-        let mut words = text::words(query);
+        let query = rest.join(" ");
+        let mut words = text::words(&query);
         if words.iter().any(|word| !is_stop_word(word)) {
             words.retain(|word| !is_stop_word(word));
         }
         words.truncate(MAX_PLAN_WORDS);
         let audience = audience.map(str::to_owned);
-        Ok(Self { fields, audience, whole: text::joined(query), words, is_phrase: typed.len() > 1 })
+        let filters = filters.into_iter().map(str::to_lowercase).collect();
+        Ok(Self { fields, audience, filters, whole: text::joined(&query), words, is_phrase: rest.len() > 1 })
     }
 
     /// Whether nothing in the query can match anything.
     pub fn is_empty(&self) -> bool {
         self.whole.is_empty() || self.words.is_empty()
+    }
+
+    /// Everything that the filters let pass, or `None` when there are none.
+    pub fn filtered(&self) -> Option<Box<dyn Query>> {
+        let (first, rest) = self.filters.split_first()?;
+        let mut clauses = vec![constant(term(self.fields.label, first), 0.0)];
+        clauses.extend(rest.iter().map(|label| constant(term(self.fields.label, label), 0.0)));
+        clauses
+            .extend(self.audience.iter().map(|audience| constant(term(self.fields.audience, audience), 0.0)));
+        Some(all_of(clauses))
     }
 
     pub fn has_several_words(&self) -> bool {
@@ -149,15 +168,12 @@ impl Plan {
         (!clauses.is_empty()).then(|| self.visible(any_of(clauses)))
     }
 
-    /// Restricts a query to the audience without touching its scores.
+    /// Restricts a query to the audience and to what the filters let pass, without touching its scores.
     fn visible(&self, query: Box<dyn Query>) -> Box<dyn Query> {
-        match &self.audience {
-            None => query,
-            Some(audience) => {
-                let filter = constant(term(self.fields.audience, audience), 0.0);
-                all_of(vec![query, filter])
-            }
-        }
+        let audience = self.audience.iter().map(|audience| (self.fields.audience, audience));
+        let labels = self.filters.iter().map(|label| (self.fields.label, label));
+        let filters = audience.chain(labels).map(|(field, text)| constant(term(field, text), 0.0));
+        all_of(std::iter::once(query).chain(filters).collect())
     }
 
     fn fuzzy_names(&self, distance: u8, min_chars: usize, score: f32) -> Option<Box<dyn Query>> {
@@ -223,6 +239,11 @@ fn refuse_beyond(what: &str, actual: usize, max: usize, unit: &str) -> Result<()
         return Ok(());
     }
     Err(SearchError::Query(format!("{what} has {actual} {unit}, allowed are {max}")))
+}
+
+/// A word with a colon that no filter has before it is text: `std::vec`, `node:fs`.
+fn is_filter(word: &str) -> bool {
+    word.split_once(':').is_some_and(|(field, value)| FILTERS.contains(&field) && !value.is_empty())
 }
 
 fn is_stop_word(word: &Word) -> bool {

@@ -61,6 +61,10 @@ pub(crate) fn ranked(
     plan: &Plan,
     limit: usize,
 ) -> Result<Vec<(f32, DocAddress)>, SearchError> {
+    if plan.is_empty() {
+        let Some(query) = plan.filtered() else { return Ok(Vec::new()) };
+        return Ok(searcher.search(&*query, &popular_first(limit))?);
+    }
     let mut hits = Hits { searcher, best: HashMap::new() };
     hits.add(&*plan.names_and_all_words(), limit, FIRST_STAGE_BONUS)?;
     // A word whose documents cannot be counted is not looked for; reading them would fail as well.

@@ -23,6 +23,8 @@ pub struct Candidate {
     pub description: String,
     /// Scored like the description.
     pub keywords: Vec<String>,
+    /// What filters compare, `field:value` each.
+    pub labels: Vec<String>,
     /// How often it is fetched; 0 when unknown.
     pub popularity: f64,
 }
@@ -56,11 +58,18 @@ pub(crate) fn scores(
         words: Rarity::of(searcher, fields.words, plan)?,
         typo_factor: typo_factor(&texts, &plan.whole),
     };
-    Ok(texts
-        .iter()
-        .zip(candidates)
-        .map(|(text, candidate)| judge.score(text, candidate.popularity))
-        .collect())
+    let score = |(text, candidate): (&Text, &Candidate)| match passes(plan, candidate) {
+        true if plan.is_empty() => 1.0 + POPULARITY_WEIGHT * doublings(candidate.popularity),
+        true => judge.score(text, candidate.popularity),
+        false => 0.0,
+    };
+    Ok(texts.iter().zip(candidates).map(score).collect())
+}
+
+/// Whether the filters let it pass, and there is anything to go by.
+fn passes(plan: &Plan, candidate: &Candidate) -> bool {
+    let labels: Vec<String> = candidate.labels.iter().map(|label| label.to_lowercase()).collect();
+    plan.filters.iter().all(|filter| labels.contains(filter)) && !(plan.is_empty() && plan.filters.is_empty())
 }
 
 /// A candidate taken apart.

@@ -18,6 +18,7 @@ const candidate = (name: string, description = '', ...keywords: string[]): Score
   name,
   description,
   keywords,
+  labels: [],
   popularity: 0,
 })
 
