@@ -31,11 +31,8 @@ export interface Contest {
   note?: (figures: Figures, least: number | null) => string
 }
 
-/** A figure that was read off, and the most it may be. */
-export interface Reading {
-  figure: number
-  most: number
-}
+/** A figure that was read off, and the most or the least it may be. */
+export type Reading = { figure: number; most: number } | { figure: number; least: number }
 
 export interface Figures {
   /** Units a second of candidate and baseline: medians over all rounds. */
@@ -77,10 +74,12 @@ export async function measure(contest: Contest, least: number | null): Promise<F
   return figures(contest, await takeTurns(contest, rounds * SECOND_LOOK))
 }
 
-/** A reading as the result of a contest: a ratio of 1 is as much as it may be. */
-export function readOff({ figure, most }: Reading): Figures {
-  const ratio = most / figure
-  return { value: figure, baseline: most, ratio, low: ratio, high: ratio, cpu: 0, wall: 0 }
+/** A reading as the result of a contest: a ratio of 1 is as much, or as little, as it may be. */
+export function readOff(reading: Reading): Figures {
+  const { figure } = reading
+  const [baseline, ratio] =
+    'most' in reading ? [reading.most, reading.most / figure] : [reading.least, figure / reading.least]
+  return { value: figure, baseline, ratio, low: ratio, high: ratio, cpu: 0, wall: 0 }
 }
 
 /** Only a whole interval below the least ratio is a miss: noise alone must not break a build. */
@@ -176,7 +175,7 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5)
 }
 
-function quantile(values: readonly number[], q: number): number {
+export function quantile(values: readonly number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b)
   const at = (sorted.length - 1) * q
   const below = sorted[Math.floor(at)] ?? Number.NaN

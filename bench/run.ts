@@ -1,15 +1,17 @@
-// npm run bench [-- suite…] [--only TEXT] [--gate] [--json FILE]. A suite is a file `<suite>.bench.ts` here; without
-// names all run. --only measures what has TEXT in its name, --gate what has a budget, and each miss once more before it
-// counts.
+// npm run bench [-- suite…] [--only TEXT] [--gate] [--json FILE] [--corpus FILE --queries FILE]. A suite is a file
+// `<suite>.bench.ts` here; without names all run. --only measures what has TEXT in its name, --gate what has a budget,
+// and each miss once more before it counts. --corpus and --queries are what the suite `search` searches.
 // Exit status: 0 no budget was missed, 1 one was, or a suite broke, 2 wrong call.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { arch, cpus, platform } from 'node:os'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { BUDGETS, type Budget } from './budgets.ts'
 import { type Printer, printer } from './print.ts'
+import { CORPUS, QUERIES } from './search-corpus.ts'
 import type { Report, Result } from './suite.ts'
 
 interface Call {
@@ -61,13 +63,18 @@ function parsed(): Call | { problem: string } {
         only: { type: 'string', default: '' },
         gate: { type: 'boolean', default: false },
         json: { type: 'string' },
+        corpus: { type: 'string' },
+        queries: { type: 'string' },
       },
     })
     const unknown = positionals.filter((name) => !known.includes(name))
     if (unknown.length > 0) {
       return { problem: `no suite named ${unknown.join(', ')}; there is ${known.join(', ')}` }
     }
-    const { only, gate, json } = values
+    const { only, gate, json, corpus, queries } = values
+    if ((corpus === undefined) !== (queries === undefined)) return { problem: 'a corpus needs queries of its own' }
+    if (corpus !== undefined) process.env[CORPUS] = resolve(corpus)
+    if (queries !== undefined) process.env[QUERIES] = resolve(queries)
     const suites = positionals.length > 0 ? positionals : known
     if (wantedOf(suites, only, gate).length === 0) return { problem: `nothing is named like "${only}"` }
     return { suites, only, gate, json }

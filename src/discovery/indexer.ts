@@ -10,10 +10,12 @@ import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
 import type { Change, Records } from '../store/records.ts'
 import type { Shares } from '../trust/shares.ts'
-import type { IndexDocument, TextIndex } from './native-index.ts'
+import type { IndexDocument, Scored, TextIndex } from './native-index.ts'
 
 /** Changes gathered into one commit of the index. */
 const BATCH_CHANGES = 1_000
+/** Changes after which the index is compacted: each commit leaves a segment, and a search looks into each. */
+const COMPACT_CHANGES = 20_000
 /** Time a change may wait for others before the index commits: far below the 500 ms promised. */
 const COMMIT_DELAY_MS = 50
 
@@ -31,6 +33,7 @@ export class Indexer {
   #stopListening: (() => void) | undefined
   #cancelTimer: (() => void) | undefined
   #running: Promise<void> = Promise.resolve()
+  #sinceCompacted = 0
 
   constructor(components: Components) {
     this.#components = components
@@ -76,7 +79,8 @@ export class Indexer {
     for (;;) {
       const changes = records.changesAfter(index.committedSequence(), BATCH_CHANGES)
       const last = changes.at(-1)
-      if (!last) return
+      if (!last) break
+      this.#sinceCompacted += changes.length
       const batches = inBatches(this.#packagesOf(changes))
       for (const [at, packages] of batches.entries()) {
         const { upserts, deletes } = this.#documents(packages)
@@ -85,6 +89,9 @@ export class Indexer {
         await index.apply(upserts, deletes, sequence)
       }
     }
+    if (this.#sinceCompacted < COMPACT_CHANGES) return
+    await index.compact()
+    this.#sinceCompacted = 0
   }
 
   #documents(packages: readonly PublisherPackage[]): { upserts: IndexDocument[]; deletes: string[] } {
@@ -174,8 +181,21 @@ function formatKey(audience: Audience, { type, name }: PackageName, signer: stri
   return `${audience}\n${type}\n${name}\n${signer}`
 }
 
-function document(key: string, audience: Audience, { record, body }: Release): IndexDocument {
-  const { type, name, description, keywords, tags, category } = body
-  const words = [...keywords, ...tags, ...(category ? [category] : [])]
-  return { key, payload: record.id, audience, kind: type, name, description, keywords: words }
+function document(key: string, audience: Audience, release: Release): IndexDocument {
+  return { ...textOfRelease(release), key, payload: release.record.id, audience }
+}
+
+/** What of a release is searched, filtered and scored. How often it is fetched is not counted yet. */
+export function textOfRelease({ record, body }: Release): Scored {
+  const { type, name, description, keywords, tags, category, license } = body
+  const labels = [
+    `type:${type}`,
+    // A signer names its kind already: `publisher:` and its id.
+    record.signer,
+    ...(license ? [`license:${license}`] : []),
+    ...(category ? [`category:${category}`] : []),
+    ...tags.map((tag) => `tag:${tag}`),
+    ...keywords.map((keyword) => `keyword:${keyword}`),
+  ]
+  return { name, description, labels, keywords: [...keywords, ...tags, ...(category ? [category] : [])], popularity: 0 }
 }

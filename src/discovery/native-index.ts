@@ -11,17 +11,31 @@ export interface IndexDocument {
   /** Record id of the release the text is from, 32 bytes. */
   readonly payload: Uint8Array
   readonly audience: Audience
-  readonly kind: string
+  /** What filters compare, `field:value` each. */
+  readonly labels: string[]
   readonly name: string
   readonly description: string
   readonly keywords: string[]
+  /** How often it is fetched; 0 when unknown. */
+  readonly popularity: number
 }
+
+/** What is scored. */
+export type Scored = Pick<IndexDocument, 'name' | 'description' | 'keywords' | 'labels' | 'popularity'>
 
 export interface TextIndex {
   /** One commit, tagged with the sequence number of the last change it covers. */
   apply(upserts: IndexDocument[], deletes: string[], sequence: number): Promise<void>
   /** @returns record ids of matching releases, best first by the index's own order */
   search(query: string, audience: Audience | undefined, limit: number): Promise<Uint8Array[]>
+  /**
+   * What each candidate is worth for a query, whether the index or a peer proposed it: the one scoring function.
+   *
+   * @returns in their order; 0 for what has nothing of the query; only the order of scores means something
+   */
+  score(query: string, candidates: Scored[]): Promise<number[]>
+  /** Make searches quick again after many changes. */
+  compact(): Promise<void>
   committedSequence(): number
   count(): number
   close(): Promise<void>
@@ -45,6 +59,8 @@ export async function openNativeIndex({ effects }: { effects: Effects }, folder:
   return {
     apply: (upserts, deletes, sequence) => coded(() => index.apply(upserts, deletes, sequence)),
     search: async (query, audience, limit) => unpack(await coded(() => index.search(query, audience, limit))),
+    score: async (query, candidates) => unpackScores(await coded(() => index.score(query, candidates))),
+    compact: () => coded(() => index.compact()),
     committedSequence: () => index.committedSequence(),
     count: () => index.count(),
     close: () => coded(() => index.close()),
@@ -52,7 +68,7 @@ export async function openNativeIndex({ effects }: { effects: Effects }, folder:
 }
 
 /**
- * u32le count, then per hit: u8 length ‖ payload ‖ f32le score. The score stays behind: `score.ts` is the only judge.
+ * u32le count, then per hit: u8 length ‖ payload ‖ f32le score. That score stays behind: it says little beside peers'.
  */
 function unpack(packed: Buffer): Uint8Array[] {
   const ids: Uint8Array[] = []
@@ -64,4 +80,8 @@ function unpack(packed: Buffer): Uint8Array[] {
     at += 1 + length + 4
   }
   return ids
+}
+
+function unpackScores(packed: Buffer): number[] {
+  return Array.from({ length: packed.length / 4 }, (_, i) => packed.readFloatLE(i * 4))
 }

@@ -18,9 +18,9 @@ import type { Shares } from '../trust/shares.ts'
 import { type TrustState, trustState } from '../trust/view.ts'
 import { SEARCH } from '../wire/messages.ts'
 import type { FederatedAnswer, Federation } from './federation.ts'
-import { newest } from './indexer.ts'
+import { newest, textOfRelease } from './indexer.ts'
 import type { TextIndex } from './native-index.ts'
-import { score } from './score.ts'
+import { candidatesFor, ranked } from './score.ts'
 
 export interface SearchOptions {
   /** 1–100; 20 by default. */
@@ -110,7 +110,7 @@ export class Search {
       options.local ? NOBODY : federation.ask(query, limit, options.signal),
     ])
     const found = this.#merge(local, remote)
-    const results = this.#rank(query, found).slice(0, limit)
+    const results = await this.#rank(query, found, limit)
     const answer = {
       results,
       peersAsked: remote.asked.length,
@@ -145,9 +145,10 @@ export class Search {
     shows: (release: Release) => boolean,
   ): Promise<Release[]> {
     const { index, records } = this.#components
-    const lists = await Promise.all(audiences.map((audience) => index.search(query, audience, limit)))
+    const wanted = candidatesFor(limit)
+    const lists = await Promise.all(audiences.map((audience) => index.search(query, audience, wanted)))
     const ids = new Map<string, Uint8Array>()
-    for (let rank = 0; rank < limit; rank++) {
+    for (let rank = 0; rank < wanted; rank++) {
       for (const id of lists.flatMap((list) => list[rank] ?? [])) ids.set(toHex(id), id)
     }
     return [...ids.values()].flatMap((id) => {
@@ -186,12 +187,16 @@ export class Search {
     })
   }
 
-  #rank(query: string, found: readonly Found[]): SearchResult[] {
+  async #rank(query: string, found: readonly Found[], limit: number): Promise<SearchResult[]> {
     const { blobs, pins } = this.#components
     const claims = new Map<string, number>()
     const nameOf = ({ release: { body } }: Found) => `${body.type}\n${body.name}`
     for (const entry of found) claims.set(nameOf(entry), (claims.get(nameOf(entry)) ?? 0) + 1)
-    const results = found.map((entry) => {
+    const textOf = ({ release }: Found) => textOfRelease(release)
+    const best = await ranked(this.#components, query, found, textOf, ({ release }) => release.purl)
+    // Peers may offer what has nothing to do with the query, or what its filters exclude.
+    const matching = best.filter(({ score }) => score > 0).slice(0, limit)
+    return matching.map(({ candidate: entry, score }) => {
       const { record, purl, body } = entry.release
       const here = body.artifacts.every(({ root }) => blobs.isUnder(root, record.id))
       const trust = trustState(record.signer, pins.get(body), claims.get(nameOf(entry)) ?? 1)
@@ -201,13 +206,12 @@ export class Search {
         version: body.version,
         description: body.description,
         publisher: record.signer,
-        score: score(query, { ...body, keywords: [...body.keywords, ...body.tags, body.category] }),
+        score,
         verified: trust === 'pinned' || trust === 'unpinned',
         trust,
         providers: entry.peers.size + (here ? 1 : 0),
       }
     })
-    return results.sort((a, b) => b.score - a.score || (a.purl < b.purl ? -1 : 1))
   }
 }
 

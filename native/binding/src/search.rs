@@ -17,21 +17,46 @@ pub struct SearchDocument {
     pub payload: Uint8Array,
     /// Who may see it: `public` or `private`.
     pub audience: String,
-    /// Package type, for example `npm`.
-    pub kind: String,
+    /// What filters compare, `field:value` each: `type:npm`, `license:mit`.
+    pub labels: Vec<String>,
     /// Full name, with its scope.
     pub name: String,
     /// Free text; only its first 1,024 terms count.
     pub description: String,
     /// Searched like the description.
     pub keywords: Vec<String>,
+    /// How often it is fetched; 0 when unknown.
+    pub popularity: f64,
+}
+
+/// What is scored.
+#[napi(object, object_to_js = false)]
+pub struct SearchCandidate {
+    /// Full name, with its scope.
+    pub name: String,
+    /// Free text; only its first 1,024 terms count.
+    pub description: String,
+    /// Scored like the description.
+    pub keywords: Vec<String>,
+    /// What filters compare, `field:value` each.
+    pub labels: Vec<String>,
+    /// How often it is fetched; 0 when unknown.
+    pub popularity: f64,
+}
+
+impl From<SearchCandidate> for catalog_search::Candidate {
+    fn from(candidate: SearchCandidate) -> Self {
+        let SearchCandidate { name, description, keywords, labels, popularity } = candidate;
+        Self { name, description, keywords, labels, popularity }
+    }
 }
 
 impl From<SearchDocument> for catalog_search::Document {
     /// Copies the payload, which belongs to JavaScript.
     fn from(document: SearchDocument) -> Self {
-        let SearchDocument { key, payload, audience, kind, name, description, keywords } = document;
-        Self { key, payload: payload.to_vec(), audience, kind, name, description, keywords }
+        let SearchDocument { key, payload, audience, labels, name, description, keywords, popularity } =
+            document;
+        Self { key, payload: payload.to_vec(), audience, labels, name, description, keywords, popularity }
     }
 }
 
@@ -83,7 +108,7 @@ impl SearchIndex {
 
     /// The best documents for a query.
     ///
-    /// @param query - at most 8 words of 64 characters, 256 characters in all
+    /// @param query - at most 8 words of 64 characters, 256 characters in all; a word like `type:npm` is a filter
     /// @param audience - only documents with this audience; undefined for all
     /// @param limit - most hits, 1…100
     /// @returns u32le count, then for each hit, best first: u8 payload length ‖ payload ‖ f32le score
@@ -102,6 +127,40 @@ impl SearchIndex {
     ) -> Result<PromiseRaw<'env, Coded<Buffer>>> {
         let index = self.index.clone();
         blocking(env, move || Ok(index.search(&query, audience.as_deref(), limit as usize)?.into()))
+    }
+
+    /// What each candidate is worth for a query, wherever it comes from; 0 for those that have nothing of it.
+    ///
+    /// @param query - as for `search`
+    /// @returns f32le for each candidate, in their order
+    /// @throws Error `SEARCH_QUERY` beyond the limits, `SEARCH_INDEX` when reading fails
+    #[napi(
+        catch_unwind,
+        ts_args_type = "query: string, candidates: Array<SearchCandidate>",
+        ts_return_type = "Promise<Buffer>"
+    )]
+    pub fn score<'env>(
+        &self,
+        env: &'env Env,
+        query: String,
+        candidates: Vec<SearchCandidate>,
+    ) -> Result<PromiseRaw<'env, Coded<Buffer>>> {
+        let index = self.index.clone();
+        let candidates: Vec<_> = candidates.into_iter().map(catalog_search::Candidate::from).collect();
+        blocking(env, move || {
+            let scores = index.score(&query, &candidates)?;
+            Ok(scores.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>().into())
+        })
+    }
+
+    /// Merges all into one segment when there are several: every look-up is made in each. Searches go on
+    /// meanwhile, changes wait.
+    ///
+    /// @throws Error `SEARCH_INDEX` when the disk fails or the index is closed
+    #[napi(catch_unwind, ts_args_type = "", ts_return_type = "Promise<void>")]
+    pub fn compact<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Coded<()>>> {
+        let index = self.index.clone();
+        blocking(env, move || Ok(index.compact()?))
     }
 
     /// How many documents a search can find.

@@ -4,6 +4,7 @@ use crate::SearchError;
 use crate::plan::{self, Plan};
 use crate::rank::ranked;
 use crate::schema::{Document, Fields};
+use crate::score::{self, Candidate};
 use crate::text::TEXT_VERSION;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -83,6 +84,11 @@ impl SearchIndex {
         let filled =
             upserts.iter().map(|document| self.fields.fill(document)).collect::<Result<Vec<_>, _>>()?;
         let replacements = upserts.iter().map(|document| &document.key).zip(filled);
+        self.write(|writer| self.commit(writer, replacements, deletes, sequence))
+    }
+
+    /// Does what only one may do at a time.
+    fn write(&self, work: impl FnOnce(&mut IndexWriter) -> tantivy::Result<()>) -> Result<(), SearchError> {
         let mut slot = self.lock_writer();
         let (mut writer, lock) = match std::mem::replace(&mut *slot, Writer::Closed) {
             Writer::Closed => return Err(SearchError::Index("the search index is closed".into())),
@@ -95,13 +101,13 @@ impl SearchIndex {
                 }
             },
         };
-        let committed = self.commit(&mut writer, replacements, deletes, sequence);
-        *slot = match committed {
+        let done = work(&mut writer);
+        *slot = match done {
             Ok(()) => Writer::Ready(writer, lock),
             // It may hold half a batch or have lost its thread; the next call makes a new one.
             Err(_) => Writer::Idle(lock),
         };
-        Ok(committed?)
+        Ok(done?)
     }
 
     /// The sequence of the last commit; 0 when there is none.
@@ -127,8 +133,32 @@ impl SearchIndex {
         plan::check_limit(limit)?;
         let plan = Plan::new(self.fields, query, audience)?;
         let searcher = self.reader.searcher();
-        let hits = if plan.is_empty() { Vec::new() } else { ranked(&searcher, &plan, limit)? };
+        let hits = ranked(&searcher, &plan, limit)?;
         self.pack(&searcher, &hits)
+    }
+
+    /// What each candidate is worth for a query, wherever it comes from; 0 for those that have nothing of it.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search).
+    pub fn score(&self, query: &str, candidates: &[Candidate]) -> Result<Vec<f32>, SearchError> {
+        let plan = Plan::new(self.fields, query, None)?;
+        Ok(score::scores(&self.reader.searcher(), self.fields, &plan, candidates)?)
+    }
+
+    /// Merges all into one segment when there are several: every look-up is made in each. Searches go on
+    /// meanwhile, changes wait.
+    ///
+    /// # Errors
+    /// `SEARCH_INDEX` when the disk fails or the index is closed.
+    pub fn compact(&self) -> Result<(), SearchError> {
+        self.write(|writer| {
+            let segments = self.index.searchable_segment_ids()?;
+            if segments.len() > 1 {
+                writer.merge(&segments).wait()?;
+            }
+            self.reader.reload()
+        })
     }
 
     /// Waits for merges under way, then gives the directory free. Searches keep answering from the last

@@ -11,9 +11,11 @@ mod index;
 mod plan;
 mod rank;
 mod schema;
+mod score;
 mod text;
 
 pub use error::SearchError;
 pub use index::SearchIndex;
 pub use plan::{MAX_LIMIT, MAX_QUERY_CHARS, MAX_QUERY_WORDS, MAX_WORD_CHARS};
 pub use schema::{Document, MAX_KEY_BYTES, MAX_PAYLOAD_BYTES};
+pub use score::Candidate;

@@ -5,7 +5,7 @@
 //! score of its own, and only words are ranked by how rare they are (BM25).
 
 use crate::SearchError;
-use crate::schema::{Fields, MAX_EDGE_CHARS};
+use crate::schema::{Fields, MAX_EDGE_CHARS, MAX_WORD_EDGE_CHARS};
 use crate::text::{self, MAX_TERM_CHARS, Word};
 use tantivy::Term;
 use tantivy::query::{
@@ -22,19 +22,24 @@ pub const MAX_QUERY_CHARS: usize = 256;
 /// Most hits one search returns.
 pub const MAX_LIMIT: usize = 100;
 
+/// What may stand before the colon of a filter: `type:npm`.
+pub const FILTERS: [&str; 6] = ["type", "tag", "license", "publisher", "keyword", "category"];
+
 /// Words that are looked for: eight typed ones can still be cut into many more (`a.b.c…`), each a look-up.
 const MAX_PLAN_WORDS: usize = 16;
 
 // Weights, tuned on known-item queries over some 227,000 npm packages.
-const EXACT_SCORE: f32 = 60.0;
-const PREFIX_SCORE: f32 = 10.0;
-const FUZZY_1_SCORE: f32 = 14.0;
-const FUZZY_2_SCORE: f32 = 8.0;
-const TOK_BOOST: f32 = 1.5;
-const DESC_BOOST: f32 = 1.0;
-const TOK_PREFIX_SCORE: f32 = 2.0;
-const TOK_FUZZY_SCORE: f32 = 1.5;
-const DESC_FUZZY_SCORE: f32 = 0.8;
+pub(crate) const EXACT_SCORE: f32 = 60.0;
+pub(crate) const PREFIX_SCORE: f32 = 10.0;
+pub(crate) const FUZZY_1_SCORE: f32 = 14.0;
+pub(crate) const FUZZY_2_SCORE: f32 = 8.0;
+pub(crate) const TOK_BOOST: f32 = 1.5;
+pub(crate) const DESC_BOOST: f32 = 1.0;
+pub(crate) const TOK_PREFIX_SCORE: f32 = 2.0;
+pub(crate) const TOK_FUZZY_SCORE: f32 = 1.5;
+pub(crate) const DESC_FUZZY_SCORE: f32 = 0.8;
+/// For each doubling of how often a package is fetched.
+pub(crate) const POPULARITY_WEIGHT: f32 = 0.5;
 /// What a second matching field adds. It also puts a package whose full name was typed before one
 /// that has the same name within a scope.
 const TIE_BREAKER: f32 = 0.1;
@@ -44,9 +49,9 @@ pub(crate) const FIRST_STAGE_BONUS: f32 = 8.0;
 pub(crate) const ANY_WORD_BONUS: f32 = -40.0;
 
 /// Below these lengths nearly every name is one typing error away from some other.
-const MIN_FUZZY_1_CHARS: usize = 4;
-const MIN_FUZZY_2_CHARS: usize = 8;
-const MIN_FUZZY_WORD_CHARS: usize = 5;
+pub(crate) const MIN_FUZZY_1_CHARS: usize = 4;
+pub(crate) const MIN_FUZZY_2_CHARS: usize = 8;
+pub(crate) const MIN_FUZZY_WORD_CHARS: usize = 5;
 
 /// English words too common to require; kept when the query has no others.
 const STOP_WORDS: &[&str] = &[
@@ -60,9 +65,11 @@ const STOP_WORDS: &[&str] = &[
 pub(crate) struct Plan {
     fields: Fields,
     audience: Option<String>,
+    /// Labels that a document must have, all of them.
+    pub filters: Vec<String>,
     /// The whole query run together, as names are.
-    whole: String,
-    words: Vec<Word>,
+    pub whole: String,
+    pub words: Vec<Word>,
     /// Whether more than one word was typed.
     pub is_phrase: bool,
 }
@@ -74,21 +81,35 @@ impl Plan {
         let typed: Vec<&str> = query.split_whitespace().collect();
         refuse_beyond("the query", query.chars().count(), MAX_QUERY_CHARS, "characters")?;
         refuse_beyond("the query", typed.len(), MAX_QUERY_WORDS, "words")?;
-        for word in &typed {
+        let (filters, rest): (Vec<&str>, Vec<&str>) = typed.iter().partition(|word| is_filter(word));
+        // A filter may be longer, as a publisher's id is.
+        for word in &rest {
             refuse_beyond("a word of the query", word.chars().count(), MAX_WORD_CHARS, "characters")?;
         }
-        let mut words = text::words(query);
+        let query = rest.join(" ");
+        let mut words = text::words(&query);
         if words.iter().any(|word| !is_stop_word(word)) {
             words.retain(|word| !is_stop_word(word));
         }
         words.truncate(MAX_PLAN_WORDS);
         let audience = audience.map(str::to_owned);
-        Ok(Self { fields, audience, whole: text::joined(query), words, is_phrase: typed.len() > 1 })
+        let filters = filters.into_iter().map(str::to_lowercase).collect();
+        Ok(Self { fields, audience, filters, whole: text::joined(&query), words, is_phrase: rest.len() > 1 })
     }
 
     /// Whether nothing in the query can match anything.
     pub fn is_empty(&self) -> bool {
         self.whole.is_empty() || self.words.is_empty()
+    }
+
+    /// Everything that the filters let pass, or `None` when there are none.
+    pub fn filtered(&self) -> Option<Box<dyn Query>> {
+        let (first, rest) = self.filters.split_first()?;
+        let mut clauses = vec![constant(term(self.fields.label, first), 0.0)];
+        clauses.extend(rest.iter().map(|label| constant(term(self.fields.label, label), 0.0)));
+        clauses
+            .extend(self.audience.iter().map(|audience| constant(term(self.fields.audience, audience), 0.0)));
+        Some(all_of(clauses))
     }
 
     pub fn has_several_words(&self) -> bool {
@@ -97,20 +118,20 @@ impl Plan {
 
     /// Packages whose name is the query, with or without its scope.
     pub fn exact(&self) -> Box<dyn Query> {
-        self.visible(any_of(self.on_names(|field| term(field, &self.whole))))
+        self.visible(term(self.fields.name, &self.whole))
     }
 
     /// Names that are or start with the query, and documents that have all its words.
     pub fn names_and_all_words(&self) -> Box<dyn Query> {
-        let mut names = self.on_names(|field| constant(term(field, &self.whole), EXACT_SCORE));
-        if self.whole.chars().count() <= MAX_EDGE_CHARS {
-            names.push(constant(term(self.fields.edge, &self.whole), PREFIX_SCORE));
-        } else {
-            names.extend(self.on_names(|field| constant(prefix(field, &self.whole), PREFIX_SCORE)));
-        }
+        let begun = match self.whole.chars().count() <= MAX_EDGE_CHARS {
+            true => term(self.fields.edge, &self.whole),
+            false => prefix(self.fields.name, &self.whole),
+        };
+        let exact = constant(term(self.fields.name, &self.whole), EXACT_SCORE);
+        let names = best_of(vec![exact, constant(begun, PREFIX_SCORE)]);
         let last = self.words.len() - 1;
         let all = self.words.iter().enumerate().map(|(i, word)| self.word(word, i == last));
-        self.visible(any_of(vec![best_of(names), all_of(all.collect())]))
+        self.visible(any_of(vec![names, all_of(all.collect())]))
     }
 
     /// Names one typing error away, or `None` when the query is too short or long to tell.
@@ -124,37 +145,41 @@ impl Plan {
         one_word.then(|| self.fuzzy_names(2, MIN_FUZZY_2_CHARS, FUZZY_2_SCORE)).flatten()
     }
 
-    /// Documents that have all words, each with at most one typing error.
-    pub fn all_words_with_errors(&self) -> Box<dyn Query> {
-        self.visible(all_of(self.words.iter().map(|word| self.word_with_errors(word)).collect()))
+    /// Documents that have all words, those that `is_rare` finds rare with at most one typing error: what
+    /// many have written is no error.
+    pub fn all_words_with_errors(&self, is_rare: impl Fn(&Term) -> bool) -> Box<dyn Query> {
+        self.visible(all_of(self.words.iter().map(|word| self.word_with_errors(word, &is_rare)).collect()))
     }
 
-    /// Documents that have any of the words.
-    pub fn any_word(&self) -> Box<dyn Query> {
-        self.visible(any_of(self.words.iter().map(|word| self.word(word, false)).collect()))
+    /// Documents that have any of the rarest words, as many as together occur in `most` documents.
+    pub fn any_word(&self, most: u64, count: impl Fn(&Term) -> u64) -> Option<Box<dyn Query>> {
+        let terms = self.words.iter().flat_map(|word| word.forms.iter().flatten());
+        let terms = terms.map(|text| Term::from_field_text(self.fields.words, text));
+        let mut counted: Vec<(u64, Term)> =
+            terms.map(|term| (count(&term), term)).filter(|&(count, _)| count > 0).collect();
+        counted.sort_unstable();
+        counted.dedup();
+        let mut total = 0;
+        let kept = counted.into_iter().enumerate().take_while(|&(i, (count, _))| {
+            total += count;
+            i == 0 || total <= most
+        });
+        let clauses: Vec<Box<dyn Query>> = kept.map(|(_, (_, term))| exactly(term)).collect();
+        (!clauses.is_empty()).then(|| self.visible(any_of(clauses)))
     }
 
-    /// Restricts a query to the audience without touching its scores.
+    /// Restricts a query to the audience and to what the filters let pass, without touching its scores.
     fn visible(&self, query: Box<dyn Query>) -> Box<dyn Query> {
-        match &self.audience {
-            None => query,
-            Some(audience) => {
-                let filter = constant(term(self.fields.audience, audience), 0.0);
-                all_of(vec![query, filter])
-            }
-        }
-    }
-
-    /// The same clause on both forms of the name.
-    fn on_names(&self, clause: impl Fn(Field) -> Box<dyn Query>) -> Vec<Box<dyn Query>> {
-        vec![clause(self.fields.base), clause(self.fields.full)]
+        let audience = self.audience.iter().map(|audience| (self.fields.audience, audience));
+        let labels = self.filters.iter().map(|label| (self.fields.label, label));
+        let filters = audience.chain(labels).map(|(field, text)| constant(term(field, text), 0.0));
+        all_of(std::iter::once(query).chain(filters).collect())
     }
 
     fn fuzzy_names(&self, distance: u8, min_chars: usize, score: f32) -> Option<Box<dyn Query>> {
         // The automaton grows with the length, and nobody mistypes a name of more than one word's limit.
         let fits = (min_chars..=MAX_WORD_CHARS).contains(&self.whole.chars().count());
-        let clause = |field| constant(fuzzy(field, &self.whole, distance), score);
-        fits.then(|| self.visible(best_of(self.on_names(clause))))
+        fits.then(|| self.visible(constant(fuzzy(self.fields.name, &self.whole, distance), score)))
     }
 
     /// A document has a word when its name or its description has all terms of one form.
@@ -170,33 +195,32 @@ impl Plan {
     /// unless other words narrow it.
     fn term(&self, text: &str, may_continue: bool) -> Box<dyn Query> {
         let mut clauses = self.in_words(text);
-        if may_continue && (self.has_several_words() || text.chars().count() > 2) {
+        let chars = text.chars().count();
+        if may_continue && chars <= MAX_WORD_EDGE_CHARS && (self.has_several_words() || chars > 2) {
+            clauses.push(constant(term(self.fields.word_edge, text), TOK_PREFIX_SCORE));
+        } else if may_continue && chars > MAX_WORD_EDGE_CHARS {
             clauses.push(constant(prefix(self.fields.tok, text), TOK_PREFIX_SCORE));
         }
         best_of(clauses)
     }
 
-    fn word_with_errors(&self, word: &Word) -> Box<dyn Query> {
-        let forms = word
-            .forms
-            .iter()
-            .map(|form| all_of(form.iter().map(|term| best_of(self.term_with_errors(term))).collect()));
-        best_of(forms.collect())
-    }
-
-    fn term_with_errors(&self, text: &str) -> Vec<Box<dyn Query>> {
-        let mut clauses = self.in_words(text);
-        if text.chars().count() >= MIN_FUZZY_WORD_CHARS {
-            clauses.push(constant(fuzzy(self.fields.tok, text, 1), TOK_FUZZY_SCORE));
-            clauses.push(constant(fuzzy(self.fields.desc, text, 1), DESC_FUZZY_SCORE));
-        }
-        clauses
+    fn word_with_errors(&self, word: &Word, is_rare: &impl Fn(&Term) -> bool) -> Box<dyn Query> {
+        let term = |text: &String| {
+            let mut clauses = self.in_words(text);
+            if text.chars().count() >= MIN_FUZZY_WORD_CHARS
+                && is_rare(&Term::from_field_text(self.fields.words, text))
+            {
+                clauses.push(constant(fuzzy(self.fields.words, text, 1), DESC_FUZZY_SCORE));
+            }
+            best_of(clauses)
+        };
+        best_of(word.forms.iter().map(|form| all_of(form.iter().map(term).collect())).collect())
     }
 
     fn in_words(&self, text: &str) -> Vec<Box<dyn Query>> {
         vec![
             Box::new(BoostQuery::new(term(self.fields.tok, text), TOK_BOOST)),
-            Box::new(BoostQuery::new(term(self.fields.desc, text), DESC_BOOST)),
+            Box::new(BoostQuery::new(term(self.fields.words, text), DESC_BOOST)),
         ]
     }
 }
@@ -217,12 +241,21 @@ fn refuse_beyond(what: &str, actual: usize, max: usize, unit: &str) -> Result<()
     Err(SearchError::Query(format!("{what} has {actual} {unit}, allowed are {max}")))
 }
 
+/// A word with a colon that no filter has before it is text: `std::vec`, `node:fs`.
+fn is_filter(word: &str) -> bool {
+    word.split_once(':').is_some_and(|(field, value)| FILTERS.contains(&field) && !value.is_empty())
+}
+
 fn is_stop_word(word: &Word) -> bool {
     matches!(word.forms.as_slice(), [form] if form.iter().all(|term| STOP_WORDS.contains(&term.as_str())))
 }
 
 fn term(field: Field, text: &str) -> Box<dyn Query> {
-    Box::new(TermQuery::new(Term::from_field_text(field, text), IndexRecordOption::WithFreqs))
+    exactly(Term::from_field_text(field, text))
+}
+
+fn exactly(term: Term) -> Box<dyn Query> {
+    Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs))
 }
 
 fn prefix(field: Field, text: &str) -> Box<dyn Query> {

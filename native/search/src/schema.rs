@@ -1,10 +1,10 @@
 //! The fields of the index and how a document fills them.
 
 use crate::SearchError;
-use crate::text::{self, MAX_TERM_CHARS};
+use crate::text;
 use tantivy::TantivyDocument;
 use tantivy::schema::{
-    Field, IndexRecordOption, STORED, STRING, Schema, SchemaBuilder, TextFieldIndexing, TextOptions,
+    FAST, Field, IndexRecordOption, STORED, STRING, Schema, SchemaBuilder, TextFieldIndexing, TextOptions,
 };
 
 /// Longest payload of a document. Payloads are read back for every hit, and a hit's length is one byte.
@@ -14,13 +14,17 @@ pub const MAX_PAYLOAD_BYTES: usize = 64;
 pub const MAX_KEY_BYTES: usize = 1_024;
 
 /// How many characters at the start of a name are indexed one by one for short prefixes.
-pub(crate) const MAX_EDGE_CHARS: usize = 4;
+pub(crate) const MAX_EDGE_CHARS: usize = 8;
+/// The same for each word of a name.
+pub(crate) const MAX_WORD_EDGE_CHARS: usize = 3;
 
-/// Terms taken from one text, so that a hostile record cannot fill the index.
-const MAX_TERMS: usize = 1_024;
+/// The name of the fast field that holds how popular a package is, in eighths of its binary logarithm.
+pub(crate) const POPULARITY: &str = "popularity";
+pub(crate) const POPULARITY_STEPS: f32 = 8.0;
+const MAX_POPULARITY: f64 = 1e12;
 
 /// What is known of one package.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document {
     /// Unique, 1 to [`MAX_KEY_BYTES`]; a later document with the same key replaces this one.
     pub key: String,
@@ -28,14 +32,16 @@ pub struct Document {
     pub payload: Vec<u8>,
     /// Who may see it: `public` or `private`. Compared byte for byte.
     pub audience: String,
-    /// Package type, for example `npm`.
-    pub kind: String,
+    /// What filters compare, `field:value` each: `type:npm`, `license:mit`. Compared without regard to case.
+    pub labels: Vec<String>,
     /// Full name, with its scope.
     pub name: String,
     /// Free text; only its first 1,024 terms count.
     pub description: String,
     /// Searched like the description, and counted with it.
     pub keywords: Vec<String>,
+    /// How often it is fetched; 0 when unknown.
+    pub popularity: f64,
 }
 
 /// The handles of all fields.
@@ -46,18 +52,20 @@ pub(crate) struct Fields {
     /// The only stored field.
     pub payload: Field,
     pub audience: Field,
-    pub kind: Field,
-    /// Name run together, without its scope.
-    pub base: Field,
-    /// Name run together, with its scope.
-    pub full: Field,
+    /// What filters compare.
+    pub label: Field,
+    /// Name run together, with its scope and without it.
+    pub name: Field,
     /// Words of the name.
     pub tok: Field,
-    /// The first one to four characters of base and full: a short prefix becomes one term look-up
-    /// where it would otherwise expand to thousands of names.
+    /// How the name begins, one term for each length: a short prefix becomes one term look-up where it
+    /// would otherwise expand to thousands of names.
     pub edge: Field,
-    /// Words of description and keywords.
-    pub desc: Field,
+    /// How the words of the name begin.
+    pub word_edge: Field,
+    /// Words of name, description and keywords.
+    pub words: Field,
+    popularity: Field,
 }
 
 impl Fields {
@@ -68,12 +76,13 @@ impl Fields {
             key: schema.add_text_field("key", STRING),
             payload: schema.add_bytes_field("payload", STORED),
             audience: schema.add_text_field("audience", STRING),
-            kind: schema.add_text_field("kind", STRING),
-            base: schema.add_text_field("base", STRING),
-            full: schema.add_text_field("full", STRING),
+            label: schema.add_text_field("label", STRING),
+            name: schema.add_text_field("name", STRING),
             tok: add_terms_field(&mut schema, "tok", IndexRecordOption::WithFreqs),
             edge: add_terms_field(&mut schema, "edge", IndexRecordOption::Basic),
-            desc: add_terms_field(&mut schema, "desc", IndexRecordOption::WithFreqs),
+            word_edge: add_terms_field(&mut schema, "word_edge", IndexRecordOption::Basic),
+            words: add_terms_field(&mut schema, "words", IndexRecordOption::WithFreqs),
+            popularity: schema.add_u64_field(POPULARITY, FAST),
         };
         (schema.build(), fields)
     }
@@ -94,17 +103,25 @@ impl Fields {
         }
         let base = text::joined(text::base(&document.name));
         let full = text::joined(&document.name);
+        let name_terms: Vec<String> = text::terms([&document.name]).collect();
         let description = std::iter::once(&document.description).chain(&document.keywords);
+        let all_terms: Vec<String> = name_terms.iter().cloned().chain(text::terms(description)).collect();
         let mut filled = TantivyDocument::default();
         filled.add_text(self.key, &document.key);
         filled.add_bytes(self.payload, &document.payload);
         filled.add_text(self.audience, &document.audience);
-        filled.add_text(self.kind, &document.kind);
-        filled.add_text(self.edge, edges(&base, &full).join(" "));
-        filled.add_text(self.base, base);
-        filled.add_text(self.full, full);
-        filled.add_text(self.tok, terms([&document.name]));
-        filled.add_text(self.desc, terms(description));
+        for label in &document.labels {
+            filled.add_text(self.label, label.to_lowercase());
+        }
+        filled.add_text(self.edge, edges([&base, &full], MAX_EDGE_CHARS));
+        filled.add_text(self.word_edge, edges(&name_terms, MAX_WORD_EDGE_CHARS));
+        if base != full {
+            filled.add_text(self.name, base);
+        }
+        filled.add_text(self.name, full);
+        filled.add_text(self.tok, name_terms.join(" "));
+        filled.add_text(self.words, all_terms.join(" "));
+        filled.add_u64(self.popularity, (doublings(document.popularity) * POPULARITY_STEPS) as u64);
         Ok(filled)
     }
 }
@@ -118,23 +135,21 @@ fn add_terms_field(schema: &mut SchemaBuilder, name: &str, record: IndexRecordOp
     schema.add_text_field(name, TextOptions::default().set_indexing_options(indexing))
 }
 
-fn terms<'a>(texts: impl IntoIterator<Item = &'a String>) -> String {
-    let all = texts.into_iter().flat_map(|text| text::words(text)).flat_map(text::Word::into_terms);
-    let kept: Vec<String> =
-        all.filter(|term| term.chars().count() <= MAX_TERM_CHARS).take(MAX_TERMS).collect();
-    kept.join(" ")
-}
-
-fn edges(base: &str, full: &str) -> Vec<String> {
-    let mut edges = Vec::with_capacity(2 * MAX_EDGE_CHARS);
-    for name in [base, full] {
-        let mut edge = String::new();
-        for c in name.chars().take(MAX_EDGE_CHARS) {
-            edge.push(c);
-            edges.push(edge.clone());
-        }
+/// How texts begin: their first 1 to `most` characters, each once, parted by spaces.
+fn edges<'a>(texts: impl IntoIterator<Item = &'a String>, most: usize) -> String {
+    let mut edges = Vec::new();
+    for text in texts {
+        let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+        edges.extend(ends.take(most).map(|end| &text[..end]));
     }
     edges.sort_unstable();
     edges.dedup();
-    edges
+    edges.join(" ")
+}
+
+/// How often something is fetched as what ranking goes by; what a document says of itself has a bound.
+pub(crate) fn doublings(popularity: f64) -> f32 {
+    // Not a number is not above 0 either.
+    let bounded = if popularity > 0.0 { popularity.min(MAX_POPULARITY) } else { 0.0 };
+    (1.0 + bounded).log2() as f32
 }

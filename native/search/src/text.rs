@@ -7,10 +7,13 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Rises whenever this module gives other terms for the same text: an index made by another version
 /// must be rebuilt.
-pub(crate) const TEXT_VERSION: u32 = 1;
+pub(crate) const TEXT_VERSION: u32 = 2;
 
 /// Terms beyond this length are not indexed in running text: no query word can be as long.
 pub(crate) const MAX_TERM_CHARS: usize = 64;
+
+/// Terms taken from the texts of one document, so that a hostile record cannot fill the index.
+const MAX_TERMS: usize = 1_024;
 
 /// One run of letters and digits, with the ways it may be written.
 ///
@@ -35,6 +38,12 @@ pub(crate) fn words(text: &str) -> Vec<Word> {
     runs.flat_map(by_script).map(|(script, run)| word(script, run)).collect()
 }
 
+/// The first terms of some texts, all forms of their words.
+pub(crate) fn terms<'a>(texts: impl IntoIterator<Item = &'a String>) -> impl Iterator<Item = String> {
+    let all = texts.into_iter().flat_map(|text| words(text)).flat_map(Word::into_terms);
+    all.filter(|term| term.chars().count() <= MAX_TERM_CHARS).take(MAX_TERMS)
+}
+
 /// The letters and digits of a name, lower-cased and run together: `React-Query` gives `reactquery`.
 pub(crate) fn joined(name: &str) -> String {
     lower(&without_accents(name)).chars().filter(|c| c.is_alphanumeric()).collect()
@@ -50,6 +59,9 @@ pub(crate) fn base(name: &str) -> &str {
 /// Only the block of general accents is dropped. Marks of other scripts carry meaning there: without
 /// its voicing mark が is か, and without vowel signs Hindi loses its vowels.
 fn without_accents(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
     text.nfkd().filter(|c| !('\u{300}'..='\u{36f}').contains(c)).nfc().collect()
 }
 
@@ -157,6 +169,41 @@ fn humps(run: &str) -> Vec<&str> {
     cuts.windows(2).map(|cut| &run[cut[0]..cut[1]]).collect()
 }
 
+/// Letters wrong, missing, too many, or swapped with their neighbours (optimal string alignment).
+///
+/// Beyond `max` only that it is more counts.
+pub(crate) fn typo_distance(a: &str, b: &str, max: usize) -> usize {
+    // Most are ASCII, and most of those differ too much in length to be looked at.
+    if a.is_ascii() && b.is_ascii() {
+        return alignment(a.as_bytes(), b.as_bytes(), max);
+    }
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    alignment(&a, &b, max)
+}
+
+fn alignment<T: PartialEq>(a: &[T], b: &[T], max: usize) -> usize {
+    if a.len().abs_diff(b.len()) > max {
+        return max + 1;
+    }
+    let mut before = vec![0; b.len() + 1];
+    let mut previous: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let changed = previous[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            row[j] = changed.min(previous[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                row[j] = row[j].min(before[j - 2] + 1);
+            }
+        }
+        if row.iter().all(|&distance| distance > max) {
+            return max + 1;
+        }
+        before = std::mem::replace(&mut previous, row);
+    }
+    previous[b.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +235,29 @@ mod tests {
         assert_eq!(terms("日本語"), ["日本", "本語"]);
         assert_eq!(terms("한국어 字"), ["한국", "국어", "字"]);
         assert_eq!(terms("日本react語"), ["日本", "react", "語"]);
+    }
+
+    #[test]
+    fn counts_typing_errors() {
+        for (a, b, distance) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("react", "react", 0),
+            ("react", "reacts", 1),
+            ("react", "eact", 1),
+            ("react", "reakt", 1),
+            ("react", "raect", 1),
+            ("abcd", "badc", 2),
+            ("ca", "abc", 3),
+            ("webpack", "wepbakc", 2),
+            ("kitten", "sitting", 3),
+        ] {
+            for max in 0..=5 {
+                for counted in [typo_distance(a, b, max), typo_distance(b, a, max)] {
+                    assert_eq!(counted.min(max + 1), distance.min(max + 1), "{a} {b} up to {max}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -126,6 +126,53 @@ fn shows_an_audience_only_its_documents() {
 }
 
 #[test]
+fn filters_by_labels_and_takes_other_colons_for_text() {
+    let fixture = Fixture::new();
+    let labelled = |name, labels: &[&str]| catalog_search::Document {
+        labels: labels.iter().map(|&label| label.into()).collect(),
+        popularity: 10.0,
+        ..document(name, "Parses things")
+    };
+    let both = labelled("parser-a", &["type:npm", "license:MIT"]);
+    let one = labelled("parser-b", &["type:pypi", "license:MIT"]);
+    let none = labelled("node-fs", &[]);
+    let id = format!("publisher:{}", "0f".repeat(32));
+    let signed = labelled("signed", &[&id]);
+    fixture.add([both, one, none, signed]);
+    assert_eq!(fixture.names(&id), ["signed"], "longer than a word may be");
+    assert_eq!(fixture.names("parser type:npm"), ["parser-a"]);
+    assert_eq!(fixture.names("license:mit").len(), 2, "a filter alone");
+    assert_eq!(fixture.names("type:pypi license:mit parsr"), ["parser-b"], "in every stage");
+    assert!(fixture.names("type:npm type:pypi").is_empty(), "all must hold");
+    assert_eq!(fixture.names("node:fs")[0], "node-fs");
+    let candidate = |label: &str| catalog_search::Candidate {
+        name: "parser".into(),
+        labels: vec![label.into()],
+        ..Default::default()
+    };
+    let scores = fixture.index.score("parser type:npm", &[candidate("type:npm"), candidate("type:pypi")]);
+    assert!(matches!(scores.as_deref(), Ok([passing, 0.0]) if *passing > 0.0), "{scores:?}");
+}
+
+#[test]
+fn one_segment_answers_as_many_did() {
+    let fixture = Fixture::new();
+    for name in ["alpha-one", "alpha-two", "alpha-three"] {
+        fixture.add([document(name, "")]);
+    }
+    let before = fixture.names("alpha");
+    fixture.index.compact().expect("compacts");
+    let mut after = fixture.names("alpha");
+    assert_eq!((after.len(), fixture.index.count()), (3, 3));
+    after.sort();
+    assert_eq!(after, {
+        let mut sorted = before;
+        sorted.sort();
+        sorted
+    });
+}
+
+#[test]
 fn returns_scores_in_descending_order_and_respects_the_limit() {
     let registry = registry();
     let hits = registry.hits("react", None, 100);

@@ -18,10 +18,11 @@ pub fn document(name: &str, description: &str) -> Document {
         key: name.into(),
         payload: name.into(),
         audience: "public".into(),
-        kind: "npm".into(),
+        labels: vec!["type:npm".into()],
         name: name.into(),
         description: description.into(),
         keywords: Vec::new(),
+        popularity: 0.0,
     }
 }
 
