@@ -43,6 +43,8 @@ export class Ledger {
   readonly #history = new Map<string, string[]>()
   /** Roots of blobs that were damaged on purpose, and that no scrub has told of yet. */
   readonly #rotten = new Set<string>()
+  /** Roots of blobs that were found damaged, and have not come again since. */
+  readonly #damaged = new Set<string>()
 
   /** Another one that begins as this one is. */
   copy(): Ledger {
@@ -50,6 +52,7 @@ export class Ledger {
     for (const [name, entry] of this.#entries) copy.#entries.set(name, { ...entry })
     for (const [root, told] of this.#history) copy.#history.set(root, told)
     for (const root of this.#rotten) copy.#rotten.add(root)
+    for (const root of this.#damaged) copy.#damaged.add(root)
     copy.#faults.push(...this.#faults)
     return copy
   }
@@ -62,6 +65,7 @@ export class Ledger {
     else if ('forgotten' in told) this.#forget(told.forgotten)
     else if (told.name !== '') {
       this.#note(told.verb, this.#entry(told.name), told.state)
+      if (['publish', 'fetch'].includes(told.verb) && told.state === 'done') this.#damaged.delete(rootOf(told.name))
       if (told.verb !== 'rot') return
       this.#rotten.add(rootOf(told.name))
       this.#setAside(rootOf(told.name), 'by the scrub that followed')
@@ -83,6 +87,7 @@ export class Ledger {
 
   #setAside(root: string, reason: string): void {
     if (!this.#rotten.delete(root)) this.#faults.push(`blob ${root} was found damaged: ${reason}`)
+    this.#damaged.add(root)
     for (const [name, entry] of this.#entries) if (rootOf(name) === root) entry.blob = atMost(entry.blob)
   }
 
@@ -142,7 +147,8 @@ export class Ledger {
     for (const { subject, problem } of await stand.store.check()) problems.push(`${subject}: ${problem}`)
     for (const [name, entry] of this.#entries) {
       const told = this.#history.get(rootOf(name))?.slice(-TOLD_MAX).join(', ')
-      for (const problem of await verifyOne(stand, name, entry)) problems.push(`${problem}; told: ${told}`)
+      const isDamaged = this.#damaged.has(rootOf(name))
+      for (const problem of await verifyOne(stand, name, entry, isDamaged)) problems.push(`${problem}; told: ${told}`)
     }
     const known = new Map([...this.#entries.keys()].map((name) => [rootOf(name), name]))
     problems.push(...(await blobsAreWhole(stand, known, this.#rotten)))
@@ -200,7 +206,7 @@ async function look({ store, publisher }: Stand, name: string): Promise<Seen> {
   }
 }
 
-async function verifyOne(stand: Stand, name: string, entry: Entry): Promise<string[]> {
+async function verifyOne(stand: Stand, name: string, entry: Entry, isDamaged: boolean): Promise<string[]> {
   const problems: string[] = []
   const seen = await look(stand, name)
   for (const what of ['record', 'blob', 'pinned', 'withdrawn'] as const) {
@@ -211,11 +217,12 @@ async function verifyOne(stand: Stand, name: string, entry: Entry): Promise<stri
   const [release, ...more] = stand.store.records.releases({ type: TYPE, name }, VERSION)
   if (more.length > 0) problems.push(`${name} has ${more.length + 1} releases`)
   if (packageOf(name).kind !== 'own') return problems
-  // Release, share, pin and blob come together; only a release that was withdrawn may lose its blob.
+  // Release, share, pin and blob come together; only a release that was withdrawn may lose its blob, and one whose
+  // bytes were here already when it was published, and rotten without anybody knowing.
   const parts = {
     share: stand.shares.latest(signer, purlOf(name)) !== undefined,
     pin: stand.pins.get({ type: TYPE, name }) !== undefined,
-    blob: seen.blob || seen.withdrawn,
+    blob: seen.blob || seen.withdrawn || isDamaged,
   }
   for (const [part, is] of Object.entries(parts)) {
     if (part === 'blob' && release === undefined) continue
