@@ -33,11 +33,11 @@ export function copyOf(bytes: Uint8Array): Uint8Array {
 }
 
 /** The same memory without Buffer's own ways. */
-export function plain({ buffer, byteOffset, length }: Buffer): Uint8Array {
+export function plain<B extends ArrayBufferLike>({ buffer, byteOffset, length }: Buffer<B>): Uint8Array<B> {
   return new Uint8Array(buffer, byteOffset, length)
 }
 
 /** SHA-256 of a small buffer, on this thread; 32 bytes. Files go through the workers. */
-export function sha256(bytes: Uint8Array): Uint8Array {
+export function sha256(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return plain(hash('sha256', bytes, 'buffer'))
 }

@@ -10,7 +10,7 @@ import {
   SEARCH_PUBLISHER_RESULTS_MAX,
 } from '../base/limits.ts'
 import { type Random, shuffled } from '../base/random.ts'
-import type { HelloService } from '../network/hello.ts'
+import { connectedTo, type HelloService } from '../network/hello.ts'
 import type { Rpc } from '../network/rpc.ts'
 import type { RecordExchange } from '../trust/exchange.ts'
 import { type Proven, verifyBundle } from '../trust/verify.ts'
@@ -44,7 +44,7 @@ export class Federation {
 
   async ask(query: string, limit: number, signal?: AbortSignal): Promise<FederatedAnswer> {
     const { hello, clock, random } = this.#components
-    const peers = hello.peers().map(({ peer }) => peer)
+    const peers = connectedTo(hello)
     const asked = shuffled(random, peers).slice(0, SEARCH_FAN_OUT_MAX)
     if (asked.length === 0) return { candidates: [], asked, answered: [] }
     using time = deadline(clock, SEARCH_DEADLINE_MS, 'the peers asked', signal)

@@ -2,14 +2,14 @@
 // general encoder took a tenth of the time of a publish; that both write the same bytes is held by a test.
 // Source: DAG-CBOR specification (IPLD), RFC 8949 §4.2: shortest heads, floats of eight bytes, shorter keys first.
 import { copyOf } from '../base/bytes.ts'
-import { MiB } from '../base/units.ts'
+import { KiB, MiB } from '../base/units.ts'
 
 const [UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP] = [0x00, 0x20, 0x40, 0x60, 0x80, 0xa0]
 const [FALSE, TRUE, NULL, FLOAT64] = [0xf4, 0xf5, 0xf6, 0xfb]
 const HEAD_BYTES_MAX = 9
 /** UTF-8 of a unit of UTF-16. */
 const UNIT_BYTES_MAX = 3
-const LENT_BYTES = 64 * 1024
+const LENT_BYTES = 64 * KiB
 /** A larger one that was needed once is not kept. */
 const KEPT_BYTES_MAX = MiB
 
@@ -22,7 +22,7 @@ let at = 0
  *
  * @throws TypeError for anything else, wherever it is
  */
-export function encodeCanonical(value: unknown): Uint8Array {
+export function encodeCbor(value: unknown): Uint8Array {
   at = 0
   writeValue(value)
   const bytes = copyOf(lent.subarray(0, at))

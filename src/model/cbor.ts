@@ -5,12 +5,9 @@ import { z } from 'zod'
 import { equalBytes } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { CBOR_DEPTH_MAX } from '../base/limits.ts'
-import { encodeCanonical } from './cbor-encode.ts'
+import { encodeCbor } from './cbor-encode.ts'
 
-/** Encode plain data: maps with string keys, arrays, strings, bytes, safe integers, finite floats, booleans, null. */
-export function encodeCbor(value: unknown): Uint8Array {
-  return encodeCanonical(value)
-}
+export { encodeCbor }
 
 /** Decode a message: bounded, but not required to be canonical. @throws CatalogError `RECORD_INVALID` */
 export function decodeCbor(bytes: Uint8Array): unknown {
@@ -29,7 +26,7 @@ export function decodeCanonicalCbor(bytes: Uint8Array): unknown {
   const value = decodeCbor(bytes)
   let again: Uint8Array
   try {
-    again = encodeCanonical(value)
+    again = encodeCbor(value)
   } catch (cause) {
     throw new CatalogError('RECORD_INVALID', 'This CBOR holds values with no canonical form.', { cause })
   }

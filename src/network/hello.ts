@@ -166,3 +166,8 @@ export class HelloService {
     }
   }
 }
+
+/** Peer ids of those who are connected and speak Catalog. */
+export function connectedTo(hello: Pick<HelloService, 'peers'>): string[] {
+  return hello.peers().map(({ peer }) => peer)
+}

@@ -7,7 +7,7 @@ import { GREETING_PATIENCE_MS, PROVIDER_RETRY_MS, SEARCH_FAN_OUT_MAX, SHOWN_RELE
 import { type Random, shuffled } from '../base/random.ts'
 import type { PackageName } from '../model/purl.ts'
 import { type Artifact, type Release, readRelease } from '../model/release.ts'
-import type { HelloService } from '../network/hello.ts'
+import { connectedTo, type HelloService } from '../network/hello.ts'
 import type { Providers } from '../network/providers.ts'
 import { packageType } from '../package-types/all.ts'
 import type { Blobs, Lease } from '../store/blobs.ts'
@@ -207,8 +207,4 @@ export class Packages {
       emit('catalog:failure', { task: 'find providers', code, message })
     }
   }
-}
-
-function connectedTo(hello: HelloService): string[] {
-  return hello.peers().map(({ peer }) => peer)
 }

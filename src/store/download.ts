@@ -215,7 +215,7 @@ export class Download {
   #digestOfOne(bytes: Uint8Array): FileDigest | undefined {
     const { root, size, outline } = this.#target
     if (size === 0 || size > CHUNK_BYTES) return undefined
-    const id = new Uint8Array(sha256(bytes))
+    const id = sha256(bytes)
     if (!equalBytes(id, outline)) return undefined
     return { size, root: new Uint8Array(root), outline: id, sha256: id }
   }
