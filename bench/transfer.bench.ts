@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
-import { createReadStream, readFileSync, writeFileSync } from 'node:fs'
+import { createReadStream, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -13,6 +13,7 @@ import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { MiB } from '../src/base/units.ts'
+import { cpuSeconds } from '../test/proc.ts'
 import { bulkContests } from './ends/contests.ts'
 import type { Suite } from './suite.ts'
 
@@ -23,8 +24,6 @@ const PURL = 'pkg:generic/blob@1.0.0'
 const MAIN = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))
 const TCP_COPY = fileURLToPath(new URL('./tcp-copy.ts', import.meta.url))
 const UP = ['--json', '--host', '127.0.0.1', '--control-port', '0', '--bulk-port', '0', '--http-port', '0']
-/** Ticks a second in /proc on every Linux that Node runs on. */
-const TICKS = 100
 
 const transfer: Suite = async (compare) => {
   const folder = await mkdtemp(join(tmpdir(), 'catalog-bench-'))
@@ -193,16 +192,8 @@ class Running implements AsyncDisposable {
     }
   }
 
-  /** User and system time of all its threads so far; 0 where the system has no /proc. */
   cpuSeconds(): number {
-    if (process.platform !== 'linux') return 0
-    const text = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8')
-    const [user = 0, system = 0] = text
-      .slice(text.lastIndexOf(')') + 2)
-      .split(' ')
-      .slice(11, 13)
-      .map(Number)
-    return (user + system) / TICKS
+    return cpuSeconds(this.#child.pid ?? 0)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -10,7 +10,7 @@ import { DISK_RESERVE_SHARE } from '../../src/base/limits.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { GiB, KiB, MiB } from '../../src/base/units.ts'
 import { databaseGuard } from '../../src/store/space.ts'
-import { connected, run, sha256Of, start, startNode, type TestNode } from '../integration/processes.ts'
+import { connected, run, sha256Of, slowUpload, start, startNode, type TestNode } from '../integration/processes.ts'
 import { Ballast, freeBytes } from './ballast.ts'
 import type { Afterwards, FullMission } from './full-child.ts'
 import { Ledger } from './ledger.ts'
@@ -90,7 +90,7 @@ test('a node on a full disk says so, reads on, and works when there is room agai
 /** Blobs come over the bulk plane, which writes them in native code. */
 const BULK = { CATALOG_CORE: 'native' }
 /** So slow that a fetch can be caught in the middle of it. */
-const SLOW = { CATALOG_LIMIT_LOCAL: 'true', CATALOG_MAX_UPLOAD: '2 MB/s', CATALOG_FAIR_USE_LIMIT: 'unlimited' }
+const SLOW = slowUpload('2 MB/s')
 
 test('a disk that fills up under a fetch ends it, and it goes on when there is room again', async (t) => {
   const far = await startNode(t, join(LARGE, 'slow'), { env: { ...BULK, ...SLOW } })

@@ -16,12 +16,12 @@ import { listen } from '../../src/base/events.ts'
 import { CHUNK_BYTES } from '../../src/base/limits.ts'
 import { CatalogNode } from '../../src/index.ts'
 import { HEADER_BYTES } from '../../src/store/extent.ts'
-import { connected, sha256Of, startNode, type TestNode } from './processes.ts'
+import { connected, sha256Of, slowUpload, startNode, type TestNode } from './processes.ts'
 
 tap.setTimeout(120_000)
 
 const BYTES = 24_000_000
-const SLOW = { CATALOG_LIMIT_LOCAL: 'true', CATALOG_MAX_UPLOAD: '1 MB/s', CATALOG_FAIR_USE_LIMIT: 'unlimited' }
+const SLOW = slowUpload('1 MB/s')
 const PACK = 'packs/00000001.pack'
 /** 128 MiB, and of each thousand chunks the one in its middle. */
 const CHUNKS = 2_048

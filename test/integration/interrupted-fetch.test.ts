@@ -9,6 +9,7 @@ import {
   freePort,
   type Line,
   sha256Of,
+  slowUpload,
   start,
   startNode,
   type TestNode,
@@ -20,7 +21,7 @@ tap.setTimeout(180_000)
 const LONG_BYTES = 100_000_000
 const SHORT_BYTES = 60_000_000
 /** So slow that a fetch can be caught in the middle of it. */
-const SLOW = { CATALOG_LIMIT_LOCAL: 'true', CATALOG_MAX_UPLOAD: '20 MB/s', CATALOG_FAIR_USE_LIMIT: 'unlimited' }
+const SLOW = slowUpload('20 MB/s')
 
 test('a fetch resumes after its provider was killed and came back', async (t) => {
   const { folder, a, b, purl, sha256, output } = await publishedNoise(t, LONG_BYTES)

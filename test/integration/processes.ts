@@ -14,6 +14,11 @@ const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const NOISE_BLOCK_BYTES = 1_000_000
 const mainFile = () => process.env['CATALOG_TEST_MAIN'] ?? MAIN
 
+/** Settings of a node that sends so slowly, also to this machine, that a transfer can be caught in the middle of it. */
+export function slowUpload(rate: string): Record<string, string> {
+  return { CATALOG_LIMIT_LOCAL: 'true', CATALOG_MAX_UPLOAD: rate, CATALOG_FAIR_USE_LIMIT: 'unlimited' }
+}
+
 export type Line = { type: string } & Record<string, unknown>
 
 export interface CommandResult {

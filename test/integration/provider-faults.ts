@@ -16,6 +16,7 @@ import {
   type NodeOptions,
   type RunningCommand,
   sha256Of,
+  slowUpload,
   start,
   startNode,
   type TestNode,
@@ -24,12 +25,7 @@ import {
 
 const BYTES = 48_000_000
 /** So slow that a transfer can be caught in the middle of it, on any machine. */
-const SLOW = {
-  CATALOG_LIMIT_LOCAL: 'true',
-  CATALOG_MAX_UPLOAD: '6 MB/s',
-  CATALOG_MAX_DOWNLOAD: 'unlimited',
-  CATALOG_FAIR_USE_LIMIT: 'unlimited',
-}
+const SLOW = { ...slowUpload('6 MB/s'), CATALOG_MAX_DOWNLOAD: 'unlimited' }
 const PACK = 'packs/00000001.pack'
 
 export function testProviderFaults(plane: Plane): void {

@@ -4,7 +4,7 @@
 // stripping types from the sources would take some 40 MB by itself.
 // node test/soak/large-blob.ts [FOLDER]; up to 6 GiB are written there, and removed. CATALOG_GIB is another size.
 import { spawnSync } from 'node:child_process'
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,6 +13,7 @@ import { seededRandom } from '../../src/base/random.ts'
 import { GiB, KiB } from '../../src/base/units.ts'
 import { openStand } from '../faults/stand.ts'
 import { connected, startNode, type TestNode } from '../integration/processes.ts'
+import { residentBytes } from '../proc.ts'
 
 const SIZE = Number(process.env['CATALOG_GIB'] ?? 2) * GiB
 /** At the beginning of each chunk; the rest are holes. */
@@ -112,8 +113,7 @@ async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
 
 /** The most a process ever had resident; too much of it is a failure. */
 function judged(pid: number): string {
-  const kilobytes = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  const bytes = Number(kilobytes) * KiB
+  const bytes = residentBytes(pid, 'VmHWM')
   const tooMuch = !(bytes < RESIDENT_BYTES_MAX)
   if (tooMuch) process.exitCode = 1
   return `${Math.round(bytes / 1e6)} MB${tooMuch ? ' (failed)' : ''}`

@@ -6,7 +6,7 @@
 // a second, and from 200 MB of a node's own on. The nodes run as a user runs them, built and supervised.
 // node test/soak/small-blobs.ts [N, 2000 by default]
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,8 +14,8 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { seededRandom } from '../../src/base/random.ts'
 import { atMost } from '../../src/base/together.ts'
-import { KiB } from '../../src/base/units.ts'
 import { connected, type Line, type NodeOptions, startNode, type TestNode } from '../integration/processes.ts'
+import { cpuSeconds, residentBytes } from '../proc.ts'
 
 const PACKAGES = Number(process.argv[2] ?? 2_000)
 const BLOB_BYTES = 5_000
@@ -23,8 +23,6 @@ const BLOBS_PER_SECOND_MIN = 500
 const OWN_BYTES_MAX = 200e6
 /** What a release holds of dependencies is bounded: the many are named by a few. */
 const DEPENDENCIES_EACH = 400
-/** Ticks a second in /proc on every Linux that Node runs on. */
-const TICKS = 100
 const PROFILES = process.env['CATALOG_SOAK_PROFILES']
 
 process.env['CATALOG_TEST_MAIN'] = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
@@ -111,18 +109,6 @@ async function ask(node: TestNode, name: string, input: Record<string, unknown>)
   const last = lines.at(-1)
   if (last === undefined || last.type === 'error') throw new Error(`${name}: ${JSON.stringify(last)}`)
   return lines
-}
-
-function cpuSeconds(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS
-}
-
-/** Memory of a process: its own, or pages of the program and of the database, which the system may take back. */
-function residentBytes(pid: number, what: 'RssAnon' | 'RssFile'): number {
-  const text = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Number(new RegExp(`${what}:\\s+(\\d+) kB`).exec(text)?.[1]) * KiB
 }
 
 function inMb(bytes: number): number {
