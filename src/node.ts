@@ -330,10 +330,10 @@ async function assemble(
   undo.push(() => limits.stop())
   const looking = { records, shares, access, blobs, pins, exchange, hello, providers }
   const packages = new Packages({ ...looking, fetcher, clock, random })
-  const indexer = new Indexer({ index, records, shares, clock, packageType })
   const federation = new Federation({ rpc, hello, exchange, clock, random })
   const finding = { index, records, shares, access, blobs, pins, exchange, federation }
-  const search = new Search({ ...finding, rpc, clock, packageType })
+  const search = new Search({ ...finding, rpc, clock, underWay, packageType })
+  const indexer = new Indexer({ index, records, shares, clock, answers: search.cache, packageType })
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
   const parts: Parts = {

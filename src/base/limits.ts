@@ -118,6 +118,13 @@ export const SEARCH_PUBLISHER_RESULTS_MAX = 5
 export const SEARCH_REPLY_BYTES_MAX = 2 * MiB
 export const SEARCH_FAN_OUT_MAX = 8
 export const SEARCH_DEADLINE_MS = 350
+/** Queries whose answers are kept: more of them answer hardly any further query (bench/README.md). */
+export const SEARCH_CACHE_QUERIES_MAX = 10_000
+/** What they may take together: 20 results that are known here some 8 KiB, those of peers their records as well. */
+export const SEARCH_CACHE_BYTES_MAX = 64 * MiB
+/** An answer is given again for so long as it is, and once more while a new one is made. */
+export const SEARCH_CACHE_FRESH_MS = 60 * SECOND_MS
+export const SEARCH_CACHE_STALE_MS = 10 * 60 * SECOND_MS
 /** An announcement: record id, purl, signer. */
 export const ANNOUNCEMENT_BYTES_MAX = 1 * KiB
 /** Announcements of one signer relayed a minute, and its burst. */

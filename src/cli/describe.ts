@@ -203,9 +203,10 @@ const GARBAGE_REASONS: Record<string, string> = {
 const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
   [
     'results',
-    ({ results, ms, peersAsked, peersAnswered }) => {
+    ({ results, ms, peersAsked, peersAnswered, ageMs }) => {
       const asked = peersAsked === 0 ? 'no peers to ask' : `${peersAnswered} of ${peersAsked} peers answered`
-      return `${results} found in ${ms} ms, ${asked}.`
+      const age = ageMs > 0 ? ` ${Math.ceil(ageMs / 1000)} s ago` : ''
+      return `${results} found in ${ms} ms, ${asked}${age}.`
     },
   ],
   ['artifacts', ({ artifacts, bytes, damaged }) => `${artifacts} checked (${formatBytes(bytes)}), ${damaged} damaged.`],

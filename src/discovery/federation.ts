@@ -42,6 +42,12 @@ export class Federation {
     this.#components = components
   }
 
+  /** Whether somebody can be asked who was not. */
+  hasOthers(asked: readonly string[]): boolean {
+    if (asked.length >= SEARCH_FAN_OUT_MAX) return false
+    return connectedTo(this.#components.hello).some((peer) => !asked.includes(peer))
+  }
+
   async ask(query: string, limit: number, signal?: AbortSignal): Promise<FederatedAnswer> {
     const { hello, clock, random } = this.#components
     const peers = connectedTo(hello)

@@ -10,6 +10,7 @@ import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
 import type { Change, Records } from '../store/records.ts'
 import type { Shares } from '../trust/shares.ts'
+import type { Changed } from './cache.ts'
 import type { IndexDocument, Scored, TextIndex } from './native-index.ts'
 
 /** Changes gathered into one commit of the index. */
@@ -24,6 +25,8 @@ interface Components {
   records: Records
   shares: Shares
   clock: Clock
+  /** What was found before. */
+  answers: { changed(changed: Changed): Promise<void> }
   /** Types this build knows; releases of others are kept, but cannot be found. */
   packageType: (type: string) => PackageType | undefined
 }
@@ -75,7 +78,7 @@ export class Indexer {
   }
 
   async #catchUp(): Promise<void> {
-    const { records, index } = this.#components
+    const { records, index, answers } = this.#components
     for (;;) {
       const changes = records.changesAfter(index.committedSequence(), BATCH_CHANGES)
       const last = changes.at(-1)
@@ -87,6 +90,10 @@ export class Indexer {
         // Only the last batch says that the changes are covered: after a crash all of them are replayed.
         const sequence = at === batches.length - 1 ? last.sequence : index.committedSequence()
         await index.apply(upserts, deletes, sequence)
+        await answers.changed({
+          packages: packages.map(({ name, signer }) => packageKey(name, signer)),
+          documents: upserts,
+        })
       }
     }
     if (this.#sinceCompacted < COMPACT_CHANGES) return
@@ -177,8 +184,13 @@ function packageOf(subject: string): PackageName | undefined {
   }
 }
 
-function formatKey(audience: Audience, { type, name }: PackageName, signer: string): string {
-  return `${audience}\n${type}\n${name}\n${signer}`
+function formatKey(audience: Audience, name: PackageName, signer: string): string {
+  return `${audience}\n${packageKey(name, signer)}`
+}
+
+/** What names a package of a publisher: several may claim one name. */
+export function packageKey({ type, name }: PackageName, signer: string): string {
+  return `${type}\n${name}\n${signer}`
 }
 
 function document(key: string, audience: Audience, release: Release): IndexDocument {

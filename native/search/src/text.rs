@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Rises whenever this module gives other terms for the same text: an index made by another version
 /// must be rebuilt.
-pub(crate) const TEXT_VERSION: u32 = 2;
+pub(crate) const TEXT_VERSION: u32 = 3;
 
 /// Terms beyond this length are not indexed in running text: no query word can be as long.
 pub(crate) const MAX_TERM_CHARS: usize = 64;
