@@ -155,8 +155,8 @@ export class Search {
       ms: clock.now() - startedAt,
       ageMs: Math.max(0, startedAt - at),
     }
-    const { peersAsked, peersAnswered, ms } = answer
-    emit('catalog:search', { ms, results: results.length, peersAsked, peersAnswered })
+    const { peersAsked, peersAnswered, ms, ageMs } = answer
+    emit('catalog:search', { ms, results: results.length, peersAsked, peersAnswered, ageMs })
     return answer
   }
 
