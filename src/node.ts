@@ -11,10 +11,10 @@ import { UnderWay } from './base/under-way.ts'
 import { loadCore } from './core/load.ts'
 import { loadNativeFunctions } from './core/native-functions.ts'
 import { WorkerPool } from './core/workers/pool.ts'
-import { Federation } from './discovery/federation.ts'
-import { Indexer } from './discovery/indexer.ts'
+import type { Indexer } from './discovery/indexer.ts'
 import { openNativeIndex, type TextIndex } from './discovery/native-index.ts'
-import { Search } from './discovery/search.ts'
+import { openDiscovery } from './discovery/open.ts'
+import { USAGE_CAPABILITY, type UsageExchange } from './discovery/usage-exchange.ts'
 import { Gateway } from './gateway/server.ts'
 import { readSettings, type Settings, type SettingsInput } from './model/config.ts'
 import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
@@ -28,7 +28,6 @@ import { loadOrCreateSeed } from './network/identity.ts'
 import type { Network } from './network/network.ts'
 import { Providers } from './network/providers.ts'
 import { Rpc } from './network/rpc.ts'
-import { PACKAGE_TYPES } from './package-types/all.ts'
 import { Groups } from './publishing/groups.ts'
 import { Installing } from './publishing/install.ts'
 import { Mending } from './publishing/mending.ts'
@@ -101,6 +100,7 @@ interface Parts {
   readonly providers: Providers
   readonly rpc: Rpc
   readonly underWay: UnderWay
+  readonly usageExchange: UsageExchange
 }
 
 /** A Catalog node: opened on its data directory, started when it is to speak with others. */
@@ -241,10 +241,11 @@ export class CatalogNode implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const { hello, bootstrap, providers, network, rpc, underWay, indexer, index, lock } = this.#parts
-    const { limits, bulk, store, workers } = this.#parts
+    const { limits, bulk, store, workers, usageExchange } = this.#parts
     hello.stop()
     bootstrap.stop()
     providers.stop()
+    usageExchange.stop()
     limits.stop()
     // Before the connections of those who wait for it.
     await underWay.close(new CatalogError('CLOSED', 'The node is being closed.'))
@@ -286,8 +287,6 @@ export class CatalogNode implements AsyncDisposable {
   }
 }
 
-const packageType = (type: string) => PACKAGE_TYPES.find((candidate) => candidate.type === type)
-
 /** Make every part. `undo` collects how to end what was made, for when a later part fails. */
 async function assemble(
   settings: Settings,
@@ -306,7 +305,7 @@ async function assemble(
   const { maxMirrorStorage } = settings
   const store = await openStore({ clock, core, disk, effects, random, workers }, { paths, maxMirrorStorage })
   undo.push(() => store.close())
-  const { records, blobs, pins, peers } = store
+  const { records, blobs, pins, peers, usage, scratch, ledger } = store
   const underWay = new UnderWay()
   const index = await openNativeIndex({ effects }, paths.search)
   undo.push(() => index.close())
@@ -321,7 +320,11 @@ async function assemble(
   const access = new Access({ records, shares })
   const devices = new Devices({ records, access }, { peerId: network.peerId })
   const agent = `catalog/${VERSION}`
-  const hello = new HelloService({ network, rpc, peers, devices }, { agent, bulkPort: () => transfer.bulk.port })
+  const introduction = {
+    ...{ agent, bulkPort: () => transfer.bulk.port },
+    capabilities: settings.shareUsage ? [USAGE_CAPABILITY] : [],
+  }
+  const hello = new HelloService({ network, rpc, peers, devices }, introduction)
   records.onChange((changes) => devices.areIn(changes) && void hello.renew())
   const exchange = new RecordExchange({ rpc, records, shares, access, peerId: network.peerId })
   const parties = { ...store, rpc, hello, network, access, core, clock, random, effects }
@@ -330,31 +333,18 @@ async function assemble(
   undo.push(() => limits.stop())
   const looking = { records, shares, access, blobs, pins, exchange, hello, providers }
   const packages = new Packages({ ...looking, fetcher, clock, random })
-  const federation = new Federation({ rpc, hello, exchange, clock, random })
-  const finding = { index, records, shares, access, blobs, pins, exchange, federation }
-  const search = new Search({ ...finding, rpc, clock, underWay, packageType })
-  const indexer = new Indexer({ index, records, shares, clock, answers: search.cache, packageType })
+  const finding = { index, rpc, hello, exchange, records, shares, access, blobs, pins, usage, clock, random, underWay }
+  const { search, indexer, usageExchange } = openDiscovery(finding, settings)
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
   const parts: Parts = {
     ...{ paths, lock, outside, store, workers, index, indexer, network, packages, mending, storage },
-    services: [hello, exchange, ...transfer.services, search],
-    ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay },
+    services: [hello, exchange, ...transfer.services, search, usageExchange],
+    ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay, usageExchange },
   }
   const made: Made = {
     ...{ network, hello, bootstrap, packages, search, records, shares, blobs, pins, publisher, core },
-    ...{
-      clock,
-      effects,
-      random,
-      disk,
-      scratch: store.scratch,
-      ledger: store.ledger,
-      bulk,
-      limits,
-      transfers,
-      underWay,
-    },
+    ...{ clock, effects, random, disk, scratch, ledger, usage, bulk, limits, transfers, underWay },
     ...{ announcements, providers },
   }
   return CatalogNode.create(settings, parts, (node) => sharingOf(node, made))

@@ -65,7 +65,9 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     const describe = SUMMARIES.find(([field]) => line[field] !== undefined)?.[1]
     return colors.dim(describe?.(line) ?? '')
   },
-  info({ purl, description, publisher, trust, license, publishedAt, sharedWith, versions, dependencies, local }) {
+  info(line) {
+    const { purl, description, publisher, trust, license, publishedAt, sharedWith, versions, dependencies, local } =
+      line
     const rows: [string, string][] = [
       ['description', description || '–'],
       ['license', license || '–'],
@@ -73,6 +75,7 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
       ['published', publishedAt],
       ['permission', describeShared(sharedWith)],
       ['here', local ? 'yes' : 'no'],
+      ['used here', `installed ${times(line.usage.installs)}, fetched ${times(line.usage.fetches)}`],
       ['versions', versions.slice(0, 20).join(', ')],
       [
         'needs',
@@ -284,6 +287,10 @@ function describeTransfer(line: any): string {
   )
   const why = failure ? `\n  ${failure.message}` : ''
   return `${what}\n${pace}${peers.join('')}${why}`
+}
+
+function times(count: number): string {
+  return count === 1 ? 'once' : `${count} times`
 }
 
 function plural(count: number, what: string): string {

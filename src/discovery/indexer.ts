@@ -12,6 +12,7 @@ import type { Change, Records } from '../store/records.ts'
 import type { Shares } from '../trust/shares.ts'
 import type { Changed } from './cache.ts'
 import type { IndexDocument, Scored, TextIndex } from './native-index.ts'
+import type { Popularity } from './popularity.ts'
 
 /** Changes gathered into one commit of the index. */
 const BATCH_CHANGES = 1_000
@@ -25,6 +26,7 @@ interface Components {
   records: Records
   shares: Shares
   clock: Clock
+  popularity: Pick<Popularity, 'given'>
   /** What was found before. */
   answers: { changed(changed: Changed): Promise<void> }
   /** Types this build knows; releases of others are kept, but cannot be found. */
@@ -62,13 +64,29 @@ export class Indexer {
 
   /** Resolves when every change made so far can be found. */
   settle(): Promise<void> {
-    this.#running = this.#running
-      .then(() => this.#catchUp())
-      .catch((thrown) => {
-        const { code, message } = CatalogError.from(thrown)
-        emit('catalog:failure', { task: 'index', code, message })
-      })
+    return this.#inTurn(() => this.#catchUp())
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    this.#running = this.#running.then(work).catch((thrown) => {
+      const { code, message } = CatalogError.from(thrown)
+      emit('catalog:failure', { task: 'index', code, message })
+    })
     return this.#running
+  }
+
+  /** Index packages anew although their records have not changed. No answer goes for it: each is but a little older. */
+  refresh(names: readonly PackageName[]): Promise<void> {
+    const { records, index } = this.#components
+    const packages = names.flatMap((name) => {
+      const signers = new Set(records.releases(name).map(({ record }) => record.signer))
+      return [...signers].map((signer) => ({ name, signer }))
+    })
+    return this.#inTurn(async () => {
+      const { upserts } = this.#documents(packages)
+      if (upserts.length > 0) await index.apply(upserts, [], index.committedSequence())
+      this.#sinceCompacted += upserts.length
+    })
   }
 
   async stop(): Promise<void> {
@@ -102,7 +120,7 @@ export class Indexer {
   }
 
   #documents(packages: readonly PublisherPackage[]): { upserts: IndexDocument[]; deletes: string[] } {
-    const { records, packageType } = this.#components
+    const { records, popularity, packageType } = this.#components
     const upserts: IndexDocument[] = []
     const deletes: string[] = []
     for (const { name, signer } of packages) {
@@ -113,7 +131,8 @@ export class Indexer {
         const visible = seen.filter(({ audiences }) => audiences.includes(audience)).map(({ release }) => release)
         const best = type && newest(visible, type)
         const key = formatKey(audience, name, signer)
-        if (best) upserts.push(document(key, audience, best))
+        if (best)
+          upserts.push({ ...textOfRelease(best, popularity.given(name)), key, payload: best.record.id, audience })
         else deletes.push(key)
       }
     }
@@ -193,12 +212,8 @@ export function packageKey({ type, name }: PackageName, signer: string): string 
   return `${type}\n${name}\n${signer}`
 }
 
-function document(key: string, audience: Audience, release: Release): IndexDocument {
-  return { ...textOfRelease(release), key, payload: release.record.id, audience }
-}
-
-/** What of a release is searched, filtered and scored. How often it is fetched is not counted yet. */
-export function textOfRelease({ record, body }: Release): Scored {
+/** What of a release is searched, filtered and scored. @param popularity - of its package */
+export function textOfRelease({ record, body }: Release, popularity: number): Scored {
   const { type, name, description, keywords, tags, category, license } = body
   const labels = [
     `type:${type}`,
@@ -209,5 +224,5 @@ export function textOfRelease({ record, body }: Release): Scored {
     ...tags.map((tag) => `tag:${tag}`),
     ...keywords.map((keyword) => `keyword:${keyword}`),
   ]
-  return { name, description, labels, keywords: [...keywords, ...tags, ...(category ? [category] : [])], popularity: 0 }
+  return { name, description, labels, keywords: [...keywords, ...tags, ...(category ? [category] : [])], popularity }
 }

@@ -23,6 +23,7 @@ import { type Answer, QueryCache, type Question } from './cache.ts'
 import type { FederatedAnswer, Federation } from './federation.ts'
 import { newest, packageKey, textOfRelease } from './indexer.ts'
 import type { TextIndex } from './native-index.ts'
+import type { Popularity } from './popularity.ts'
 import { candidatesFor, ranked } from './score.ts'
 
 export interface SearchOptions {
@@ -80,6 +81,7 @@ interface Components {
   rpc: Rpc
   clock: Clock
   underWay: UnderWay
+  popularity: Pick<Popularity, 'of'>
   packageType: (type: string) => PackageType | undefined
 }
 
@@ -245,7 +247,8 @@ export class Search {
     const claims = new Map<string, number>()
     const nameOf = ({ release: { body } }: Found) => `${body.type}\n${body.name}`
     for (const entry of found) claims.set(nameOf(entry), (claims.get(nameOf(entry)) ?? 0) + 1)
-    const textOf = ({ release }: Found) => textOfRelease(release)
+    const { popularity } = this.#components
+    const textOf = ({ release }: Found) => textOfRelease(release, popularity.of(release.body))
     const best = await ranked(this.#components, query, found, textOf, ({ release }) => release.purl)
     // Peers may offer what has nothing to do with the query, or what its filters exclude.
     const matching = best.filter(({ score }) => score > 0).slice(0, limit)

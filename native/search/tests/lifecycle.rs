@@ -166,7 +166,7 @@ fn empties_a_damaged_directory_and_starts_again() {
 
 #[test]
 fn empties_an_index_with_another_schema_or_other_text_rules() {
-    for (old, new) in [("\"edge\"", "\"brink\""), ("\"payload\":\"2:3\"", "\"payload\":\"0:3\"")] {
+    for (old, new) in [("\"edge\"", "\"brink\""), ("\"payload\":\"3:3\"", "\"payload\":\"0:3\"")] {
         let dir = closed_index();
         let meta = fs::read_to_string(dir.path().join("meta.json")).expect("read");
         let compact = meta.replace("\": ", "\":");
