@@ -1,5 +1,6 @@
 // The library: public exports only.
 export { CatalogError, type ErrorCode } from './base/errors.ts'
+export type { Reason, ReasonKind, Recommendation, RecommendOptions } from './discovery/recommendations.ts'
 export type { SearchAnswer, SearchOptions, SearchResult } from './discovery/search.ts'
 export { CatalogNode, type NodeOptions } from './node.ts'
 export type { ConnectedPeer, FetchedPackage, NodeStatus, PackageInfo, SharedPackage } from './publishing/answers.ts'

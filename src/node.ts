@@ -334,7 +334,7 @@ async function assemble(
   const looking = { records, shares, access, blobs, pins, exchange, hello, providers }
   const packages = new Packages({ ...looking, fetcher, clock, random })
   const finding = { index, rpc, hello, exchange, records, shares, access, blobs, pins, usage, clock, random, underWay }
-  const { search, indexer, usageExchange } = openDiscovery(finding, settings)
+  const { search, indexer, recommendations, usageExchange } = openDiscovery(finding, settings)
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
   const parts: Parts = {
@@ -343,7 +343,7 @@ async function assemble(
     ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay, usageExchange },
   }
   const made: Made = {
-    ...{ network, hello, bootstrap, packages, search, records, shares, blobs, pins, publisher, core },
+    ...{ network, hello, bootstrap, packages, search, recommendations, records, shares, blobs, pins, publisher, core },
     ...{ clock, effects, random, disk, scratch, ledger, usage, bulk, limits, transfers, underWay },
     ...{ announcements, providers },
   }

@@ -8,6 +8,7 @@ import type { Random } from './base/random.ts'
 import type { UnderWay } from './base/under-way.ts'
 import { SECOND_MS } from './base/units.ts'
 import type { Core } from './core/surface.ts'
+import type { Recommendation, Recommendations, RecommendOptions } from './discovery/recommendations.ts'
 import type { Search, SearchAnswer, SearchOptions } from './discovery/search.ts'
 import type { Group } from './model/group.ts'
 import { formatPurl, parsePurl } from './model/purl.ts'
@@ -54,6 +55,7 @@ export interface SharingComponents {
   packages: Packages
   installing: Installing
   search: Search
+  recommendations: Recommendations
   records: Records
   shares: Shares
   blobs: Blobs
@@ -203,6 +205,16 @@ export class SharingManager {
   searchPackages(query: string, options: SearchOptions = {}): Promise<SearchAnswer> {
     const { search, underWay } = this.#components
     return underWay.run((signal) => search.search(query, { ...options, signal }), options.signal)
+  }
+
+  /**
+   * What goes well with a package, or with what is used here, and why. Nobody else hears of the question.
+   *
+   * @throws CatalogError `NOT_FOUND`, `PURL_INVALID`, `USAGE`
+   */
+  recommendPackages(purl?: string, options: RecommendOptions = {}): Promise<Recommendation[]> {
+    const { recommendations, underWay } = this.#components
+    return underWay.run(() => recommendations.recommend(purl, options))
   }
 
   /**

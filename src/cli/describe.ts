@@ -61,6 +61,11 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     const offered = `${providers} provider${providers === 1 ? '' : 's'}`
     return `${colors.bold(purl)}  ${marks[trust]}, ${offered}\n  ${description || 'No description.'}`
   },
+  recommendation({ purl, version, description, reasons }) {
+    const named = `${colors.bold(purl)}${version === null ? '' : `@${version}`}`
+    const why = reasons.map(({ text }: { text: string }) => `\n  ${colors.dim(text)}`)
+    return `${named}  ${description || 'No description.'}${why.join('')}`
+  },
   summary: (line) => {
     const describe = SUMMARIES.find(([field]) => line[field] !== undefined)?.[1]
     return colors.dim(describe?.(line) ?? '')
@@ -211,6 +216,11 @@ const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
       const age = ageMs > 0 ? ` ${Math.ceil(ageMs / 1000)} s ago` : ''
       return `${results} found in ${ms} ms, ${asked}${age}.`
     },
+  ],
+  [
+    'recommendations',
+    ({ recommendations }) =>
+      recommendations === 0 ? 'Nothing here goes well with it, as far as is known.' : `${recommendations} recommended.`,
   ],
   ['artifacts', ({ artifacts, bytes, damaged }) => `${artifacts} checked (${formatBytes(bytes)}), ${damaged} damaged.`],
   [

@@ -147,6 +147,14 @@ function packageCommands(program: Command, run: Run): void {
     .option('--local', 'ask no peers')
     .action((query: string[], options) => run('search', { query: query.join(' '), ...options }))
   program
+    .command('recommend')
+    .description('what goes well with a package, and why; without one, with what is used here. Nobody is asked')
+    .argument('[purl]', 'pkg:npm/name')
+    .option('--limit <n>', 'results at most', whole, 10)
+    .action((purl: string | undefined, options) =>
+      run('recommend', { ...options, ...(purl !== undefined && { purl }) }),
+    )
+  program
     .command('info')
     .description('what is known of a package')
     .argument('<purl>', 'pkg:npm/name or pkg:npm/name@1.0.0')

@@ -212,9 +212,14 @@ export function packageKey({ type, name }: PackageName, signer: string): string 
   return `${type}\n${name}\n${signer}`
 }
 
+/** What brings packages together that depend on the same one; no query can filter by it. */
+export function dependencyLabel({ type, name }: PackageName): string {
+  return `needs:${type}/${name}`
+}
+
 /** What of a release is searched, filtered and scored. @param popularity - of its package */
 export function textOfRelease({ record, body }: Release, popularity: number): Scored {
-  const { type, name, description, keywords, tags, category, license } = body
+  const { type, name, description, keywords, tags, category, license, dependencies } = body
   const labels = [
     `type:${type}`,
     // A signer names its kind already: `publisher:` and its id.
@@ -223,6 +228,7 @@ export function textOfRelease({ record, body }: Release, popularity: number): Sc
     ...(category ? [`category:${category}`] : []),
     ...tags.map((tag) => `tag:${tag}`),
     ...keywords.map((keyword) => `keyword:${keyword}`),
+    ...dependencies.map(dependencyLabel),
   ]
   return { name, description, labels, keywords: [...keywords, ...tags, ...(category ? [category] : [])], popularity }
 }

@@ -17,6 +17,7 @@ import { Federation } from './federation.ts'
 import { Indexer } from './indexer.ts'
 import type { TextIndex } from './native-index.ts'
 import { Popularity } from './popularity.ts'
+import { Recommendations } from './recommendations.ts'
 import { Search } from './search.ts'
 import { UsageExchange } from './usage-exchange.ts'
 
@@ -39,6 +40,7 @@ interface Components {
 export interface DiscoveryRoom {
   readonly search: Search
   readonly indexer: Indexer
+  readonly recommendations: Recommendations
   readonly usageExchange: UsageExchange
 }
 
@@ -49,7 +51,8 @@ export function openDiscovery(components: Components, { shareUsage }: Pick<Setti
   const search = new Search({ ...ranking, federation })
   const indexer = new Indexer({ ...ranking, answers: search.cache })
   const refresh = indexer.refresh.bind(indexer)
-  return { search, indexer, usageExchange: new UsageExchange({ ...ranking, refresh }, { shares: shareUsage }) }
+  const usageExchange = new UsageExchange({ ...ranking, refresh }, { shares: shareUsage })
+  return { search, indexer, recommendations: new Recommendations(ranking), usageExchange }
 }
 
 const packageType = (type: string) => PACKAGE_TYPES.find((candidate) => candidate.type === type)

@@ -26,4 +26,9 @@ test('uses that were written down are there after SIGKILL', async (t) => {
   const again = await startNode(t, join(folder, 'node'))
   const { lines } = await again.run('info', 'pkg:npm/knot')
   t.match(lines, [{ usage: { fetches: 1, installs: 2 } }])
+  const recommended = await again.run('recommend', 'pkg:npm/knot')
+  t.match(recommended.lines, [
+    { type: 'recommendation', purl: 'pkg:npm/rope', reasons: [{ kind: 'same-publisher' }] },
+    { type: 'summary', recommendations: 1 },
+  ])
 })
