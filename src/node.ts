@@ -11,10 +11,7 @@ import { UnderWay } from './base/under-way.ts'
 import { loadCore } from './core/load.ts'
 import { loadNativeFunctions } from './core/native-functions.ts'
 import { WorkerPool } from './core/workers/pool.ts'
-import { Federation } from './discovery/federation.ts'
-import { Indexer } from './discovery/indexer.ts'
-import { openNativeIndex, type TextIndex } from './discovery/native-index.ts'
-import { Search } from './discovery/search.ts'
+import { type DiscoveryRoom, openDiscovery } from './discovery/open.ts'
 import { Gateway } from './gateway/server.ts'
 import { readSettings, type Settings, type SettingsInput } from './model/config.ts'
 import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
@@ -84,8 +81,7 @@ interface Parts {
   readonly outside: Outside
   readonly store: StoreRoom
   readonly workers: WorkerPool
-  readonly index: TextIndex
-  readonly indexer: Indexer
+  readonly discovery: DiscoveryRoom
   readonly network: Network
   readonly mending: Mending
   readonly storage: StorageManager
@@ -196,8 +192,8 @@ export class CatalogNode implements AsyncDisposable {
    * @throws CatalogError `LISTEN_FAILED`
    */
   async start(): Promise<void> {
-    const { store, bulk, services, announcements, network, indexer, mending, packages } = this.#parts
-    await indexer.start()
+    const { store, bulk, services, announcements, network, discovery, mending, packages } = this.#parts
+    await discovery.start()
     await bulk.start()
     for (const service of services) await service.start()
     await announcements.start((announcement) => this.#hear(announcement))
@@ -223,7 +219,7 @@ export class CatalogNode implements AsyncDisposable {
 
   /** Resolves when every change made so far can be found by search. */
   catchUp(): Promise<void> {
-    return this.#parts.indexer.settle()
+    return this.#parts.discovery.settle()
   }
 
   /**
@@ -240,7 +236,7 @@ export class CatalogNode implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { hello, bootstrap, providers, network, rpc, underWay, indexer, index, lock } = this.#parts
+    const { hello, bootstrap, providers, network, rpc, underWay, discovery, lock } = this.#parts
     const { limits, bulk, store, workers } = this.#parts
     hello.stop()
     bootstrap.stop()
@@ -253,8 +249,7 @@ export class CatalogNode implements AsyncDisposable {
     await together([bulk.stop(), this.#online ? network.stop() : Promise.resolve()])
     await rpc.settled()
     this.#online = false
-    await indexer.stop()
-    await index.close()
+    await discovery.close()
     await store.maintenance.stop()
     await workers.close()
     await store.close()
@@ -306,10 +301,8 @@ async function assemble(
   const { maxMirrorStorage } = settings
   const store = await openStore({ clock, core, disk, effects, random, workers }, { paths, maxMirrorStorage })
   undo.push(() => store.close())
-  const { records, blobs, pins, peers } = store
+  const { records, blobs, pins, peers, heard } = store
   const underWay = new UnderWay()
-  const index = await openNativeIndex({ effects }, paths.search)
-  undo.push(() => index.close())
   const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
   const network = outside.network(seed, settings)
   const rpc = new Rpc({ network, clock })
@@ -323,22 +316,22 @@ async function assemble(
   const agent = `catalog/${VERSION}`
   const hello = new HelloService({ network, rpc, peers, devices }, { agent, bulkPort: () => transfer.bulk.port })
   records.onChange((changes) => devices.areIn(changes) && void hello.renew())
-  const exchange = new RecordExchange({ rpc, records, shares, access, peerId: network.peerId })
+  const exchange = new RecordExchange({ rpc, records, shares, access, heard, peerId: network.peerId })
   const parties = { ...store, rpc, hello, network, access, core, clock, random, effects }
   const transfer = await openTransfer({ ...parties, openBulk: outside.bulk }, { seed, settings })
   const { fetcher, limits, bulk, transfers } = transfer
   undo.push(() => limits.stop())
   const looking = { records, shares, access, blobs, pins, exchange, hello, providers }
   const packages = new Packages({ ...looking, fetcher, clock, random })
-  const indexer = new Indexer({ index, records, shares, clock, packageType })
-  const federation = new Federation({ rpc, hello, exchange, clock, random })
-  const finding = { index, records, shares, access, blobs, pins, exchange, federation }
-  const search = new Search({ ...finding, rpc, clock, packageType })
+  const finding = { ...looking, heard, access, rpc, clock, random, effects, packageType }
+  const discovery = await openDiscovery(finding, { folder: paths.search })
+  undo.push(() => discovery.close())
+  const { search } = discovery
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
   const parts: Parts = {
-    ...{ paths, lock, outside, store, workers, index, indexer, network, packages, mending, storage },
-    services: [hello, exchange, ...transfer.services, search],
+    ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage },
+    services: [hello, exchange, ...transfer.services, ...discovery.services],
     ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay },
   }
   const made: Made = {

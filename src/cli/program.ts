@@ -143,6 +143,7 @@ function packageCommands(program: Command, run: Run): void {
     .argument('<query...>', 'a name or words; type:, tag:, license:, keyword:, category: and publisher: filter')
     .option('--limit <n>', 'results at most', whole, 20)
     .option('--local', 'ask no peers')
+    .option('--newcomers', 'list what only peers offer of publishers nobody knew before, even beside better known')
     .action((query: string[], options) => run('search', { query: query.join(' '), ...options }))
   program
     .command('info')

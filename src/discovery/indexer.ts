@@ -10,6 +10,7 @@ import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
 import type { Change, Records } from '../store/records.ts'
 import type { Shares } from '../trust/shares.ts'
+import type { IndexFreshness } from './federation.ts'
 import type { IndexDocument, Scored, TextIndex } from './native-index.ts'
 
 /** Changes gathered into one commit of the index. */
@@ -34,6 +35,7 @@ export class Indexer {
   #cancelTimer: (() => void) | undefined
   #running: Promise<void> = Promise.resolve()
   #sinceCompacted = 0
+  #changedAt: number | undefined
 
   constructor(components: Components) {
     this.#components = components
@@ -55,6 +57,13 @@ export class Indexer {
         void this.settle()
       })
     })
+  }
+
+  /** How far the index is behind the records. */
+  freshness(): IndexFreshness {
+    const { records, index } = this.#components
+    const behind = Math.max(0, records.lastSequence() - index.committedSequence())
+    return { behind, ...(this.#changedAt === undefined ? {} : { at: this.#changedAt }) }
   }
 
   /** Resolves when every change made so far can be found. */
@@ -88,6 +97,7 @@ export class Indexer {
         const sequence = at === batches.length - 1 ? last.sequence : index.committedSequence()
         await index.apply(upserts, deletes, sequence)
       }
+      this.#changedAt = Math.floor(this.#components.clock.now())
     }
     if (this.#sinceCompacted < COMPACT_CHANGES) return
     await index.compact()
