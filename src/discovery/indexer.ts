@@ -192,7 +192,7 @@ function formatKey(audience: Audience, { type, name }: PackageName, signer: stri
 }
 
 function document(key: string, audience: Audience, release: Release): IndexDocument {
-  return { ...textOfRelease(release), key, payload: release.record.id, audience }
+  return { key, payload: release.record.id, audience, scored: textOfRelease(release) }
 }
 
 /** What of a release is searched, filtered and scored. How often it is fetched is not counted yet. */
@@ -207,5 +207,6 @@ export function textOfRelease({ record, body }: Release): Scored {
     ...tags.map((tag) => `tag:${tag}`),
     ...keywords.map((keyword) => `keyword:${keyword}`),
   ]
-  return { name, description, labels, keywords: [...keywords, ...tags, ...(category ? [category] : [])], popularity: 0 }
+  const searched = [...keywords, ...tags, ...(category ? [category] : [])]
+  return { name, description, labels, keywords: searched, popularity: 0, published: record.statement.at }
 }
