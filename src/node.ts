@@ -323,7 +323,7 @@ async function assemble(
   undo.push(() => limits.stop())
   const looking = { records, shares, access, blobs, pins, exchange, hello, providers }
   const packages = new Packages({ ...looking, fetcher, clock, random })
-  const finding = { ...looking, heard, access, rpc, clock, random, effects, packageType }
+  const finding = { ...looking, heard, access, rpc, clock, random, effects, underWay, packageType }
   const discovery = await openDiscovery(finding, { folder: paths.search })
   undo.push(() => discovery.close())
   const { search } = discovery

@@ -15,7 +15,12 @@ export interface Events {
   'catalog:damaged': { root: string; bytes: number; chunks: number }
   /** A mirrored blob went to make room for another one. */
   'catalog:evicted': { root: string; bytes: number }
-  'catalog:search': { ms: number; results: number; peersAsked: number; peersAnswered: number }
+  /** `ageMs` is above 0 for an answer that was found before: its peers were asked then. */
+  'catalog:search': { ms: number; results: number; peersAsked: number; peersAnswered: number; ageMs: number }
+  /** Whether a query was answered from what is kept; a stale answer is given while a new one is made. */
+  'catalog:search-cache': { outcome: 'hit' | 'stale' | 'miss' }
+  /** Kept answers that a commit of the index may have made wrong are kept no longer. */
+  'catalog:search-invalidated': { queries: number }
   /** A background task failed; the node goes on. */
   'catalog:failure': { task: string; code: ErrorCode; message: string }
 }

@@ -128,6 +128,13 @@ export const SEARCH_MERITS_MAX = 1_000
 export const NEWCOMER_MS = DAY_MS
 /** Publishers of which it is remembered since when, and from whom, this node has heard of them. */
 export const HEARD_PUBLISHERS_MAX = 100_000
+/** Queries whose answers are kept: more of them answer hardly any further query (bench/README.md). */
+export const SEARCH_CACHE_QUERIES_MAX = 10_000
+/** What they may take together: 20 results that are known here some 8 KiB, those of peers their records as well. */
+export const SEARCH_CACHE_BYTES_MAX = 64 * MiB
+/** An answer is given again for so long as it is, and once more while a new one is made. */
+export const SEARCH_CACHE_FRESH_MS = 60 * SECOND_MS
+export const SEARCH_CACHE_STALE_MS = 10 * 60 * SECOND_MS
 /** An announcement: record id, purl, signer. */
 export const ANNOUNCEMENT_BYTES_MAX = 1 * KiB
 /** Announcements of one signer relayed a minute, and its burst. */

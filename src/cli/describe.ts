@@ -221,10 +221,11 @@ function describeSilence(peers: readonly { state: string }[]): string {
 const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
   [
     'results',
-    ({ results, ms, peersAsked, peersAnswered, peers, withheld }) => {
+    ({ results, ms, peersAsked, peersAnswered, peers, withheld, ageMs }) => {
       const asked = peersAsked === 0 ? 'no peers to ask' : `${peersAnswered} of ${peersAsked} peers answered`
+      const age = ageMs > 0 ? ` ${Math.ceil(ageMs / 1000)} s ago` : ''
       const more = withheld > 0 ? ` ${withheld} of publishers nobody knew before left out: --newcomers lists them.` : ''
-      return `${results} found in ${ms} ms, ${asked}${describeSilence(peers)}.${more}`
+      return `${results} found in ${ms} ms, ${asked}${describeSilence(peers)}${age}.${more}`
     },
   ],
   ['artifacts', ({ artifacts, bytes, damaged }) => `${artifacts} checked (${formatBytes(bytes)}), ${damaged} damaged.`],

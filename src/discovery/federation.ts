@@ -56,6 +56,12 @@ export class Federation {
     this.merits = new Merits(components)
   }
 
+  /** Whether somebody can be asked who was not. */
+  hasOthers(asked: readonly string[]): boolean {
+    if (asked.length >= SEARCH_FAN_OUT_MAX) return false
+    return connectedTo(this.#components.hello).some((peer) => !asked.includes(peer))
+  }
+
   /**
    * @param onLate - hears of what comes after the deadline, once of each peer
    * @throws CatalogError `ABORTED`

@@ -5,11 +5,12 @@ import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import { type Audience, audiencesOf } from '../model/audience.ts'
 import { type Glob, matchesGlob, parseGlob } from '../model/glob.ts'
-import { type PackageName, parsePurl } from '../model/purl.ts'
+import { type PackageName, packageKey, parsePurl } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
 import type { Change, Records } from '../store/records.ts'
 import type { Shares } from '../trust/shares.ts'
+import type { Changed } from './cache.ts'
 import type { IndexFreshness } from './federation.ts'
 import type { IndexDocument, Scored, TextIndex } from './native-index.ts'
 
@@ -25,6 +26,8 @@ interface Components {
   records: Records
   shares: Shares
   clock: Clock
+  /** What was found before. */
+  answers: { changed(changed: Changed): Promise<void> }
   /** Types this build knows; releases of others are kept, but cannot be found. */
   packageType: (type: string) => PackageType | undefined
 }
@@ -84,7 +87,7 @@ export class Indexer {
   }
 
   async #catchUp(): Promise<void> {
-    const { records, index } = this.#components
+    const { records, index, answers } = this.#components
     for (;;) {
       const changes = records.changesAfter(index.committedSequence(), BATCH_CHANGES)
       const last = changes.at(-1)
@@ -96,6 +99,10 @@ export class Indexer {
         // Only the last batch says that the changes are covered: after a crash all of them are replayed.
         const sequence = at === batches.length - 1 ? last.sequence : index.committedSequence()
         await index.apply(upserts, deletes, sequence)
+        await answers.changed({
+          packages: packages.map(({ name, signer }) => packageKey(name, signer)),
+          documents: upserts,
+        })
       }
       this.#changedAt = Math.floor(this.#components.clock.now())
     }
@@ -187,8 +194,8 @@ function packageOf(subject: string): PackageName | undefined {
   }
 }
 
-function formatKey(audience: Audience, { type, name }: PackageName, signer: string): string {
-  return `${audience}\n${type}\n${name}\n${signer}`
+function formatKey(audience: Audience, name: PackageName, signer: string): string {
+  return `${audience}\n${packageKey(name, signer)}`
 }
 
 function document(key: string, audience: Audience, release: Release): IndexDocument {

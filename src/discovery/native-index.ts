@@ -27,6 +27,26 @@ export interface IndexDocument {
   readonly scored: Scored
 }
 
+/** A query as the index reads it. */
+export interface QueryTerms {
+  /** The same for queries that find the same. */
+  readonly normal: string
+  /** Terms, one of which a document has that the query finds as it is written. */
+  readonly terms: readonly string[]
+  /** What a name, or a word of one, may begin with instead. */
+  readonly beginnings: readonly string[]
+  /** Labels that a document must have, all of them. */
+  readonly filters: readonly string[]
+}
+
+/** A document as the index reads it. */
+export interface DocumentTerms {
+  readonly terms: readonly string[]
+  /** Its name run together, with and without its scope, and the words of it. */
+  readonly names: readonly string[]
+  readonly labels: readonly string[]
+}
+
 export interface TextIndex {
   /** One commit, tagged with the sequence number of the last change it covers. */
   apply(upserts: IndexDocument[], deletes: string[], sequence: number): Promise<void>
@@ -38,6 +58,12 @@ export interface TextIndex {
    * @returns in their order; 0 for what has nothing of the query; only the order of scores means something
    */
   score(query: string, candidates: Scored[]): Promise<number[]>
+  /** The most popular documents that have a label, `field:value`. @returns record ids, at most 100 */
+  labelled(label: string, audience: Audience | undefined, limit: number): Promise<Uint8Array[]>
+  /** @throws CatalogError `SEARCH_QUERY` */
+  queryTerms(query: string): QueryTerms
+  /** @returns in their order */
+  documentTerms(documents: Scored[]): Promise<DocumentTerms[]>
   /** Make searches quick again after many changes. */
   compact(): Promise<void>
   committedSequence(): number
@@ -64,6 +90,15 @@ export async function openNativeIndex({ effects }: { effects: Effects }, folder:
     apply: (upserts, deletes, sequence) => coded(() => index.apply(upserts, deletes, sequence)),
     search: async (query, audience, limit) => unpack(await coded(() => index.search(query, audience, limit))),
     score: async (query, candidates) => unpackScores(await coded(() => index.score(query, candidates))),
+    labelled: async (label, audience, limit) => unpack(await coded(() => index.labelled(label, audience, limit))),
+    queryTerms(query) {
+      try {
+        return index.queryTerms(query)
+      } catch (thrown) {
+        throw CatalogError.from(thrown, 'SEARCH_INDEX')
+      }
+    },
+    documentTerms: (documents) => coded(() => index.documentTerms(documents)),
     compact: () => coded(() => index.compact()),
     committedSequence: () => index.committedSequence(),
     count: () => index.count(),

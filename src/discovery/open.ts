@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Effects } from '../base/effects.ts'
 import type { Random } from '../base/random.ts'
+import type { UnderWay } from '../base/under-way.ts'
 import type { HelloService } from '../network/hello.ts'
 import type { Rpc } from '../network/rpc.ts'
 import type { PackageType } from '../package-types/package-type.ts'
@@ -31,6 +32,7 @@ interface Components {
   clock: Clock
   random: Random
   effects: Effects
+  underWay: UnderWay
   packageType: (type: string) => PackageType | undefined
 }
 
@@ -48,11 +50,11 @@ export interface DiscoveryRoom {
 /** @throws CatalogError as `openNativeIndex` */
 export async function openDiscovery(components: Components, { folder }: { folder: string }): Promise<DiscoveryRoom> {
   const index = await openNativeIndex(components, folder)
-  const indexer = new Indexer({ ...components, index })
   const federation = new Federation(components)
   const standing = new Standing({ ...components, merits: federation.merits })
   const freshness = () => indexer.freshness()
   const search = new Search({ ...components, index, federation, standing, freshness })
+  const indexer = new Indexer({ ...components, index, answers: search.cache })
   return {
     search,
     services: [search],

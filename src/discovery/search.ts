@@ -1,19 +1,21 @@
-// Search: the local index and the peers at once, every candidate scored here by one function.
+// Search: the local index and the peers at once, every candidate scored here by one function. What was found is kept
+// for a while (cache.ts): whether it may still be shown, whom it is from and who has it is looked up for each answer.
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import {
   SEARCH_AUDIENCES_MAX,
-  SEARCH_PUBLISHER_RESULTS_MAX,
   SEARCH_QUERY_LENGTH_MAX,
   SEARCH_RESULTS_MAX,
   SEARCHERS_TRACKED_MAX,
   SEARCHES_BURST,
   SEARCHES_PER_SECOND,
 } from '../base/limits.ts'
+import type { UnderWay } from '../base/under-way.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { Audience } from '../model/audience.ts'
+import { packageKey } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import { readRelease } from '../model/release.ts'
 import { RateLimiter } from '../network/gate.ts'
@@ -27,10 +29,11 @@ import type { RecordExchange } from '../trust/exchange.ts'
 import type { Shares } from '../trust/shares.ts'
 import { type TrustState, trustState } from '../trust/view.ts'
 import { SEARCH, type SearchReply } from '../wire/messages.ts'
+import { type Answer, QueryCache, type Question } from './cache.ts'
+import { type Found, merged, type Ranked, type RankOptions, rankedFound } from './candidates.ts'
 import type { Candidate, FederatedAnswer, Federation, IndexFreshness, Inquiry } from './federation.ts'
-import { newest, textOfRelease } from './indexer.ts'
 import type { TextIndex } from './native-index.ts'
-import { candidatesFor, ranked } from './score.ts'
+import { candidatesFor } from './score.ts'
 import type { Standing } from './standing.ts'
 
 export interface SearchOptions {
@@ -73,9 +76,13 @@ export interface SearchAnswer {
   /** What came of asking each peer. */
   readonly peers: readonly Inquiry[]
   readonly ms: number
+  /** How long ago it was found; 0 when it was found just now. */
+  readonly ageMs: number
 }
 
 const DEFAULT_LIMIT = 20
+/** About what one result takes in memory beside the record that came with it. */
+const RANKED_BYTES = 256
 const NOBODY: FederatedAnswer = { candidates: [], inquiries: [] }
 
 interface Components {
@@ -92,24 +99,34 @@ interface Components {
   freshness: () => IndexFreshness
   rpc: Rpc
   clock: Clock
+  underWay: UnderWay
   packageType: (type: string) => PackageType | undefined
 }
 
-/** A release found, and the peers that offered it. */
-interface Found {
-  readonly release: Release
-  /** Whether this node found it in its own index. */
-  isHere: boolean
-  readonly peers: Set<string>
+/** A result as it is kept: the release itself only where no record here is it. */
+interface KeptResult extends Pick<Ranked, 'isHere' | 'peers' | 'score' | 'claimants'> {
+  readonly id: Uint8Array
+  readonly release?: Release
+}
+
+/** What is kept of an answer. */
+interface Kept extends Answer {
+  readonly results: readonly KeptResult[]
+  readonly withheld: number
+  readonly inquiries: readonly Inquiry[]
 }
 
 export class Search {
+  /** What was found for queries, of this node's user and of peers. */
+  readonly cache: QueryCache<Kept>
   readonly #components: Components
   readonly #limiter: RateLimiter
 
   constructor(components: Components) {
     this.#components = components
-    this.#limiter = new RateLimiter(components.clock, {
+    const { index, clock, underWay } = components
+    this.cache = new QueryCache({ index, clock, background: (work) => underWay.run(work) })
+    this.#limiter = new RateLimiter(clock, {
       perMinute: (SEARCHES_PER_SECOND * MINUTE_MS) / SECOND_MS,
       burst: SEARCHES_BURST,
       tracked: SEARCHERS_TRACKED_MAX,
@@ -120,6 +137,65 @@ export class Search {
   async start(): Promise<void> {
     const answer = (query: string, limit: number, peer: string) => this.#answer(query, limit, peer)
     await this.#components.rpc.serve(SEARCH, ({ query, limit }, { peer }) => answer(query, limit, peer))
+  }
+
+  /** @throws CatalogError `SEARCH_QUERY`, `ABORTED` */
+  async search(query: string, options: SearchOptions = {}): Promise<SearchAnswer> {
+    const { clock, federation } = this.#components
+    const limit = options.limit ?? DEFAULT_LIMIT
+    checkQuery(query, limit)
+    const startedAt = clock.now()
+    const holds = ({ results, inquiries }: Kept) =>
+      options.local === true || (results.length > 0 && !federation.hasOthers(inquiries.map(({ peer }) => peer)))
+    const question = questionOf(query, limit, options)
+    const ask = (signal?: AbortSignal) => this.#ask(question, options, limit, signal)
+    const { answer: found, at } = await this.cache.answer(question, ask, { holds, signal: options.signal })
+    const answer = {
+      results: this.#told(found.results, options.publicOnly === true),
+      withheld: found.withheld,
+      peersAsked: found.inquiries.length,
+      peersAnswered: found.inquiries.filter(({ state }) => state === 'answered').length,
+      peers: found.inquiries,
+      ms: clock.now() - startedAt,
+      ageMs: Math.max(0, startedAt - at),
+    }
+    const { results, peersAsked, peersAnswered, ms, ageMs } = answer
+    emit('catalog:search', { ms, results: results.length, peersAsked, peersAnswered, ageMs })
+    return answer
+  }
+
+  async #ask(question: Question, options: SearchOptions, limit: number, signal?: AbortSignal): Promise<Kept> {
+    const { query } = question
+    const rank = { limit, newcomers: options.newcomers === true }
+    const onLate = (candidates: readonly Candidate[]) => void this.#takeLate(question, rank, candidates)
+    const [here, remote] = await Promise.all([
+      this.#local(query, limit, options.publicOnly === true),
+      options.local ? NOBODY : this.#components.federation.ask(query, limit, onLate, signal),
+    ])
+    const found = [...here.map(local), ...remote.candidates.map(offered)]
+    const kept = await this.#kept(query, found, rank, remote.inquiries)
+    void this.#learn(remote.candidates, kept)
+    return kept
+  }
+
+  /** What a peer said too late betters the answer that is kept, for the next who asks. */
+  async #takeLate(question: Question, rank: RankOptions, candidates: readonly Candidate[]): Promise<void> {
+    if (candidates.length === 0) return
+    await this.cache.amend(question, async ({ results, inquiries }) => {
+      const before = results.flatMap((result) => {
+        const release = this.#releaseOf(result)
+        return release ? { ...result, release } : []
+      })
+      const kept = await this.#kept(question.query, [...before, ...candidates.map(offered)], rank, inquiries)
+      void this.#learn(candidates, kept)
+      return kept
+    })
+  }
+
+  #local(query: string, limit: number, publicOnly: boolean): Promise<Release[]> {
+    const { shares } = this.#components
+    if (publicOnly) return this.#find(query, limit, ['public'], (release) => shares.isKnown(release))
+    return this.#find(query, limit, ['public', 'private'], () => true)
   }
 
   async *#answer(query: string, limit: number, peer: string): AsyncGenerator<SearchReply> {
@@ -133,44 +209,18 @@ export class Search {
     }
   }
 
-  /** @throws CatalogError `SEARCH_QUERY`, `ABORTED` */
-  async search(query: string, options: SearchOptions = {}): Promise<SearchAnswer> {
-    const { clock, federation } = this.#components
-    const limit = options.limit ?? DEFAULT_LIMIT
-    checkQuery(query, limit)
-    const startedAt = clock.now()
-    const [local, remote] = await Promise.all([
-      this.#local(query, limit, options.publicOnly === true),
-      options.local ? NOBODY : federation.ask(query, limit, () => undefined, options.signal),
-    ])
-    const found = this.#merge(local, remote)
-    const { shown, withheld } = await this.#rank(query, found, limit, options.newcomers === true)
-    void this.#learn(remote.candidates, shown)
-    const answer = {
-      results: shown.map(({ result }) => result),
-      withheld,
-      peersAsked: remote.inquiries.length,
-      peersAnswered: remote.inquiries.filter(({ state }) => state === 'answered').length,
-      peers: remote.inquiries,
-      ms: clock.now() - startedAt,
-    }
-    const { results, peersAsked, peersAnswered, ms } = answer
-    emit('catalog:search', { ms, results: results.length, peersAsked, peersAnswered })
-    return answer
-  }
-
-  #local(query: string, limit: number, publicOnly: boolean): Promise<Release[]> {
-    const { shares } = this.#components
-    if (publicOnly) return this.#find(query, limit, ['public'], (release) => shares.isKnown(release))
-    return this.#find(query, limit, ['public', 'private'], () => true)
-  }
-
   /** Each audience is a search of its own: what a peer may not see must not take the place of what it may. */
   async #forPeer(query: string, limit: number, peer: string): Promise<Release[]> {
     const { access } = this.#components
     const others = [...new Set(access.shelvesOf(peer).map(({ audience }) => audience))].slice(0, SEARCH_AUDIENCES_MAX)
-    const found = await this.#find(query, limit, ['public', ...others], (release) => access.maySee(peer, release))
-    return found.slice(0, limit)
+    const audiences: Audience[] = ['public', ...others]
+    const { answer } = await this.cache.answer({ query, audiences, scope: `peer ${limit}` }, async () => {
+      const found = await this.#find(query, limit, audiences, () => true)
+      const unranked = found.map((release) => ({ ...local(release), score: 0, claimants: 1 }))
+      return this.#toKeep(unranked, 0, [])
+    })
+    const releases = answer.results.flatMap((result) => this.#releaseOf(result) ?? [])
+    return releases.filter((release) => access.maySee(peer, release)).slice(0, limit)
   }
 
   /** The best of each audience in turn. */
@@ -195,84 +245,56 @@ export class Search {
     })
   }
 
-  /** One entry a package and publisher: its newest release among those found. */
-  #merge(local: readonly Release[], remote: FederatedAnswer): Found[] {
-    const byPackage = new Map<string, Map<string, Found>>()
-    const add = (release: Release, peer?: string) => {
-      const { type, name } = release.body
-      if (!this.#components.packageType(type)) return // of a later version's type: nothing here could install it
-      const key = `${type}\n${name}\n${release.record.signer}`
-      const releases = byPackage.get(key) ?? new Map<string, Found>()
-      const id = toHex(release.record.id)
-      const found = releases.get(id) ?? { release, isHere: false, peers: new Set<string>() }
-      if (peer === undefined) found.isHere = true
-      else found.peers.add(peer)
-      byPackage.set(key, releases.set(id, found))
-    }
-    for (const release of local) add(release)
-    for (const { release, peer } of remote.candidates) add(release, peer)
-    return [...byPackage.values()].flatMap((releases) => {
-      const all = [...releases.values()]
-      const type = this.#components.packageType(all[0]?.release.body.type ?? '')
-      const best =
-        type &&
-        newest(
-          all.map(({ release }) => release),
-          type,
-        )
-      return all.filter(({ release }) => release === best)
+  async #kept(query: string, found: readonly Found[], rank: RankOptions, inquiries: readonly Inquiry[]): Promise<Kept> {
+    const packages = merged(found, this.#components.packageType)
+    const { ranked, withheld } = await rankedFound(this.#components, query, packages, rank)
+    return this.#toKeep(ranked, withheld, inquiries)
+  }
+
+  #toKeep(ranked: readonly Ranked[], withheld: number, inquiries: readonly Inquiry[]): Kept {
+    const results = ranked.map(({ release, ...result }): KeptResult => {
+      const { id } = release.record
+      return { id, ...result, ...(this.#components.records.get(id) === undefined && { release }) }
+    })
+    const bytes = results.reduce((sum, { release }) => sum + RANKED_BYTES + (release?.record.envelope.length ?? 0), 0)
+    const packages = ranked.map(({ release: { body, record } }) => packageKey(body, record.signer))
+    return { results, withheld, inquiries, packages, bytes }
+  }
+
+  /** Nothing for one whose record has gone meanwhile. */
+  #releaseOf({ id, release }: KeptResult): Release | undefined {
+    const record = this.#components.records.get(id)
+    return record ? readRelease(record) : release
+  }
+
+  /** What is to be told of them now. */
+  #told(kept: readonly KeptResult[], publicOnly: boolean): SearchResult[] {
+    const { blobs, pins, shares, standing } = this.#components
+    return kept.flatMap((result) => {
+      const release = this.#releaseOf(result)
+      if (!release || (publicOnly && !result.release && !shares.isKnown(release))) return []
+      const { record, purl, body } = release
+      const here = body.artifacts.every(({ root }) => blobs.isUnder(root, record.id))
+      const trust = trustState(record.signer, pins.get(body), result.claimants)
+      return {
+        purl,
+        name: body.name,
+        version: body.version,
+        description: body.description,
+        publisher: record.signer,
+        score: result.score,
+        verified: trust === 'pinned' || trust === 'unpinned',
+        trust,
+        providers: result.peers.length + (here ? 1 : 0),
+        newcomer: !standing.isKnown(release),
+      }
     })
   }
 
-  /** Best first: publishers that are known, then those that are not. */
-  async #rank(
-    query: string,
-    found: readonly Found[],
-    limit: number,
-    newcomers: boolean,
-  ): Promise<{ shown: Shown[]; withheld: number }> {
-    const { standing } = this.#components
-    const textOf = ({ release }: Found) => textOfRelease(release)
-    const best = await ranked(this.#components, query, found, textOf, ({ release }) => release.purl)
-    // Peers may offer what has nothing to do with the query, or what its filters exclude.
-    const matching = best.filter(({ score }) => score > 0)
-    const known = matching.filter(({ candidate }) => standing.isKnown(candidate.release))
-    const fresh = capped(matching.filter((entry) => !known.includes(entry)))
-    const here = fresh.filter(({ candidate }) => candidate.isHere)
-    const offered = fresh.filter(({ candidate }) => !candidate.isHere)
-    const withheld = known.length > 0 && !newcomers ? offered.length : 0
-    const listed = [...known, ...here, ...(withheld > 0 ? [] : offered)].slice(0, limit)
-    const claims = claimsOf(found)
-    const shown = listed.map(({ candidate, score }) => ({
-      found: candidate,
-      result: this.#describe(candidate, score, claims.get(nameOf(candidate)) ?? 1),
-    }))
-    return { shown, withheld }
-  }
-
-  #describe(entry: Found, score: number, claimants: number): SearchResult {
-    const { blobs, pins, standing } = this.#components
-    const { record, purl, body } = entry.release
-    const here = body.artifacts.every(({ root }) => blobs.isUnder(root, record.id))
-    const trust = trustState(record.signer, pins.get(body), claimants)
-    return {
-      purl,
-      name: body.name,
-      version: body.version,
-      description: body.description,
-      publisher: record.signer,
-      score,
-      verified: trust === 'pinned' || trust === 'unpinned',
-      trust,
-      providers: entry.peers.size + (here ? 1 : 0),
-      newcomer: !standing.isKnown(entry.release),
-    }
-  }
-
-  async #learn(candidates: readonly Candidate[], shown: readonly Shown[]): Promise<void> {
-    const ids = new Set(shown.map(({ found }) => toHex(found.release.record.id)))
+  async #learn(candidates: readonly Candidate[], { results }: Kept): Promise<void> {
+    const shown = new Set(results.map(({ id }) => toHex(id)))
     try {
-      await this.#components.standing.learn(candidates, ({ release }) => ids.has(toHex(release.record.id)))
+      await this.#components.standing.learn(candidates, ({ release }) => shown.has(toHex(release.record.id)))
     } catch (thrown) {
       const { code, message } = CatalogError.from(thrown)
       // That the disk is full, or the store closed, is told to those who want to write more than this.
@@ -281,31 +303,17 @@ export class Search {
   }
 }
 
-/** What is listed, and of what. */
-interface Shown {
-  readonly found: Found
-  readonly result: SearchResult
+function local(release: Release): Found {
+  return { release, isHere: true, peers: [] }
 }
 
-function nameOf({ release: { body } }: Found): string {
-  return `${body.type}\n${body.name}`
+function offered({ release, peer }: Candidate): Found {
+  return { release, isHere: false, peers: [peer] }
 }
 
-/** How many publishers offer each name. */
-function claimsOf(found: readonly Found[]): Map<string, number> {
-  const claims = new Map<string, number>()
-  for (const entry of found) claims.set(nameOf(entry), (claims.get(nameOf(entry)) ?? 0) + 1)
-  return claims
-}
-
-/** The first few of each publisher. */
-function capped<T extends { candidate: Found }>(entries: readonly T[]): T[] {
-  const placed = new Map<string, number>()
-  return entries.filter(({ candidate: { release } }) => {
-    const count = (placed.get(release.record.signer) ?? 0) + 1
-    placed.set(release.record.signer, count)
-    return count <= SEARCH_PUBLISHER_RESULTS_MAX
-  })
+function questionOf(query: string, limit: number, { publicOnly, local, newcomers }: SearchOptions): Question {
+  const audiences: Audience[] = publicOnly ? ['public'] : ['public', 'private']
+  return { query, audiences, scope: [local ? 'local' : 'all', ...(newcomers ? ['newcomers'] : []), limit].join(' ') }
 }
 
 function checkQuery(query: string, limit: number): void {

@@ -1,7 +1,7 @@
 // The HTTP server of a node, twice: on the Unix socket in the data directory, which only the owner can open and which
 // has the owner's authority; and on 127.0.0.1, which any process of this machine can reach and which shows only what
-// any peer could see. Every TCP request's Host must be this machine's, and its Origin too when there is one, so that a
-// web page cannot speak to the node through a browser.
+// any peer could see, and sums that name nobody. Every TCP request's Host must be this machine's, and its Origin too
+// when there is one, so that a web page cannot speak to the node through a browser.
 import { chmod, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -9,6 +9,7 @@ import { CatalogError, ERRORS } from '../base/errors.ts'
 import { HTTP_BODY_BYTES_MAX } from '../base/limits.ts'
 import { MINUTE_MS } from '../base/units.ts'
 import type { SharingManager } from '../sharing-manager.ts'
+import { Metrics } from '../telemetry/metrics.ts'
 import type { Facades } from './api/operation.ts'
 import { apiRoutes } from './api/routes.ts'
 import { dashboardRoutes } from './dashboard/page.ts'
@@ -29,12 +30,14 @@ export class Gateway {
   readonly #options: GatewayOptions
   readonly #socketServer: FastifyInstance
   readonly #tcpServer: FastifyInstance
+  readonly #metrics: Metrics
 
   constructor(node: Facades, options: GatewayOptions) {
     this.#node = node
     this.#options = options
     this.#socketServer = server()
     this.#tcpServer = server()
+    this.#metrics = new Metrics({ peers: () => node.sharing.connectedPeers().length })
   }
 
   /** `http://127.0.0.1:<port>` once started. */
@@ -47,9 +50,11 @@ export class Gateway {
   async start(): Promise<void> {
     const { sharing } = this.#node
     healthRoute(this.#socketServer, sharing)
+    metricsRoute(this.#socketServer, this.#metrics)
     apiRoutes(this.#socketServer, this.#node)
     this.#tcpServer.addHook('onRequest', async (request) => checkOrigin(request))
     healthRoute(this.#tcpServer, sharing)
+    metricsRoute(this.#tcpServer, this.#metrics)
     dashboardRoutes(this.#tcpServer, sharing)
     const { port, socket } = this.#options
     // The lock of the data directory is ours: a socket that is there was left by a process that is gone.
@@ -60,6 +65,7 @@ export class Gateway {
   }
 
   async close(): Promise<void> {
+    this.#metrics.close()
     await Promise.all([this.#tcpServer.close(), this.#socketServer.close()])
   }
 }
@@ -84,6 +90,10 @@ function healthRoute(app: FastifyInstance, sharing: SharingManager): void {
     const { version, online, peers } = await sharing.status()
     return { status: 'ok', version, online, peers }
   })
+}
+
+function metricsRoute(app: FastifyInstance, metrics: Metrics): void {
+  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()))
 }
 
 /** @throws CatalogError `REFUSED` */

@@ -65,6 +65,10 @@ test('other names, other web pages and the owner’s operations are refused over
   t.match(await ask(a.http, { headers: { host: `localhost.example:${port}` } }), refused)
   t.match(await ask(a.http, { headers: { origin: 'http://catalog.example' } }), refused)
   t.match(await ask(a.http, { headers: { origin: 'null' } }), refused)
+  t.match(await ask(`${a.http}/metrics`, { headers: { host: 'catalog.example' } }), refused)
+  t.match(await ask(`${a.http}/metrics`, { headers: { origin: 'http://catalog.example' } }), refused)
+  const metrics = { status: 200, headers: { 'content-type': /^text\/plain/ }, body: /^catalog_peers 0$/m }
+  t.match(await ask(`${a.http}/metrics`), metrics)
   t.match(await ask(a.http, { headers: { host: `localhost:${port}` } }), { status: 200 })
   t.match(await ask(a.http, { headers: { origin: `http://${host}` } }), { status: 200 })
 

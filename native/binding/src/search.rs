@@ -1,6 +1,6 @@
 //! The search index.
 
-use crate::failure::{Coded, Failure};
+use crate::failure::{Coded, Failure, guarded};
 use crate::runtime::blocking;
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, PromiseRaw, Result, Uint8Array};
@@ -51,6 +51,30 @@ impl From<SearchDocument> for catalog_search::Document {
         let SearchDocument { key, payload, audience, scored } = document;
         Self { key, payload: payload.to_vec(), audience, scored: scored.into() }
     }
+}
+
+/// A query as the index reads it.
+#[napi(object, object_from_js = false)]
+pub struct SearchQueryTerms {
+    /// The same for queries that find the same.
+    pub normal: String,
+    /// Terms, one of which a document has that the query finds as it is written.
+    pub terms: Vec<String>,
+    /// What a name, or a word of one, may begin with instead.
+    pub beginnings: Vec<String>,
+    /// Labels that a document must have, all of them.
+    pub filters: Vec<String>,
+}
+
+/// A document as the index reads it.
+#[napi(object, object_from_js = false)]
+pub struct SearchDocumentTerms {
+    /// Of all its texts, each once.
+    pub terms: Vec<String>,
+    /// Its name run together, with and without its scope, and the words of it.
+    pub names: Vec<String>,
+    /// In lower case.
+    pub labels: Vec<String>,
 }
 
 /// A full-text index in a directory of its own.
@@ -145,6 +169,63 @@ impl SearchIndex {
             let scores = index.score(&query, &candidates)?;
             Ok(scores.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>().into())
         })
+    }
+
+    /// How the index reads a query.
+    ///
+    /// @param query - as for `search`
+    /// @throws Error `SEARCH_QUERY` beyond the limits
+    #[napi(catch_unwind, ts_return_type = "SearchQueryTerms")]
+    pub fn query_terms(&self, query: String) -> Coded<SearchQueryTerms> {
+        guarded(|| {
+            let catalog_search::QueryTerms { normal, terms, beginnings, filters } =
+                self.index.query_terms(&query)?;
+            Ok(SearchQueryTerms { normal, terms, beginnings, filters })
+        })
+    }
+
+    /// How the index reads documents, in their order.
+    #[napi(
+        catch_unwind,
+        ts_args_type = "documents: Array<Scored>",
+        ts_return_type = "Promise<Array<SearchDocumentTerms>>"
+    )]
+    pub fn document_terms<'env>(
+        &self,
+        env: &'env Env,
+        documents: Vec<Scored>,
+    ) -> Result<PromiseRaw<'env, Coded<Vec<SearchDocumentTerms>>>> {
+        let documents: Vec<_> = documents.into_iter().map(catalog_search::Scored::from).collect();
+        blocking(env, move || {
+            let read = documents.iter().map(catalog_search::DocumentTerms::of);
+            let told = read.map(|catalog_search::DocumentTerms { terms, names, labels }| {
+                SearchDocumentTerms { terms, names, labels }
+            });
+            Ok(told.collect())
+        })
+    }
+
+    /// The most popular documents that have a label.
+    ///
+    /// @param label - `field:value`
+    /// @param audience - only documents with this audience; undefined for all
+    /// @param limit - most hits, 1…100
+    /// @returns as `search`; each score is the popularity's part of one
+    /// @throws Error `SEARCH_INDEX` when reading fails
+    #[napi(
+        catch_unwind,
+        ts_args_type = "label: string, audience: string | undefined, limit: number",
+        ts_return_type = "Promise<Buffer>"
+    )]
+    pub fn labelled<'env>(
+        &self,
+        env: &'env Env,
+        label: String,
+        audience: Option<String>,
+        limit: u32,
+    ) -> Result<PromiseRaw<'env, Coded<Buffer>>> {
+        let index = self.index.clone();
+        blocking(env, move || Ok(index.labelled(&label, audience.as_deref(), limit as usize)?.into()))
     }
 
     /// Merges all into one segment when there are several: every look-up is made in each. Searches go on

@@ -20,7 +20,8 @@ const ALL_DAYS: Range<u64> = 0..u64::MAX;
 /// All must hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Filters {
-    labels: Vec<String>,
+    /// In lower case, as they were typed.
+    pub labels: Vec<String>,
     /// Days since 1970 on which it may have been published.
     days: Range<u64>,
 }
@@ -48,6 +49,14 @@ impl Filters {
 
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty() && self.days == ALL_DAYS
+    }
+
+    /// The same for filters that let the same pass.
+    pub fn normal(&self) -> String {
+        let mut labels = self.labels.clone();
+        labels.sort_unstable();
+        labels.dedup();
+        format!("{} {:?}", labels.join(" "), self.days)
     }
 
     pub fn queries(&self, fields: Fields) -> impl Iterator<Item = Box<dyn Query>> {

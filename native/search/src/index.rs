@@ -233,7 +233,19 @@ impl SearchIndex {
         self.reader.reload()
     }
 
-    fn pack(&self, searcher: &Searcher, hits: &[(f32, DocAddress)]) -> Result<Vec<u8>, SearchError> {
+    pub(crate) fn fields(&self) -> Fields {
+        self.fields
+    }
+
+    pub(crate) fn searcher(&self) -> Searcher {
+        self.reader.searcher()
+    }
+
+    pub(crate) fn pack(
+        &self,
+        searcher: &Searcher,
+        hits: &[(f32, DocAddress)],
+    ) -> Result<Vec<u8>, SearchError> {
         let mut packed = Vec::with_capacity(4 + hits.len() * 37);
         packed.extend_from_slice(&(hits.len() as u32).to_le_bytes());
         for &(score, address) in hits {

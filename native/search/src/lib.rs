@@ -10,6 +10,7 @@ mod error;
 mod filter;
 mod index;
 mod near;
+mod overlap;
 mod plan;
 mod rank;
 mod schema;
@@ -18,6 +19,7 @@ mod text;
 
 pub use error::SearchError;
 pub use index::SearchIndex;
+pub use overlap::{DocumentTerms, QueryTerms};
 pub use plan::{MAX_LIMIT, MAX_QUERY_CHARS, MAX_QUERY_WORDS, MAX_WORD_CHARS};
 pub use schema::{Document, MAX_KEY_BYTES, MAX_PAYLOAD_BYTES};
 pub use score::Scored;

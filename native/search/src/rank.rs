@@ -45,7 +45,7 @@ impl Hits<'_> {
 }
 
 /// The best by score and popularity together.
-fn popular_first(limit: usize) -> impl Collector<Fruit = Vec<(Score, DocAddress)>> {
+pub(crate) fn popular_first(limit: usize) -> impl Collector<Fruit = Vec<(Score, DocAddress)>> {
     TopDocs::with_limit(limit).tweak_score(|segment: &SegmentReader| {
         let popularity =
             segment.fast_fields().u64(POPULARITY).expect("the schema has it").first_or_default_col(0);
