@@ -1,5 +1,5 @@
-// Which publishers are known well enough to rank with the rest. Names that were made up for a query come from publishers
-// that nobody has heard of before.
+// Which publishers are known well enough to rank with the rest. Names that were made up for a query come from
+// publishers that nobody has heard of before.
 import type { Clock } from '../base/clock.ts'
 import { NEWCOMER_MS } from '../base/limits.ts'
 import type { Release } from '../model/release.ts'
@@ -28,8 +28,8 @@ export class Standing {
   }
 
   /**
-   * Whether the publisher of a release is known: the user trusts it with this name, it is this node's own, or peers have
-   * named it for a day, or so many of them that no two can have made it up.
+   * Whether the publisher of a release is known: the user trusts it with this name, it is this node's own, or peers
+   * have named it for a day, or so many of them that no two can have made it up.
    */
   isKnown({ record: { signer }, body }: Release): boolean {
     const { records, pins, heard, merits, clock } = this.#components

@@ -145,14 +145,14 @@ mod tests {
 
     #[test]
     fn a_document_has_the_terms_it_is_found_by() {
-        let candidate = Candidate {
+        let scored = Scored {
             name: "@acme/fastHttp".into(),
             description: "HTTP for all".into(),
             keywords: vec!["web".into()],
             labels: vec!["license:MIT".into()],
             popularity: 0.0,
         };
-        let DocumentTerms { terms, names, labels } = DocumentTerms::of(&candidate);
+        let DocumentTerms { terms, names, labels } = DocumentTerms::of(&scored);
         assert_eq!(terms, ["acme", "all", "fast", "fasthttp", "for", "http", "web"]);
         assert_eq!(names, ["acme", "acmefasthttp", "fast", "fasthttp", "http"]);
         assert_eq!(labels, ["license:mit"]);

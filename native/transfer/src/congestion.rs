@@ -1,8 +1,8 @@
 //! How fast a connection may send: quinn's own controllers, but for the goodbye.
 //!
 //! quinn-proto up to 0.11.19 holds CONNECTION_CLOSE back for as long as the window is full
-//! (<https://github.com/quinn-rs/quinn/issues/2785>), and a window that is full when a connection is closed stays so: the
-//! peer of one that sends much would never hear that it has ended. So the window opens before the goodbyes.
+//! (<https://github.com/quinn-rs/quinn/issues/2785>), and a window that is full when a connection is closed stays so:
+//! the peer of one that sends much would never hear that it has ended. So the window opens before the goodbyes.
 
 use crate::options::Congestion;
 use quinn::congestion::{BbrConfig, Controller, ControllerFactory, ControllerMetrics, CubicConfig};

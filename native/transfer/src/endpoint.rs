@@ -25,8 +25,8 @@ use tokio_util::task::TaskTracker;
 
 /// How long closing waits for all that is under way to end.
 const CLOSING: Duration = Duration::from_secs(2);
-/// How long it waits for peers to answer that they have heard of it. Most do within a round trip; to one that is busy with
-/// what was sent before, the goodbye may be lost, and is said again when it acknowledges that.
+/// How long it waits for peers to answer that they have heard of it. Most do within a round trip; to one that is busy
+/// with what was sent before, the goodbye may be lost, and is said again when it acknowledges that.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Between two looks whether they have, and whether the socket is closed.
 const CLOSING_POLL: Duration = Duration::from_millis(1);
