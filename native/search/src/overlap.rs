@@ -151,6 +151,7 @@ mod tests {
             keywords: vec!["web".into()],
             labels: vec!["license:MIT".into()],
             popularity: 0.0,
+            published: 0.0,
         };
         let DocumentTerms { terms, names, labels } = DocumentTerms::of(&scored);
         assert_eq!(terms, ["acme", "all", "fast", "fasthttp", "for", "http", "web"]);
