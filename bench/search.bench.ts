@@ -98,11 +98,11 @@ async function findOurs(index: TextIndex, packages: readonly Package[], query: s
 function document(each: Package, at: number) {
   const payload = Buffer.alloc(32)
   payload.writeUInt32LE(at)
-  return { ...textOf(each), key: each.name, payload, audience: 'public' as const }
+  return { key: each.name, payload, audience: 'public' as const, scored: textOf(each) }
 }
 
 function textOf({ name, summary, downloads }: Package) {
-  return { name, description: summary, keywords: [], labels: ['type:npm'], popularity: downloads }
+  return { name, description: summary, keywords: [], labels: ['type:npm'], popularity: downloads, published: 0 }
 }
 
 function openRival(packages: readonly Package[]): Engine {

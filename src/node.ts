@@ -11,10 +11,8 @@ import { UnderWay } from './base/under-way.ts'
 import { loadCore } from './core/load.ts'
 import { loadNativeFunctions } from './core/native-functions.ts'
 import { WorkerPool } from './core/workers/pool.ts'
-import type { Indexer } from './discovery/indexer.ts'
-import { openNativeIndex, type TextIndex } from './discovery/native-index.ts'
-import { openDiscovery } from './discovery/open.ts'
-import { USAGE_CAPABILITY, type UsageExchange } from './discovery/usage-exchange.ts'
+import { type DiscoveryRoom, openDiscovery } from './discovery/open.ts'
+import { USAGE_CAPABILITY } from './discovery/usage-exchange.ts'
 import { Gateway } from './gateway/server.ts'
 import { readSettings, type Settings, type SettingsInput } from './model/config.ts'
 import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
@@ -28,6 +26,7 @@ import { loadOrCreateSeed } from './network/identity.ts'
 import type { Network } from './network/network.ts'
 import { Providers } from './network/providers.ts'
 import { Rpc } from './network/rpc.ts'
+import { PACKAGE_TYPES } from './package-types/all.ts'
 import { Groups } from './publishing/groups.ts'
 import { Installing } from './publishing/install.ts'
 import { Mending } from './publishing/mending.ts'
@@ -83,8 +82,7 @@ interface Parts {
   readonly outside: Outside
   readonly store: StoreRoom
   readonly workers: WorkerPool
-  readonly index: TextIndex
-  readonly indexer: Indexer
+  readonly discovery: DiscoveryRoom
   readonly network: Network
   readonly mending: Mending
   readonly storage: StorageManager
@@ -100,7 +98,6 @@ interface Parts {
   readonly providers: Providers
   readonly rpc: Rpc
   readonly underWay: UnderWay
-  readonly usageExchange: UsageExchange
 }
 
 /** A Catalog node: opened on its data directory, started when it is to speak with others. */
@@ -196,8 +193,8 @@ export class CatalogNode implements AsyncDisposable {
    * @throws CatalogError `LISTEN_FAILED`
    */
   async start(): Promise<void> {
-    const { store, bulk, services, announcements, network, indexer, mending, packages } = this.#parts
-    await indexer.start()
+    const { store, bulk, services, announcements, network, discovery, mending, packages } = this.#parts
+    await discovery.start()
     await bulk.start()
     for (const service of services) await service.start()
     await announcements.start((announcement) => this.#hear(announcement))
@@ -223,7 +220,7 @@ export class CatalogNode implements AsyncDisposable {
 
   /** Resolves when every change made so far can be found by search. */
   catchUp(): Promise<void> {
-    return this.#parts.indexer.settle()
+    return this.#parts.discovery.settle()
   }
 
   /**
@@ -240,12 +237,11 @@ export class CatalogNode implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { hello, bootstrap, providers, network, rpc, underWay, indexer, index, lock } = this.#parts
-    const { limits, bulk, store, workers, usageExchange } = this.#parts
+    const { hello, bootstrap, providers, network, rpc, underWay, discovery, lock } = this.#parts
+    const { limits, bulk, store, workers } = this.#parts
     hello.stop()
     bootstrap.stop()
     providers.stop()
-    usageExchange.stop()
     limits.stop()
     // Before the connections of those who wait for it.
     await underWay.close(new CatalogError('CLOSED', 'The node is being closed.'))
@@ -254,8 +250,7 @@ export class CatalogNode implements AsyncDisposable {
     await together([bulk.stop(), this.#online ? network.stop() : Promise.resolve()])
     await rpc.settled()
     this.#online = false
-    await indexer.stop()
-    await index.close()
+    await discovery.close()
     await store.maintenance.stop()
     await workers.close()
     await store.close()
@@ -287,6 +282,8 @@ export class CatalogNode implements AsyncDisposable {
   }
 }
 
+const packageType = (type: string) => PACKAGE_TYPES.find((candidate) => candidate.type === type)
+
 /** Make every part. `undo` collects how to end what was made, for when a later part fails. */
 async function assemble(
   settings: Settings,
@@ -305,10 +302,8 @@ async function assemble(
   const { maxMirrorStorage } = settings
   const store = await openStore({ clock, core, disk, effects, random, workers }, { paths, maxMirrorStorage })
   undo.push(() => store.close())
-  const { records, blobs, pins, peers, usage, scratch, ledger } = store
+  const { records, blobs, pins, peers, heard, usage, scratch, ledger } = store
   const underWay = new UnderWay()
-  const index = await openNativeIndex({ effects }, paths.search)
-  undo.push(() => index.close())
   const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
   const network = outside.network(seed, settings)
   const rpc = new Rpc({ network, clock })
@@ -326,21 +321,23 @@ async function assemble(
   }
   const hello = new HelloService({ network, rpc, peers, devices }, introduction)
   records.onChange((changes) => devices.areIn(changes) && void hello.renew())
-  const exchange = new RecordExchange({ rpc, records, shares, access, peerId: network.peerId })
+  const exchange = new RecordExchange({ rpc, records, shares, access, heard, peerId: network.peerId })
   const parties = { ...store, rpc, hello, network, access, core, clock, random, effects }
   const transfer = await openTransfer({ ...parties, openBulk: outside.bulk }, { seed, settings })
   const { fetcher, limits, bulk, transfers } = transfer
   undo.push(() => limits.stop())
   const looking = { records, shares, access, blobs, pins, exchange, hello, providers }
   const packages = new Packages({ ...looking, fetcher, clock, random })
-  const finding = { index, rpc, hello, exchange, records, shares, access, blobs, pins, usage, clock, random, underWay }
-  const { search, indexer, recommendations, usageExchange } = openDiscovery(finding, settings)
+  const finding = { ...looking, heard, usage, rpc, clock, random, effects, underWay, packageType }
+  const discovery = await openDiscovery(finding, { folder: paths.search, shareUsage: settings.shareUsage })
+  undo.push(() => discovery.close())
+  const { search, recommendations } = discovery
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
   const parts: Parts = {
-    ...{ paths, lock, outside, store, workers, index, indexer, network, packages, mending, storage },
-    services: [hello, exchange, ...transfer.services, search, usageExchange],
-    ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay, usageExchange },
+    ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage },
+    services: [hello, exchange, ...transfer.services, ...discovery.services],
+    ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay },
   }
   const made: Made = {
     ...{ network, hello, bootstrap, packages, search, recommendations, records, shares, blobs, pins, publisher, core },

@@ -118,6 +118,16 @@ export const SEARCH_PUBLISHER_RESULTS_MAX = 5
 export const SEARCH_REPLY_BYTES_MAX = 2 * MiB
 export const SEARCH_FAN_OUT_MAX = 8
 export const SEARCH_DEADLINE_MS = 350
+/** Queries of one peer answered, and at once after a quiet time. */
+export const SEARCHES_PER_SECOND = 10
+export const SEARCHES_BURST = 20
+/** Peers of which it is remembered how often they ask, and how well they answer. */
+export const SEARCHERS_TRACKED_MAX = 10_000
+export const SEARCH_MERITS_MAX = 1_000
+/** A publisher that nobody else has heard of is new for so long. */
+export const NEWCOMER_MS = DAY_MS
+/** Publishers of which it is remembered since when, and from whom, this node has heard of them. */
+export const HEARD_PUBLISHERS_MAX = 100_000
 /** Queries whose answers are kept: more of them answer hardly any further query (bench/README.md). */
 export const SEARCH_CACHE_QUERIES_MAX = 10_000
 /** What they may take together: 20 results that are known here some 8 KiB, those of peers their records as well. */

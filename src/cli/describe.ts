@@ -51,7 +51,7 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     const verb = fresh ? 'Published' : 'Already published'
     return [`${verb} ${colors.bold(purl)} (${permission})`, ...files].join('\n')
   },
-  result({ purl, description, trust, providers }) {
+  result({ purl, description, trust, providers, newcomer }) {
     const marks: Record<string, string> = {
       pinned: colors.green('trusted'),
       unpinned: 'signed',
@@ -59,7 +59,8 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
       foreign: colors.red('not the publisher you trust'),
     }
     const offered = `${providers} provider${providers === 1 ? '' : 's'}`
-    return `${colors.bold(purl)}  ${marks[trust]}, ${offered}\n  ${description || 'No description.'}`
+    const fresh = newcomer ? `, ${colors.yellow('new publisher')}` : ''
+    return `${colors.bold(purl)}  ${marks[trust]}, ${offered}${fresh}\n  ${description || 'No description.'}`
   },
   recommendation({ purl, version, description, reasons }) {
     const named = `${colors.bold(purl)}${version === null ? '' : `@${version}`}`
@@ -206,15 +207,33 @@ const GARBAGE_REASONS: Record<string, string> = {
   'stale-fetch': 'nobody has gone on with it for a week',
 }
 
+const SILENCES: Record<string, string> = {
+  refused: 'would not',
+  'timed-out': 'did not in time',
+  failed: 'broke off',
+  lied: 'lied',
+}
+
+/** Why peers have not answered. */
+function describeSilence(peers: readonly { state: string }[]): string {
+  const counts = Object.entries(SILENCES).map(([state, words]) => ({
+    words,
+    count: peers.filter((peer) => peer.state === state).length,
+  }))
+  const told = counts.filter(({ count }) => count > 0).map(({ words, count }) => `${count} ${words}`)
+  return told.length > 0 ? ` (${told.join(', ')})` : ''
+}
+
 /** By the field that only one kind of summary has. */
 // biome-ignore lint/suspicious/noExplicitAny: each line has the fields its operation gave it
 const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
   [
     'results',
-    ({ results, ms, peersAsked, peersAnswered, ageMs }) => {
+    ({ results, ms, peersAsked, peersAnswered, peers, withheld, ageMs }) => {
       const asked = peersAsked === 0 ? 'no peers to ask' : `${peersAnswered} of ${peersAsked} peers answered`
       const age = ageMs > 0 ? ` ${Math.ceil(ageMs / 1000)} s ago` : ''
-      return `${results} found in ${ms} ms, ${asked}${age}.`
+      const more = withheld > 0 ? ` ${withheld} of publishers nobody knew before left out: --newcomers lists them.` : ''
+      return `${results} found in ${ms} ms, ${asked}${describeSilence(peers)}${age}.${more}`
     },
   ],
   [

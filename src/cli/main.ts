@@ -1,14 +1,12 @@
 #!/usr/bin/env node
-// The `catalog` command. Its exit status is set, not forced, so that everything written is flushed first; a natural
-// end is waited for only briefly, since libraries may hold sockets open a little longer.
+// The `catalog` command. It ends once all that was written is flushed: a natural end would wait for timers that
+// libraries leave behind.
 import { CommanderError } from 'commander'
 import { CatalogError, EXIT } from '../base/errors.ts'
 import { Output } from './output.ts'
 import { makeProgram } from './program.ts'
 
-/** What libp2p needs at most to let go after a stop. */
-const LINGER_MS = 1_500
-
+outliveReaders()
 const json = process.argv.includes('--json')
 const program = makeProgram((status) => {
   process.exitCode = status
@@ -23,7 +21,15 @@ try {
 } catch (thrown) {
   process.exitCode = report(thrown)
 }
-setTimeout(() => process.exit(), LINGER_MS).unref()
+await Promise.all([process.stdout, process.stderr].map(flushed))
+process.exit()
+
+/** Resolves when all has been handed to the system, or cannot be any more. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => resolve())
+  })
+}
 
 /** Commander ends the process by itself on wrong usage; let it throw instead, in every command. */
 function overrideExit(command: typeof program): void {
@@ -45,4 +51,12 @@ function report(thrown: unknown): number {
     new Output({ json }).error(new CatalogError('USAGE', thrown.message.replace(/^error: /, ''), { hint }))
   }
   return EXIT.usage
+}
+
+/** A terminal that was closed, or a reader that has ended, ends no command before it has done its work. */
+function outliveReaders(): void {
+  const outlive = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
+  }
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', outlive)
 }

@@ -142,9 +142,13 @@ function packageCommands(program: Command, run: Run): void {
   program
     .command('search')
     .description('find packages here and at connected peers')
-    .argument('<query...>', 'a name or words; type:, tag:, license:, keyword:, category: and publisher: filter')
+    .argument(
+      '<query...>',
+      'a name or words; type:, tag:, license:, keyword:, category:, publisher:, after: and before: filter',
+    )
     .option('--limit <n>', 'results at most', whole, 20)
     .option('--local', 'ask no peers')
+    .option('--newcomers', 'list what only peers offer of publishers nobody knew before, even beside better known')
     .action((query: string[], options) => run('search', { query: query.join(' '), ...options }))
   program
     .command('recommend')

@@ -35,7 +35,6 @@ export async function up(
   output: Output,
   { json, supervise }: UpOptions,
 ): Promise<number> {
-  outliveReaders()
   // Who has started this process with a channel sees to it: that is how a supervisor's own child knows.
   if (supervise && process.send === undefined) return runSupervised(output, json)
   return runNode(dataDir, settings, output, json)
@@ -145,14 +144,6 @@ function stopRequest(): Promise<string> {
     process.channel?.unref()
   }
   return promise
-}
-
-/** A terminal that was closed, or a reader that has ended, must not take the node down before it has closed. */
-function outliveReaders(): void {
-  const outlive = (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
-  }
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', outlive)
 }
 
 function tellRecovery({ recovery }: CatalogNode, output: Output, json: boolean): void {

@@ -136,7 +136,7 @@ export class QueryCache<Given extends Answer> {
   /** After a commit: drop what shares a term or a beginning with a document that has changed, or that found it. */
   async changed({ packages, documents }: Changed): Promise<void> {
     if (this.#entries.size === 0) return
-    const read = await this.#components.index.documentTerms([...documents])
+    const read = await this.#components.index.documentTerms(documents.map(({ scored }) => scored))
     const doomed = new Set(packages.flatMap((name) => [...this.#byPackage.get(name)]))
     for (const [at, terms] of read.entries()) {
       for (const entry of this.#sharing(terms)) {

@@ -1,25 +1,21 @@
 // Asking peers: a few of them, a short deadline, whatever came by then. Every candidate proves itself before it may be
-// ranked; how many one peer or one publisher may place is capped.
-import { type Clock, deadline } from '../base/clock.ts'
+// ranked; how many one peer may place is capped. What comes too late is still of use to the next who asks the same.
+import { type Clock, untilAborted } from '../base/clock.ts'
 import { CatalogError, hasCode } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
-import {
-  SEARCH_DEADLINE_MS,
-  SEARCH_FAN_OUT_MAX,
-  SEARCH_PEER_RESULTS_MAX,
-  SEARCH_PUBLISHER_RESULTS_MAX,
-} from '../base/limits.ts'
-import { type Random, shuffled } from '../base/random.ts'
+import { SEARCH_DEADLINE_MS, SEARCH_FAN_OUT_MAX, SEARCH_PEER_RESULTS_MAX } from '../base/limits.ts'
+import type { Random } from '../base/random.ts'
 import { connectedTo, type HelloService } from '../network/hello.ts'
 import type { Rpc } from '../network/rpc.ts'
 import type { RecordExchange } from '../trust/exchange.ts'
 import { type Proven, verifyBundle } from '../trust/verify.ts'
-import { SEARCH } from '../wire/messages.ts'
+import { SEARCH, type SearchReply } from '../wire/messages.ts'
+import { type AnswerState, Merits } from './merits.ts'
 
 interface Components {
   rpc: Rpc
-  hello: HelloService
-  exchange: RecordExchange
+  hello: Pick<HelloService, 'peers'>
+  exchange: Pick<RecordExchange, 'addressee'>
   clock: Clock
   random: Random
 }
@@ -29,17 +25,35 @@ export interface Candidate extends Proven {
   readonly peer: string
 }
 
+/** What a peer says of its index: changes it has yet to take in, and when it last took in some. */
+export interface IndexFreshness {
+  readonly behind: number
+  readonly at?: number | undefined
+}
+
+/** What came of asking one peer. */
+export interface Inquiry {
+  readonly peer: string
+  readonly state: AnswerState
+  /** Until it ended, or until its time was over. */
+  readonly ms: number
+  readonly candidates: number
+  readonly index?: IndexFreshness
+}
+
 export interface FederatedAnswer {
   readonly candidates: readonly Candidate[]
-  readonly asked: readonly string[]
-  readonly answered: readonly string[]
+  readonly inquiries: readonly Inquiry[]
 }
 
 export class Federation {
+  readonly merits: Merits
   readonly #components: Components
+  readonly #underWay = new Set<Asking>()
 
   constructor(components: Components) {
     this.#components = components
+    this.merits = new Merits(components)
   }
 
   /** Whether somebody can be asked who was not. */
@@ -48,50 +62,124 @@ export class Federation {
     return connectedTo(this.#components.hello).some((peer) => !asked.includes(peer))
   }
 
-  async ask(query: string, limit: number, signal?: AbortSignal): Promise<FederatedAnswer> {
-    const { hello, clock, random } = this.#components
-    const peers = connectedTo(hello)
-    const asked = shuffled(random, peers).slice(0, SEARCH_FAN_OUT_MAX)
-    if (asked.length === 0) return { candidates: [], asked, answered: [] }
-    using time = deadline(clock, SEARCH_DEADLINE_MS, 'the peers asked', signal)
-    const answers = await Promise.all(asked.map((peer) => this.#askOne(peer, query, limit, time.signal)))
-    signal?.throwIfAborted()
-    return {
-      candidates: answers.flatMap(({ candidates }) => candidates),
-      asked,
-      answered: answers.filter(({ answered }) => answered).map(({ peer }) => peer),
-    }
-  }
-
-  /** What one peer said by the deadline; a peer that lies or breaks is as good as one that did not answer. */
-  async #askOne(
-    peer: string,
+  /**
+   * @param onLate - hears of what comes after the deadline, once of each peer
+   * @throws CatalogError `ABORTED`
+   */
+  async ask(
     query: string,
     limit: number,
-    signal: AbortSignal,
-  ): Promise<{ peer: string; candidates: Candidate[]; answered: boolean }> {
-    const candidates: Candidate[] = []
-    const perPublisher = new Map<string, number>()
-    const me = this.#components.exchange.addressee
+    onLate: (candidates: readonly Candidate[]) => void,
+    signal?: AbortSignal,
+  ): Promise<FederatedAnswer> {
+    const peers = this.merits.choose(connectedTo(this.#components.hello), SEARCH_FAN_OUT_MAX)
+    const asked = peers.map((peer) => this.#begin(peer, query, limit))
     try {
-      const request = { query, limit: Math.min(limit, SEARCH_PEER_RESULTS_MAX) }
-      for await (const { records } of this.#components.rpc.call(SEARCH, peer, request, { signal })) {
-        const proven = verifyBundle(records, me)
-        const { signer } = proven.release.record
-        const placed = (perPublisher.get(signer) ?? 0) + 1
-        perPublisher.set(signer, placed)
-        if (placed <= SEARCH_PUBLISHER_RESULTS_MAX) candidates.push({ ...proven, peer })
-        if (candidates.length >= SEARCH_PEER_RESULTS_MAX) break
-      }
-      return { peer, candidates, answered: true }
+      await untilAborted(this.#inTime(asked), signal)
     } catch (thrown) {
-      if (hasCode(thrown, 'RECORD_INVALID', 'RECORD_SIGNATURE', 'PEER_PROTOCOL')) {
-        emit('catalog:peer', { peer, state: 'refused', reason: thrown.message })
-        return { peer, candidates: [], answered: false }
-      }
-      const { code, message } = CatalogError.from(thrown)
-      if (!signal.aborted) emit('catalog:failure', { task: `search at ${peer}`, code, message })
-      return { peer, candidates, answered: false }
+      for (const asking of asked) asking.stop(thrown)
+      throw thrown
     }
+    const inquiries = asked.map((asking) => asking.inquiry())
+    const candidates = asked.flatMap((asking) => asking.candidates())
+    for (const { peer, state } of inquiries) this.merits.ended(peer, state)
+    for (const asking of asked.filter(({ isOver }) => !isOver)) void asking.over.then(() => onLate(asking.candidates()))
+    return { candidates, inquiries }
   }
+
+  /** Ends what is still waited for. */
+  async stop(): Promise<void> {
+    for (const asking of this.#underWay) asking.stop(new CatalogError('CLOSED', 'The node is being closed.'))
+    await Promise.all([...this.#underWay].map(({ over }) => over))
+  }
+
+  #begin(peer: string, query: string, limit: number): Asking {
+    const asking = new Asking(this.#components, peer, query, limit)
+    this.#underWay.add(asking)
+    void asking.over.then(() => this.#underWay.delete(asking))
+    return asking
+  }
+
+  /** Resolves when all have ended, or when their time is over. */
+  async #inTime(asked: readonly Asking[]): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const cancel = this.#components.clock.after(SEARCH_DEADLINE_MS, resolve)
+    await Promise.race([Promise.all(asked.map(({ over }) => over)), late])
+    cancel()
+  }
+}
+
+/** One peer being asked. */
+class Asking {
+  readonly peer: string
+  /** Resolves when it has ended, however it ended. */
+  readonly over: Promise<void>
+  readonly #components: Components
+  readonly #stop = new AbortController()
+  readonly #startedAt: number
+  readonly #candidates: Candidate[] = []
+  #index: IndexFreshness | undefined
+  #end: { state: AnswerState; ms: number } | undefined
+
+  constructor(components: Components, peer: string, query: string, limit: number) {
+    this.#components = components
+    this.peer = peer
+    this.#startedAt = components.clock.now()
+    this.over = this.#run({ query, limit: Math.min(limit, SEARCH_PEER_RESULTS_MAX) })
+  }
+
+  get isOver(): boolean {
+    return this.#end !== undefined
+  }
+
+  /** So far; nothing of who lied. */
+  candidates(): readonly Candidate[] {
+    return this.#end?.state === 'lied' ? [] : [...this.#candidates]
+  }
+
+  inquiry(): Inquiry {
+    const { state, ms } = this.#end ?? { state: 'timed-out' as const, ms: this.#elapsed() }
+    const candidates = this.candidates().length
+    return { peer: this.peer, state, ms, candidates, ...(this.#index ? { index: this.#index } : {}) }
+  }
+
+  stop(reason: unknown): void {
+    this.#stop.abort(reason)
+  }
+
+  async #run(request: { query: string; limit: number }): Promise<void> {
+    const { rpc } = this.#components
+    let state: AnswerState = 'answered'
+    try {
+      for await (const reply of rpc.call(SEARCH, this.peer, request, { signal: this.#stop.signal })) {
+        this.#take(reply)
+        if (this.#candidates.length >= request.limit) break
+      }
+    } catch (thrown) {
+      state = stateOf(thrown)
+      if (!this.#stop.signal.aborted) this.#tell(state, thrown)
+    }
+    this.#end = { state, ms: this.#elapsed() }
+  }
+
+  #take(reply: SearchReply): void {
+    if ('index' in reply) this.#index = reply.index
+    else this.#candidates.push({ ...verifyBundle(reply.records, this.#components.exchange.addressee), peer: this.peer })
+  }
+
+  #tell(state: AnswerState, thrown: unknown): void {
+    const { code, message } = CatalogError.from(thrown)
+    if (state === 'lied') emit('catalog:peer', { peer: this.peer, state: 'refused', reason: message })
+    else emit('catalog:failure', { task: `search at ${this.peer}`, code, message })
+  }
+
+  #elapsed(): number {
+    return this.#components.clock.now() - this.#startedAt
+  }
+}
+
+function stateOf(thrown: unknown): AnswerState {
+  if (hasCode(thrown, 'RECORD_INVALID', 'RECORD_SIGNATURE', 'PEER_PROTOCOL')) return 'lied'
+  if (hasCode(thrown, 'PEER_BUSY', 'REFUSED', 'LIMIT_EXCEEDED')) return 'refused'
+  return hasCode(thrown, 'PEER_TIMEOUT') ? 'timed-out' : 'failed'
 }

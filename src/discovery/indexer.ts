@@ -5,12 +5,13 @@ import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import { type Audience, audiencesOf } from '../model/audience.ts'
 import { type Glob, matchesGlob, parseGlob } from '../model/glob.ts'
-import { type PackageName, parsePurl } from '../model/purl.ts'
+import { type PackageName, packageKey, parsePurl } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
 import type { Change, Records } from '../store/records.ts'
 import type { Shares } from '../trust/shares.ts'
 import type { Changed } from './cache.ts'
+import type { IndexFreshness } from './federation.ts'
 import type { IndexDocument, Scored, TextIndex } from './native-index.ts'
 import type { Popularity } from './popularity.ts'
 
@@ -39,6 +40,7 @@ export class Indexer {
   #cancelTimer: (() => void) | undefined
   #running: Promise<void> = Promise.resolve()
   #sinceCompacted = 0
+  #changedAt: number | undefined
 
   constructor(components: Components) {
     this.#components = components
@@ -60,6 +62,13 @@ export class Indexer {
         void this.settle()
       })
     })
+  }
+
+  /** How far the index is behind the records. */
+  freshness(): IndexFreshness {
+    const { records, index } = this.#components
+    const behind = Math.max(0, records.lastSequence() - index.committedSequence())
+    return { behind, ...(this.#changedAt === undefined ? {} : { at: this.#changedAt }) }
   }
 
   /** Resolves when every change made so far can be found. */
@@ -113,6 +122,7 @@ export class Indexer {
           documents: upserts,
         })
       }
+      this.#changedAt = Math.floor(this.#components.clock.now())
     }
     if (this.#sinceCompacted < COMPACT_CHANGES) return
     await index.compact()
@@ -131,9 +141,11 @@ export class Indexer {
         const visible = seen.filter(({ audiences }) => audiences.includes(audience)).map(({ release }) => release)
         const best = type && newest(visible, type)
         const key = formatKey(audience, name, signer)
-        if (best)
-          upserts.push({ ...textOfRelease(best, popularity.given(name)), key, payload: best.record.id, audience })
-        else deletes.push(key)
+        if (!best) deletes.push(key)
+        else {
+          const scored = textOfRelease(best, popularity.given(name))
+          upserts.push({ key, payload: best.record.id, audience, scored })
+        }
       }
     }
     return { upserts, deletes }
@@ -207,11 +219,6 @@ function formatKey(audience: Audience, name: PackageName, signer: string): strin
   return `${audience}\n${packageKey(name, signer)}`
 }
 
-/** What names a package of a publisher: several may claim one name. */
-export function packageKey({ type, name }: PackageName, signer: string): string {
-  return `${type}\n${name}\n${signer}`
-}
-
 /** What brings packages together that depend on the same one; no query can filter by it. */
 export function dependencyLabel({ type, name }: PackageName): string {
   return `needs:${type}/${name}`
@@ -230,5 +237,6 @@ export function textOfRelease({ record, body }: Release, popularity: number): Sc
     ...keywords.map((keyword) => `keyword:${keyword}`),
     ...dependencies.map(dependencyLabel),
   ]
-  return { name, description, labels, keywords: [...keywords, ...tags, ...(category ? [category] : [])], popularity }
+  const searched = [...keywords, ...tags, ...(category ? [category] : [])]
+  return { name, description, labels, keywords: searched, popularity, published: record.statement.at }
 }

@@ -4,6 +4,19 @@ import type { Effects } from '../base/effects.ts'
 import { CatalogError } from '../base/errors.ts'
 import type { Audience } from '../model/audience.ts'
 
+/** What of a package is searched, filtered and ranked by, whoever offers it. */
+export interface Scored {
+  readonly name: string
+  readonly description: string
+  readonly keywords: string[]
+  /** What filters compare, `field:value` each. */
+  readonly labels: string[]
+  /** How often it is fetched; 0 when unknown. */
+  readonly popularity: number
+  /** When, in milliseconds since the epoch; 0 when unknown. */
+  readonly published: number
+}
+
 /** One package of one publisher, as one audience may see it. */
 export interface IndexDocument {
   /** Replaces the document of the same key. */
@@ -11,17 +24,8 @@ export interface IndexDocument {
   /** Record id of the release the text is from, 32 bytes. */
   readonly payload: Uint8Array
   readonly audience: Audience
-  /** What filters compare, `field:value` each. */
-  readonly labels: string[]
-  readonly name: string
-  readonly description: string
-  readonly keywords: string[]
-  /** How often it is fetched; 0 when unknown. */
-  readonly popularity: number
+  readonly scored: Scored
 }
-
-/** What is scored. */
-export type Scored = Pick<IndexDocument, 'name' | 'description' | 'keywords' | 'labels' | 'popularity'>
 
 /** A query as the index reads it. */
 export interface QueryTerms {

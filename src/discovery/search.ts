@@ -4,11 +4,21 @@ import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
-import { SEARCH_AUDIENCES_MAX, SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../base/limits.ts'
+import {
+  SEARCH_AUDIENCES_MAX,
+  SEARCH_QUERY_LENGTH_MAX,
+  SEARCH_RESULTS_MAX,
+  SEARCHERS_TRACKED_MAX,
+  SEARCHES_BURST,
+  SEARCHES_PER_SECOND,
+} from '../base/limits.ts'
 import type { UnderWay } from '../base/under-way.ts'
+import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { Audience } from '../model/audience.ts'
+import { packageKey } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import { readRelease } from '../model/release.ts'
+import { RateLimiter } from '../network/gate.ts'
 import type { Rpc } from '../network/rpc.ts'
 import type { PackageType } from '../package-types/package-type.ts'
 import type { Blobs } from '../store/blobs.ts'
@@ -18,13 +28,14 @@ import type { Access } from '../trust/access.ts'
 import type { RecordExchange } from '../trust/exchange.ts'
 import type { Shares } from '../trust/shares.ts'
 import { type TrustState, trustState } from '../trust/view.ts'
-import { SEARCH } from '../wire/messages.ts'
+import { SEARCH, type SearchReply } from '../wire/messages.ts'
 import { type Answer, QueryCache, type Question } from './cache.ts'
-import type { FederatedAnswer, Federation } from './federation.ts'
-import { newest, packageKey, textOfRelease } from './indexer.ts'
+import { type Found, merged, type Ranked, type RankOptions, rankedFound } from './candidates.ts'
+import type { Candidate, FederatedAnswer, Federation, IndexFreshness, Inquiry } from './federation.ts'
 import type { TextIndex } from './native-index.ts'
 import type { Popularity } from './popularity.ts'
-import { candidatesFor, ranked } from './score.ts'
+import { candidatesFor } from './score.ts'
+import type { Standing } from './standing.ts'
 
 export interface SearchOptions {
   /** 1–100; 20 by default. */
@@ -33,6 +44,8 @@ export interface SearchOptions {
   readonly local?: boolean | undefined
   /** Leave out what only this node may see. */
   readonly publicOnly?: boolean | undefined
+  /** List what only peers offer, of publishers nobody knew before, even when there is better known. */
+  readonly newcomers?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -51,14 +64,18 @@ export interface SearchResult {
   readonly trust: TrustState
   /** Nodes known to offer it, this one included. */
   readonly providers: number
+  /** Whether its publisher was first heard of within a day, and by few: ranked behind all others. */
+  readonly newcomer: boolean
 }
 
 export interface SearchAnswer {
   readonly results: readonly SearchResult[]
+  /** Left out: what only peers offer, of publishers nobody knew before, as there is better known. */
+  readonly withheld: number
   readonly peersAsked: number
   readonly peersAnswered: number
-  /** Peer ids of those that answered in time. */
-  readonly answeredBy: readonly string[]
+  /** What came of asking each peer. */
+  readonly peers: readonly Inquiry[]
   readonly ms: number
   /** How long ago it was found; 0 when it was found just now. */
   readonly ageMs: number
@@ -67,7 +84,7 @@ export interface SearchAnswer {
 const DEFAULT_LIMIT = 20
 /** About what one result takes in memory beside the record that came with it. */
 const RANKED_BYTES = 256
-const NOBODY: FederatedAnswer = { candidates: [], asked: [], answered: [] }
+const NOBODY: FederatedAnswer = { candidates: [], inquiries: [] }
 
 interface Components {
   index: TextIndex
@@ -78,6 +95,9 @@ interface Components {
   pins: Pins
   exchange: RecordExchange
   federation: Federation
+  standing: Standing
+  /** How far the index is behind the records. */
+  freshness: () => IndexFreshness
   rpc: Rpc
   clock: Clock
   underWay: UnderWay
@@ -85,52 +105,40 @@ interface Components {
   packageType: (type: string) => PackageType | undefined
 }
 
-/** A release found, and the peers that offered it. */
-interface Found {
-  readonly release: Release
-  readonly peers: Set<string>
-}
-
-/** One of them, and where it ranks. */
-interface Ranked {
+/** A result as it is kept: the release itself only where no record here is it. */
+interface KeptResult extends Pick<Ranked, 'isHere' | 'peers' | 'score' | 'claimants'> {
   readonly id: Uint8Array
-  /** Its package, as `packageKey` has it. */
-  readonly name: string
-  /** The release itself where no record here is it. */
-  readonly release?: Release | undefined
-  readonly peers: readonly string[]
-  readonly score: number
-  /** Publishers found of the name. */
-  readonly claimants: number
+  readonly release?: Release
 }
 
 /** What is kept of an answer. */
 interface Kept extends Answer {
-  readonly ranked: readonly Ranked[]
-  readonly asked: readonly string[]
-  readonly answered: readonly string[]
+  readonly results: readonly KeptResult[]
+  readonly withheld: number
+  readonly inquiries: readonly Inquiry[]
 }
 
 export class Search {
-  readonly #components: Components
   /** What was found for queries, of this node's user and of peers. */
   readonly cache: QueryCache<Kept>
+  readonly #components: Components
+  readonly #limiter: RateLimiter
 
   constructor(components: Components) {
     this.#components = components
     const { index, clock, underWay } = components
     this.cache = new QueryCache({ index, clock, background: (work) => underWay.run(work) })
+    this.#limiter = new RateLimiter(clock, {
+      perMinute: (SEARCHES_PER_SECOND * MINUTE_MS) / SECOND_MS,
+      burst: SEARCHES_BURST,
+      tracked: SEARCHERS_TRACKED_MAX,
+    })
   }
 
   /** Answer peers from now on, each with what it may see. */
   async start(): Promise<void> {
-    const find = (query: string, limit: number, peer: string) => this.#forPeer(query, limit, peer)
-    const bundle = (release: Release, peer: string) => this.#components.exchange.bundle(release, peer, 1)
-    await this.#components.rpc.serve(SEARCH, async function* ({ query, limit }, { peer }) {
-      for (const release of await find(query, limit, peer)) {
-        yield { records: bundle(release, peer).map(({ envelope }) => envelope) }
-      }
-    })
+    const answer = (query: string, limit: number, peer: string) => this.#answer(query, limit, peer)
+    await this.#components.rpc.serve(SEARCH, ({ query, limit }, { peer }) => answer(query, limit, peer))
   }
 
   /** @throws CatalogError `SEARCH_QUERY`, `ABORTED` */
@@ -139,42 +147,68 @@ export class Search {
     const limit = options.limit ?? DEFAULT_LIMIT
     checkQuery(query, limit)
     const startedAt = clock.now()
+    const holds = ({ results, inquiries }: Kept) =>
+      options.local === true || (results.length > 0 && !federation.hasOthers(inquiries.map(({ peer }) => peer)))
     const question = questionOf(query, limit, options)
-    const { answer: found, at } = await this.cache.answer(
-      question,
-      (signal) => this.#ask(query, limit, options, signal),
-      {
-        holds: ({ ranked, asked }) => options.local === true || (ranked.length > 0 && !federation.hasOthers(asked)),
-        signal: options.signal,
-      },
-    )
-    const results = this.#told(found.ranked, options.publicOnly === true)
+    const ask = (signal?: AbortSignal) => this.#ask(question, options, limit, signal)
+    const { answer: found, at } = await this.cache.answer(question, ask, { holds, signal: options.signal })
     const answer = {
-      results,
-      peersAsked: found.asked.length,
-      peersAnswered: found.answered.length,
-      answeredBy: found.answered,
+      results: this.#told(found.results, options.publicOnly === true),
+      withheld: found.withheld,
+      peersAsked: found.inquiries.length,
+      peersAnswered: found.inquiries.filter(({ state }) => state === 'answered').length,
+      peers: found.inquiries,
       ms: clock.now() - startedAt,
       ageMs: Math.max(0, startedAt - at),
     }
-    const { peersAsked, peersAnswered, ms, ageMs } = answer
+    const { results, peersAsked, peersAnswered, ms, ageMs } = answer
     emit('catalog:search', { ms, results: results.length, peersAsked, peersAnswered, ageMs })
     return answer
   }
 
-  async #ask(query: string, limit: number, { publicOnly, local }: SearchOptions, signal?: AbortSignal): Promise<Kept> {
+  async #ask(question: Question, options: SearchOptions, limit: number, signal?: AbortSignal): Promise<Kept> {
+    const { query } = question
+    const rank = { limit, newcomers: options.newcomers === true }
+    const onLate = (candidates: readonly Candidate[]) => void this.#takeLate(question, rank, candidates)
     const [here, remote] = await Promise.all([
-      this.#local(query, limit, publicOnly === true),
-      local ? NOBODY : this.#components.federation.ask(query, limit, signal),
+      this.#local(query, limit, options.publicOnly === true),
+      options.local ? NOBODY : this.#components.federation.ask(query, limit, onLate, signal),
     ])
-    const ranked = await this.#rank(query, this.#merge(here, remote), limit)
-    return kept(ranked, remote)
+    const found = [...here.map(local), ...remote.candidates.map(offered)]
+    const kept = await this.#kept(query, found, rank, remote.inquiries)
+    void this.#learn(remote.candidates, kept)
+    return kept
+  }
+
+  /** What a peer said too late betters the answer that is kept, for the next who asks. */
+  async #takeLate(question: Question, rank: RankOptions, candidates: readonly Candidate[]): Promise<void> {
+    if (candidates.length === 0) return
+    await this.cache.amend(question, async ({ results, inquiries }) => {
+      const before = results.flatMap((result) => {
+        const release = this.#releaseOf(result)
+        return release ? { ...result, release } : []
+      })
+      const kept = await this.#kept(question.query, [...before, ...candidates.map(offered)], rank, inquiries)
+      void this.#learn(candidates, kept)
+      return kept
+    })
   }
 
   #local(query: string, limit: number, publicOnly: boolean): Promise<Release[]> {
     const { shares } = this.#components
     if (publicOnly) return this.#find(query, limit, ['public'], (release) => shares.isKnown(release))
     return this.#find(query, limit, ['public', 'private'], () => true)
+  }
+
+  async *#answer(query: string, limit: number, peer: string): AsyncGenerator<SearchReply> {
+    if (!this.#limiter.take(peer)) {
+      throw new CatalogError('PEER_BUSY', `More than ${SEARCHES_PER_SECOND} queries a second are not answered.`)
+    }
+    const { exchange, freshness } = this.#components
+    yield { index: freshness() }
+    for (const release of await this.#forPeer(query, limit, peer)) {
+      yield { records: exchange.bundle(release, peer, 1).map(({ envelope }) => envelope) }
+    }
   }
 
   /** Each audience is a search of its own: what a peer may not see must not take the place of what it may. */
@@ -184,12 +218,10 @@ export class Search {
     const audiences: Audience[] = ['public', ...others]
     const { answer } = await this.cache.answer({ query, audiences, scope: `peer ${limit}` }, async () => {
       const found = await this.#find(query, limit, audiences, () => true)
-      return kept(
-        found.map((release) => this.#ranked({ release, peers: new Set() }, 0, 1)),
-        NOBODY,
-      )
+      const unranked = found.map((release) => ({ ...local(release), score: 0, claimants: 1 }))
+      return this.#toKeep(unranked, 0, [])
     })
-    const releases = answer.ranked.flatMap((entry) => this.#releaseOf(entry) ?? [])
+    const releases = answer.results.flatMap((result) => this.#releaseOf(result) ?? [])
     return releases.filter((release) => access.maySee(peer, release)).slice(0, limit)
   }
 
@@ -215,94 +247,75 @@ export class Search {
     })
   }
 
-  /** One entry a package and publisher: its newest release among those found. */
-  #merge(local: readonly Release[], remote: FederatedAnswer): Found[] {
-    const byPackage = new Map<string, Map<string, Found>>()
-    const add = (release: Release, peer?: string) => {
-      const { type, name } = release.body
-      if (!this.#components.packageType(type)) return // of a later version's type: nothing here could install it
-      const key = packageKey({ type, name }, release.record.signer)
-      const releases = byPackage.get(key) ?? new Map<string, Found>()
-      const id = toHex(release.record.id)
-      const found = releases.get(id) ?? { release, peers: new Set<string>() }
-      if (peer !== undefined) found.peers.add(peer)
-      byPackage.set(key, releases.set(id, found))
-    }
-    for (const release of local) add(release)
-    for (const { release, peer } of remote.candidates) add(release, peer)
-    return [...byPackage.values()].flatMap((releases) => {
-      const all = [...releases.values()]
-      const type = this.#components.packageType(all[0]?.release.body.type ?? '')
-      const best =
-        type &&
-        newest(
-          all.map(({ release }) => release),
-          type,
-        )
-      return all.filter(({ release }) => release === best)
+  async #kept(query: string, found: readonly Found[], rank: RankOptions, inquiries: readonly Inquiry[]): Promise<Kept> {
+    const packages = merged(found, this.#components.packageType)
+    const { ranked, withheld } = await rankedFound(this.#components, query, packages, rank)
+    return this.#toKeep(ranked, withheld, inquiries)
+  }
+
+  #toKeep(ranked: readonly Ranked[], withheld: number, inquiries: readonly Inquiry[]): Kept {
+    const results = ranked.map(({ release, ...result }): KeptResult => {
+      const { id } = release.record
+      return { id, ...result, ...(this.#components.records.get(id) === undefined && { release }) }
     })
-  }
-
-  async #rank(query: string, found: readonly Found[], limit: number): Promise<Ranked[]> {
-    const claims = new Map<string, number>()
-    const nameOf = ({ release: { body } }: Found) => `${body.type}\n${body.name}`
-    for (const entry of found) claims.set(nameOf(entry), (claims.get(nameOf(entry)) ?? 0) + 1)
-    const { popularity } = this.#components
-    const textOf = ({ release }: Found) => textOfRelease(release, popularity.of(release.body))
-    const best = await ranked(this.#components, query, found, textOf, ({ release }) => release.purl)
-    // Peers may offer what has nothing to do with the query, or what its filters exclude.
-    const matching = best.filter(({ score }) => score > 0).slice(0, limit)
-    return matching.map(({ candidate, score }) => this.#ranked(candidate, score, claims.get(nameOf(candidate)) ?? 1))
-  }
-
-  #ranked({ release, peers }: Found, score: number, claimants: number): Ranked {
-    const { body, record } = release
-    const isHere = this.#components.records.get(record.id) !== undefined
-    return {
-      ...{ id: record.id, name: packageKey(body, record.signer), peers: [...peers], score, claimants },
-      ...(!isHere && { release }),
-    }
+    const bytes = results.reduce((sum, { release }) => sum + RANKED_BYTES + (release?.record.envelope.length ?? 0), 0)
+    const packages = ranked.map(({ release: { body, record } }) => packageKey(body, record.signer))
+    return { results, withheld, inquiries, packages, bytes }
   }
 
   /** Nothing for one whose record has gone meanwhile. */
-  #releaseOf({ id, release }: Ranked): Release | undefined {
+  #releaseOf({ id, release }: KeptResult): Release | undefined {
     const record = this.#components.records.get(id)
     return record ? readRelease(record) : release
   }
 
   /** What is to be told of them now. */
-  #told(found: readonly Ranked[], publicOnly: boolean): SearchResult[] {
-    const { blobs, pins, shares } = this.#components
-    return found.flatMap((entry) => {
-      const release = this.#releaseOf(entry)
-      if (!release || (publicOnly && !entry.release && !shares.isKnown(release))) return []
+  #told(kept: readonly KeptResult[], publicOnly: boolean): SearchResult[] {
+    const { blobs, pins, shares, standing } = this.#components
+    return kept.flatMap((result) => {
+      const release = this.#releaseOf(result)
+      if (!release || (publicOnly && !result.release && !shares.isKnown(release))) return []
       const { record, purl, body } = release
       const here = body.artifacts.every(({ root }) => blobs.isUnder(root, record.id))
-      const trust = trustState(record.signer, pins.get(body), entry.claimants)
+      const trust = trustState(record.signer, pins.get(body), result.claimants)
       return {
         purl,
         name: body.name,
         version: body.version,
         description: body.description,
         publisher: record.signer,
-        score: entry.score,
+        score: result.score,
         verified: trust === 'pinned' || trust === 'unpinned',
         trust,
-        providers: entry.peers.length + (here ? 1 : 0),
+        providers: result.peers.length + (here ? 1 : 0),
+        newcomer: !standing.isKnown(release),
       }
     })
   }
+
+  async #learn(candidates: readonly Candidate[], { results }: Kept): Promise<void> {
+    const shown = new Set(results.map(({ id }) => toHex(id)))
+    try {
+      await this.#components.standing.learn(candidates, ({ release }) => shown.has(toHex(release.record.id)))
+    } catch (thrown) {
+      const { code, message } = CatalogError.from(thrown)
+      // That the disk is full, or the store closed, is told to those who want to write more than this.
+      if (code !== 'CLOSED' && code !== 'DISK_FULL') emit('catalog:failure', { task: 'note publishers', code, message })
+    }
+  }
 }
 
-function questionOf(query: string, limit: number, { publicOnly, local }: SearchOptions): Question {
+function local(release: Release): Found {
+  return { release, isHere: true, peers: [] }
+}
+
+function offered({ release, peer }: Candidate): Found {
+  return { release, isHere: false, peers: [peer] }
+}
+
+function questionOf(query: string, limit: number, { publicOnly, local, newcomers }: SearchOptions): Question {
   const audiences: Audience[] = publicOnly ? ['public'] : ['public', 'private']
-  return { query, audiences, scope: `${local === true ? 'local' : 'all'} ${limit}` }
-}
-
-function kept(ranked: readonly Ranked[], { asked, answered }: FederatedAnswer): Kept {
-  const packages = ranked.map(({ name }) => name)
-  const bytes = ranked.reduce((sum, { release }) => sum + RANKED_BYTES + (release?.record.envelope.length ?? 0), 0)
-  return { ranked, asked, answered, packages, bytes }
+  return { query, audiences, scope: [local ? 'local' : 'all', ...(newcomers ? ['newcomers'] : []), limit].join(' ') }
 }
 
 function checkQuery(query: string, limit: number): void {

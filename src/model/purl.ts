@@ -14,6 +14,11 @@ export interface Purl extends PackageName {
   readonly version?: string
 }
 
+/** What names a package of a publisher: several may claim one name. */
+export function packageKey({ type, name }: PackageName, signer: string): string {
+  return `${type}\n${name}\n${signer}`
+}
+
 const TYPE = /^[a-z][a-z0-9.-]{0,31}$/
 
 /** Parse and check; both `@scope` and `%40scope` are read. @throws CatalogError `PURL_INVALID` */

@@ -10,6 +10,7 @@ import { Blobs } from './blobs.ts'
 import type { DataPaths } from './data-directory.ts'
 import { Environment } from './environment.ts'
 import { GarbageCollector } from './gc.ts'
+import { Heard } from './heard.ts'
 import { Kept } from './kept.ts'
 import { Ledger } from './ledger.ts'
 import { Maintenance } from './maintenance.ts'
@@ -52,6 +53,7 @@ export interface StoreRoom {
   readonly kept: Kept
   readonly ledger: Ledger
   readonly usage: Usage
+  readonly heard: Heard
   readonly quota: Quota
   readonly collector: GarbageCollector
   readonly repacker: Repacker
@@ -90,6 +92,7 @@ export async function openStore(components: Components, { paths, maxMirrorStorag
   return {
     ...{ environment, records, blobs, packs, space, scratch, kept, ledger, usage, collector, repacker, maintenance },
     ...{ recovery, failed },
+    heard: new Heard({ environment, clock }),
     pins: new Pins({ environment, clock }),
     peers: new Peers({ environment, clock }),
     quota: new Quota({ environment, blobs, packs, clock }, { max: maxMirrorStorage }),

@@ -21,6 +21,7 @@ const TABLES = {
   idle: 'idle/1',
   kept: 'kept/2',
   ledger: 'ledger/1',
+  heard: 'heard/1',
   limits: 'limits/1',
   pins: 'pins/1',
   peers: 'peers/1',
@@ -102,6 +103,12 @@ export interface LedgerRow {
   /** When the first and the last of them moved. */
   since: number
   until: number
+}
+export interface HeardRow {
+  /** When the first peer named the publisher. */
+  readonly since: number
+  /** The first peers that did. */
+  readonly from: readonly string[]
 }
 /** Rates the user has changed, in bytes a second; infinity for no limit. */
 export interface LimitsRow {
@@ -187,6 +194,8 @@ export class Tables {
   readonly kept: Table<KeptRow, Uint8Array>
   /** By peer id. */
   readonly ledger: Table<LedgerRow, string>
+  /** By publisher. */
+  readonly heard: Table<HeardRow, string>
   readonly limits: Table<LimitsRow, string>
   readonly pins: Table<PinRow, string[]>
   readonly peers: Table<PeerRow, string>
@@ -220,6 +229,7 @@ export class Tables {
     this.idle = byBytes(TABLES.idle)
     this.kept = byBytes(TABLES.kept)
     this.ledger = table(TABLES.ledger)
+    this.heard = table(TABLES.heard)
     this.limits = table(TABLES.limits)
     this.pins = table(TABLES.pins)
     this.peers = table(TABLES.peers)

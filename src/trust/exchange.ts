@@ -16,6 +16,7 @@ import { formatPurl, type PackageName, parsePurl } from '../model/purl.ts'
 import { type CatalogRecord, decodeRecord } from '../model/record.ts'
 import { type Release, readRelease } from '../model/release.ts'
 import type { Rpc } from '../network/rpc.ts'
+import type { Heard } from '../store/heard.ts'
 import type { Records } from '../store/records.ts'
 import { RECORDS, type RecordsRequest } from '../wire/messages.ts'
 import type { Access } from './access.ts'
@@ -27,6 +28,7 @@ interface Components {
   records: Records
   shares: Shares
   access: Access
+  heard: Heard
   /** This node. */
   peerId: string
 }
@@ -173,12 +175,14 @@ export class RecordExchange {
     signal: AbortSignal | undefined,
     wanted: (record: CatalogRecord) => boolean,
   ): Promise<CatalogRecord[]> {
-    const { rpc, records } = this.#components
+    const { rpc, records, heard } = this.#components
     const batch: CatalogRecord[] = []
     for await (const { records: envelopes } of rpc.call(RECORDS, peer, request, signal ? { signal } : {})) {
       batch.push(...envelopes.map(decodeRecord).filter(wanted))
     }
-    const reports = await records.admit(addressed(batch, this.addressee))
+    const publishers = batch.flatMap(({ statement, signer }) => (statement.kind === 'release' ? [signer] : []))
+    const submissions = addressed(batch, this.addressee)
+    const [reports] = await Promise.all([records.admit(submissions), heard.note(publishers, peer)])
     const refused = reports.find(({ outcome }) => outcome === 'refused')
     if (refused?.error) {
       const reason = refused.error.message

@@ -100,16 +100,20 @@ export const SEARCH = protocol({
     query: z.string().min(1).max(SEARCH_QUERY_LENGTH_MAX),
     limit: z.int().min(1).max(SEARCH_PEER_RESULTS_MAX),
   }),
-  reply: z.object({
+  reply: z.union([
+    /** First: changes that the index has yet to take in, and when it last took in some. */
+    z.object({ index: z.object({ behind: z.int().min(0), at: z.int().min(0).optional() }) }),
     /** Release, its share and its publisher's documents, the documents first. */
-    records: z.array(bytesUpTo(RECORD_BYTES_MAX)).min(1).max(16),
-  }),
+    z.object({ records: z.array(bytesUpTo(RECORD_BYTES_MAX)).min(1).max(16) }),
+  ]),
   requestBytesMax: 4 * KiB,
   replyFrameBytesMax: FRAME_BYTES_MAX,
   replyBytesMax: SEARCH_REPLY_BYTES_MAX,
   deadlineMs: 5 * SECOND_MS,
   silenceMs: 5 * SECOND_MS,
 })
+
+export type SearchReply = z.infer<(typeof SEARCH)['reply']>
 
 /** A blob's outline, a range of its chunks, or both of a small one, under a release that names it. */
 export const BLOB = protocol({

@@ -1,8 +1,8 @@
 //! The threads: some for work that waits, for a disk or for its turn, and some that move packets.
 
-use crate::failure::{Coded, Failure};
-use napi::Env;
-use napi::bindgen_prelude::{PromiseRaw, Result, ToNapiValue, create_custom_tokio_runtime};
+use crate::failure::{Coded, Failure, guarded};
+use napi::bindgen_prelude::{PromiseRaw, Result, ToNapiValue, create_custom_tokio_runtime, spawn_blocking};
+use napi::{Env, JsValue};
 
 /// Enough to hand over results; the work itself runs on the blocking threads.
 const WORKER_THREADS: usize = 2;
@@ -63,7 +63,14 @@ pub fn blocking<T: ToNapiValue + Send + 'static>(
     env: &Env,
     work: impl FnOnce() -> std::result::Result<T, Failure> + Send + 'static,
 ) -> Result<PromiseRaw<'_, Coded<T>>> {
-    env.spawn_future(async move { Ok(Coded(settled(tokio::task::spawn_blocking(work).await))) })
+    let (deferred, promise) = env.create_deferred()?;
+    // The thread that has done the work settles the promise itself: a future that waited for it would have another
+    // thread woken twice, which takes longer than a search.
+    spawn_blocking(move || {
+        let done = guarded(work);
+        deferred.resolve(|_| Ok(done));
+    });
+    Ok(PromiseRaw::new(env.raw(), promise.raw()))
 }
 
 /// The result of a task; a panic is a failure like others.

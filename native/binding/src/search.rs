@@ -8,7 +8,24 @@ use napi_derive::napi;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What is known of one package.
+/// What of a package is searched, filtered and ranked by, whoever offers it.
+#[napi(object, object_to_js = false)]
+pub struct Scored {
+    /// Full name, with its scope.
+    pub name: String,
+    /// Free text; only its first 1,024 terms count.
+    pub description: String,
+    /// Searched like the description, and counted with it.
+    pub keywords: Vec<String>,
+    /// What filters compare, `field:value` each: `type:npm`, `license:mit`.
+    pub labels: Vec<String>,
+    /// How often it is fetched; 0 when unknown.
+    pub popularity: f64,
+    /// When, in milliseconds since 1970; 0 when unknown.
+    pub published: f64,
+}
+
+/// One package as one audience may see it.
 #[napi(object, object_to_js = false)]
 pub struct SearchDocument {
     /// Unique, 1 to 1,024 bytes; a later document with the same key replaces this one.
@@ -17,46 +34,22 @@ pub struct SearchDocument {
     pub payload: Uint8Array,
     /// Who may see it: `public` or `private`.
     pub audience: String,
-    /// What filters compare, `field:value` each: `type:npm`, `license:mit`.
-    pub labels: Vec<String>,
-    /// Full name, with its scope.
-    pub name: String,
-    /// Free text; only its first 1,024 terms count.
-    pub description: String,
-    /// Searched like the description.
-    pub keywords: Vec<String>,
-    /// How often it is fetched; 0 when unknown.
-    pub popularity: f64,
+    /// What it is found by.
+    pub scored: Scored,
 }
 
-/// What is scored.
-#[napi(object, object_to_js = false)]
-pub struct SearchCandidate {
-    /// Full name, with its scope.
-    pub name: String,
-    /// Free text; only its first 1,024 terms count.
-    pub description: String,
-    /// Scored like the description.
-    pub keywords: Vec<String>,
-    /// What filters compare, `field:value` each.
-    pub labels: Vec<String>,
-    /// How often it is fetched; 0 when unknown.
-    pub popularity: f64,
-}
-
-impl From<SearchCandidate> for catalog_search::Candidate {
-    fn from(candidate: SearchCandidate) -> Self {
-        let SearchCandidate { name, description, keywords, labels, popularity } = candidate;
-        Self { name, description, keywords, labels, popularity }
+impl From<Scored> for catalog_search::Scored {
+    fn from(scored: Scored) -> Self {
+        let Scored { name, description, keywords, labels, popularity, published } = scored;
+        Self { name, description, keywords, labels, popularity, published }
     }
 }
 
 impl From<SearchDocument> for catalog_search::Document {
     /// Copies the payload, which belongs to JavaScript.
     fn from(document: SearchDocument) -> Self {
-        let SearchDocument { key, payload, audience, labels, name, description, keywords, popularity } =
-            document;
-        Self { key, payload: payload.to_vec(), audience, labels, name, description, keywords, popularity }
+        let SearchDocument { key, payload, audience, scored } = document;
+        Self { key, payload: payload.to_vec(), audience, scored: scored.into() }
     }
 }
 
@@ -132,7 +125,8 @@ impl SearchIndex {
 
     /// The best documents for a query.
     ///
-    /// @param query - at most 8 words of 64 characters, 256 characters in all; a word like `type:npm` is a filter
+    /// @param query - at most 8 words of 64 characters, 256 characters in all; a word like `type:npm` or
+    ///   `after:2026-03` is a filter
     /// @param audience - only documents with this audience; undefined for all
     /// @param limit - most hits, 1…100
     /// @returns u32le count, then for each hit, best first: u8 payload length ‖ payload ‖ f32le score
@@ -160,17 +154,17 @@ impl SearchIndex {
     /// @throws Error `SEARCH_QUERY` beyond the limits, `SEARCH_INDEX` when reading fails
     #[napi(
         catch_unwind,
-        ts_args_type = "query: string, candidates: Array<SearchCandidate>",
+        ts_args_type = "query: string, candidates: Array<Scored>",
         ts_return_type = "Promise<Buffer>"
     )]
     pub fn score<'env>(
         &self,
         env: &'env Env,
         query: String,
-        candidates: Vec<SearchCandidate>,
+        candidates: Vec<Scored>,
     ) -> Result<PromiseRaw<'env, Coded<Buffer>>> {
         let index = self.index.clone();
-        let candidates: Vec<_> = candidates.into_iter().map(catalog_search::Candidate::from).collect();
+        let candidates: Vec<_> = candidates.into_iter().map(catalog_search::Scored::from).collect();
         blocking(env, move || {
             let scores = index.score(&query, &candidates)?;
             Ok(scores.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>().into())
@@ -193,15 +187,15 @@ impl SearchIndex {
     /// How the index reads documents, in their order.
     #[napi(
         catch_unwind,
-        ts_args_type = "documents: Array<SearchCandidate>",
+        ts_args_type = "documents: Array<Scored>",
         ts_return_type = "Promise<Array<SearchDocumentTerms>>"
     )]
     pub fn document_terms<'env>(
         &self,
         env: &'env Env,
-        documents: Vec<SearchCandidate>,
+        documents: Vec<Scored>,
     ) -> Result<PromiseRaw<'env, Coded<Vec<SearchDocumentTerms>>>> {
-        let documents: Vec<_> = documents.into_iter().map(catalog_search::Candidate::from).collect();
+        let documents: Vec<_> = documents.into_iter().map(catalog_search::Scored::from).collect();
         blocking(env, move || {
             let read = documents.iter().map(catalog_search::DocumentTerms::of);
             let told = read.map(|catalog_search::DocumentTerms { terms, names, labels }| {

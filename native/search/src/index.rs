@@ -4,7 +4,7 @@ use crate::SearchError;
 use crate::plan::{self, Plan};
 use crate::rank::ranked;
 use crate::schema::{Document, Fields};
-use crate::score::{self, Candidate};
+use crate::score::{self, Scored, Verdict};
 use crate::text::TEXT_VERSION;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -14,8 +14,10 @@ use tantivy::directory::error::OpenReadError;
 use tantivy::directory::{Directory, DirectoryLock, Lock, MmapDirectory};
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::schema::Value;
+use tantivy::store::Compressor;
 use tantivy::{
-    DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term,
+    DocAddress, Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyDocument,
+    TantivyError, Term,
 };
 
 /// Held for as long as an index is open. Tantivy's own lock is taken by its writer, which is only made
@@ -36,11 +38,26 @@ pub struct SearchIndex {
     writer: Mutex<Writer>,
 }
 
-/// What the only one who may write holds.
+/// What the only one who may write holds; whoever has locked it changes the index.
 enum Writer {
     Idle(DirectoryLock),
     Ready(Box<IndexWriter>, DirectoryLock),
     Closed,
+}
+
+impl Writer {
+    /// Waits for merges under way.
+    fn rest(&mut self) -> tantivy::Result<()> {
+        let (writer, lock) = match std::mem::replace(self, Self::Closed) {
+            Self::Ready(writer, lock) => (writer, lock),
+            resting => {
+                *self = resting;
+                return Ok(());
+            }
+        };
+        *self = Self::Idle(lock);
+        writer.wait_merging_threads()
+    }
 }
 
 impl SearchIndex {
@@ -84,13 +101,15 @@ impl SearchIndex {
         let filled =
             upserts.iter().map(|document| self.fields.fill(document)).collect::<Result<Vec<_>, _>>()?;
         let replacements = upserts.iter().map(|document| &document.key).zip(filled);
-        self.write(|writer| self.commit(writer, replacements, deletes, sequence))
+        self.write(&mut self.lock_writer(), |writer| self.commit(writer, replacements, deletes, sequence))
     }
 
-    /// Does what only one may do at a time.
-    fn write(&self, work: impl FnOnce(&mut IndexWriter) -> tantivy::Result<()>) -> Result<(), SearchError> {
-        let mut slot = self.lock_writer();
-        let (mut writer, lock) = match std::mem::replace(&mut *slot, Writer::Closed) {
+    fn write(
+        &self,
+        slot: &mut Writer,
+        work: impl FnOnce(&mut IndexWriter) -> tantivy::Result<()>,
+    ) -> Result<(), SearchError> {
+        let (mut writer, lock) = match std::mem::replace(slot, Writer::Closed) {
             Writer::Closed => return Err(SearchError::Index("the search index is closed".into())),
             Writer::Ready(writer, lock) => (writer, lock),
             Writer::Idle(lock) => match self.new_writer() {
@@ -141,9 +160,10 @@ impl SearchIndex {
     ///
     /// # Errors
     /// As [`search`](Self::search).
-    pub fn score(&self, query: &str, candidates: &[Candidate]) -> Result<Vec<f32>, SearchError> {
+    pub fn score(&self, query: &str, candidates: &[Scored]) -> Result<Vec<f32>, SearchError> {
         let plan = Plan::new(self.fields, query, None)?;
-        Ok(score::scores(&self.reader.searcher(), self.fields, &plan, candidates)?)
+        let verdicts = score::verdicts(&self.reader.searcher(), self.fields, &plan, candidates)?;
+        Ok(verdicts.iter().map(Verdict::score).collect())
     }
 
     /// Merges all into one segment when there are several: every look-up is made in each. Searches go on
@@ -152,7 +172,10 @@ impl SearchIndex {
     /// # Errors
     /// `SEARCH_INDEX` when the disk fails or the index is closed.
     pub fn compact(&self) -> Result<(), SearchError> {
-        self.write(|writer| {
+        let mut slot = self.lock_writer();
+        // A merge that has begun by itself would take segments away from this one.
+        slot.rest()?;
+        self.write(&mut slot, |writer| {
             let segments = self.index.searchable_segment_ids()?;
             if segments.len() > 1 {
                 writer.merge(&segments).wait()?;
@@ -167,14 +190,10 @@ impl SearchIndex {
     /// # Errors
     /// `SEARCH_INDEX` when a merge failed; the directory is free all the same.
     pub fn close(&self) -> Result<(), SearchError> {
-        match std::mem::replace(&mut *self.lock_writer(), Writer::Closed) {
-            Writer::Ready(writer, lock) => {
-                let merged = writer.wait_merging_threads();
-                drop(lock);
-                Ok(merged?)
-            }
-            Writer::Idle(_) | Writer::Closed => Ok(()),
-        }
+        let mut slot = self.lock_writer();
+        let merged = slot.rest();
+        *slot = Writer::Closed;
+        Ok(merged?)
     }
 
     /// A panic while changing leaves the slot closed, which is a sound state; so poison is ignored.
@@ -248,11 +267,21 @@ struct Opened {
     sequence: u64,
 }
 
+/// What is stored of a document is a record id, which does not compress, and a block is copied for each that is read.
+fn settings() -> IndexSettings {
+    IndexSettings {
+        docstore_compression: Compressor::None,
+        docstore_blocksize: 512,
+        ..IndexSettings::default()
+    }
+}
+
 /// `None` when the directory holds an index that cannot be trusted.
 fn try_open(directory: &MmapDirectory) -> Result<Option<Opened>, SearchError> {
     // Tantivy panics on some damage instead of returning an error; nothing outlives the attempt.
     let attempt = catch_unwind(AssertUnwindSafe(|| {
-        let index = Index::open_or_create(directory.clone(), Fields::build().0)?;
+        let builder = Index::builder().schema(Fields::build().0).settings(settings());
+        let index = builder.open_or_create(directory.clone())?;
         if !index.validate_checksum()?.is_empty() {
             return Ok(None);
         }

@@ -7,7 +7,9 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod filter;
 mod index;
+mod near;
 mod overlap;
 mod plan;
 mod rank;
@@ -20,4 +22,4 @@ pub use index::SearchIndex;
 pub use overlap::{DocumentTerms, QueryTerms};
 pub use plan::{MAX_LIMIT, MAX_QUERY_CHARS, MAX_QUERY_WORDS, MAX_WORD_CHARS};
 pub use schema::{Document, MAX_KEY_BYTES, MAX_PAYLOAD_BYTES};
-pub use score::Candidate;
+pub use score::Scored;

@@ -3,7 +3,7 @@
 
 use crate::plan::{self, Plan};
 use crate::rank::popular_first;
-use crate::score::Candidate;
+use crate::score::Scored;
 use crate::text::{self, Word};
 use crate::{SearchError, SearchIndex};
 use tantivy::Term;
@@ -35,13 +35,12 @@ pub struct DocumentTerms {
 }
 
 impl DocumentTerms {
-    /// The terms that `candidate` is found by.
-    pub fn of(candidate: &Candidate) -> Self {
-        let mut names: Vec<String> = text::terms([&candidate.name]).collect();
-        let description = std::iter::once(&candidate.description).chain(&candidate.keywords);
-        let terms = once_each(names.iter().cloned().chain(text::terms(description)).collect());
-        names.extend([text::joined(text::base(&candidate.name)), text::joined(&candidate.name)]);
-        let labels = candidate.labels.iter().map(|label| label.to_lowercase()).collect();
+    /// The terms that what is scored is found by.
+    pub fn of(scored: &Scored) -> Self {
+        let mut names = text::terms([&scored.name]);
+        let terms = once_each([names.clone(), text::terms(scored.prose())].concat());
+        names.extend([text::joined(text::base(&scored.name)), text::joined(&scored.name)]);
+        let labels = scored.labels.iter().map(|label| label.to_lowercase()).collect();
         Self { terms, names: once_each(names), labels }
     }
 }
@@ -52,18 +51,21 @@ impl SearchIndex {
     /// # Errors
     /// `SEARCH_QUERY` beyond the limits.
     pub fn query_terms(&self, query: &str) -> Result<QueryTerms, SearchError> {
-        let Plan { mut filters, whole, words, is_phrase, .. } = Plan::new(self.fields(), query, None)?;
-        filters.sort_unstable();
-        filters.dedup();
+        let Plan { filters, whole, words, is_phrase, .. } = Plan::new(self.fields(), query, None)?;
         let forms = |word: &Word| word.forms.iter().map(|form| form.join(" ")).collect::<Vec<_>>().join("|");
         let read: Vec<String> = words.iter().map(forms).collect();
         // No part has a line feed: all of them are letters and digits, or come from between white space.
-        let normal = format!("{}\n{is_phrase}\n{whole}\n{}", filters.join(" "), read.join(","));
+        let normal = format!("{}\n{is_phrase}\n{whole}\n{}", filters.normal(), read.join(","));
         let last = words.last().into_iter().flat_map(|word| &word.forms);
         let mut beginnings: Vec<String> = last.filter_map(|form| form.last().cloned()).collect();
         beginnings.extend((!whole.is_empty()).then_some(whole));
-        let terms = once_each(words.into_iter().flat_map(Word::into_terms).collect());
-        Ok(QueryTerms { normal, terms, beginnings: once_each(beginnings), filters })
+        let terms = once_each(words.into_iter().flat_map(|word| word.forms).flatten().collect());
+        Ok(QueryTerms {
+            normal,
+            terms,
+            beginnings: once_each(beginnings),
+            filters: once_each(filters.labels),
+        })
     }
 
     /// The most popular documents that have a label, packed as [`search`](Self::search) packs them.
@@ -143,14 +145,15 @@ mod tests {
 
     #[test]
     fn a_document_has_the_terms_it_is_found_by() {
-        let candidate = Candidate {
+        let scored = Scored {
             name: "@acme/fastHttp".into(),
             description: "HTTP for all".into(),
             keywords: vec!["web".into()],
             labels: vec!["license:MIT".into()],
             popularity: 0.0,
+            published: 0.0,
         };
-        let DocumentTerms { terms, names, labels } = DocumentTerms::of(&candidate);
+        let DocumentTerms { terms, names, labels } = DocumentTerms::of(&scored);
         assert_eq!(terms, ["acme", "all", "fast", "fasthttp", "for", "http", "web"]);
         assert_eq!(names, ["acme", "acmefasthttp", "fast", "fasthttp", "http"]);
         assert_eq!(labels, ["license:mit"]);

@@ -5,6 +5,8 @@
 //! score of its own, and only words are ranked by how rare they are (BM25).
 
 use crate::SearchError;
+use crate::filter::{Filters, is_filter};
+use crate::near::{near, near_in};
 use crate::schema::{Fields, MAX_EDGE_CHARS, MAX_WORD_EDGE_CHARS};
 use crate::text::{self, MAX_TERM_CHARS, Word};
 use tantivy::Term;
@@ -22,11 +24,8 @@ pub const MAX_QUERY_CHARS: usize = 256;
 /// Most hits one search returns.
 pub const MAX_LIMIT: usize = 100;
 
-/// What may stand before the colon of a filter: `type:npm`.
-pub const FILTERS: [&str; 6] = ["type", "tag", "license", "publisher", "keyword", "category"];
-
 /// Words that are looked for: eight typed ones can still be cut into many more (`a.b.c…`), each a look-up.
-const MAX_PLAN_WORDS: usize = 16;
+pub(crate) const MAX_PLAN_WORDS: usize = 16;
 
 // Weights, tuned on known-item queries over some 227,000 npm packages.
 pub(crate) const EXACT_SCORE: f32 = 60.0;
@@ -65,8 +64,7 @@ const STOP_WORDS: &[&str] = &[
 pub(crate) struct Plan {
     fields: Fields,
     audience: Option<String>,
-    /// Labels that a document must have, all of them.
-    pub filters: Vec<String>,
+    pub filters: Filters,
     /// The whole query run together, as names are.
     pub whole: String,
     pub words: Vec<Word>,
@@ -93,7 +91,7 @@ impl Plan {
         }
         words.truncate(MAX_PLAN_WORDS);
         let audience = audience.map(str::to_owned);
-        let filters = filters.into_iter().map(str::to_lowercase).collect();
+        let filters = Filters::of(&filters)?;
         Ok(Self { fields, audience, filters, whole: text::joined(&query), words, is_phrase: rest.len() > 1 })
     }
 
@@ -104,12 +102,7 @@ impl Plan {
 
     /// Everything that the filters let pass, or `None` when there are none.
     pub fn filtered(&self) -> Option<Box<dyn Query>> {
-        let (first, rest) = self.filters.split_first()?;
-        let mut clauses = vec![constant(term(self.fields.label, first), 0.0)];
-        clauses.extend(rest.iter().map(|label| constant(term(self.fields.label, label), 0.0)));
-        clauses
-            .extend(self.audience.iter().map(|audience| constant(term(self.fields.audience, audience), 0.0)));
-        Some(all_of(clauses))
+        (!self.filters.is_empty()).then(|| all_of(self.conditions().collect()))
     }
 
     pub fn has_several_words(&self) -> bool {
@@ -170,16 +163,20 @@ impl Plan {
 
     /// Restricts a query to the audience and to what the filters let pass, without touching its scores.
     fn visible(&self, query: Box<dyn Query>) -> Box<dyn Query> {
-        let audience = self.audience.iter().map(|audience| (self.fields.audience, audience));
-        let labels = self.filters.iter().map(|label| (self.fields.label, label));
-        let filters = audience.chain(labels).map(|(field, text)| constant(term(field, text), 0.0));
-        all_of(std::iter::once(query).chain(filters).collect())
+        all_of(std::iter::once(query).chain(self.conditions()).collect())
     }
 
-    fn fuzzy_names(&self, distance: u8, min_chars: usize, score: f32) -> Option<Box<dyn Query>> {
+    fn conditions(&self) -> impl Iterator<Item = Box<dyn Query>> {
+        let audience = self.audience.iter().map(|audience| term(self.fields.audience, audience));
+        audience.chain(self.filters.queries(self.fields)).map(|query| constant(query, 0.0))
+    }
+
+    fn fuzzy_names(&self, errors: u8, min_chars: usize, score: f32) -> Option<Box<dyn Query>> {
         // The automaton grows with the length, and nobody mistypes a name of more than one word's limit.
         let fits = (min_chars..=MAX_WORD_CHARS).contains(&self.whole.chars().count());
-        fits.then(|| self.visible(constant(fuzzy(self.fields.name, &self.whole, distance), score)))
+        fits.then(|| {
+            self.visible(constant(near(self.fields.name, self.fields.name_back, &self.whole, errors), score))
+        })
     }
 
     /// A document has a word when its name or its description has all terms of one form.
@@ -210,7 +207,7 @@ impl Plan {
             if text.chars().count() >= MIN_FUZZY_WORD_CHARS
                 && is_rare(&Term::from_field_text(self.fields.words, text))
             {
-                clauses.push(constant(fuzzy(self.fields.words, text, 1), DESC_FUZZY_SCORE));
+                clauses.push(constant(near_in(self.fields.words, text), DESC_FUZZY_SCORE));
             }
             best_of(clauses)
         };
@@ -241,11 +238,6 @@ fn refuse_beyond(what: &str, actual: usize, max: usize, unit: &str) -> Result<()
     Err(SearchError::Query(format!("{what} has {actual} {unit}, allowed are {max}")))
 }
 
-/// A word with a colon that no filter has before it is text: `std::vec`, `node:fs`.
-fn is_filter(word: &str) -> bool {
-    word.split_once(':').is_some_and(|(field, value)| FILTERS.contains(&field) && !value.is_empty())
-}
-
 fn is_stop_word(word: &Word) -> bool {
     matches!(word.forms.as_slice(), [form] if form.iter().all(|term| STOP_WORDS.contains(&term.as_str())))
 }
@@ -260,10 +252,6 @@ fn exactly(term: Term) -> Box<dyn Query> {
 
 fn prefix(field: Field, text: &str) -> Box<dyn Query> {
     Box::new(FuzzyTermQuery::new_prefix(Term::from_field_text(field, text), 0, true))
-}
-
-fn fuzzy(field: Field, text: &str, distance: u8) -> Box<dyn Query> {
-    Box::new(FuzzyTermQuery::new(Term::from_field_text(field, text), distance, true))
 }
 
 fn constant(query: Box<dyn Query>, score: f32) -> Box<dyn Query> {

@@ -1,6 +1,7 @@
 //! The fields of the index and how a document fills them.
 
 use crate::SearchError;
+use crate::score::Scored;
 use crate::text;
 use tantivy::TantivyDocument;
 use tantivy::schema::{
@@ -22,6 +23,7 @@ pub(crate) const MAX_WORD_EDGE_CHARS: usize = 3;
 pub(crate) const POPULARITY: &str = "popularity";
 pub(crate) const POPULARITY_STEPS: f32 = 8.0;
 const MAX_POPULARITY: f64 = 1e12;
+const DAY_MS: f64 = 86_400_000.0;
 
 /// What is known of one package.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,16 +34,8 @@ pub struct Document {
     pub payload: Vec<u8>,
     /// Who may see it: `public` or `private`. Compared byte for byte.
     pub audience: String,
-    /// What filters compare, `field:value` each: `type:npm`, `license:mit`. Compared without regard to case.
-    pub labels: Vec<String>,
-    /// Full name, with its scope.
-    pub name: String,
-    /// Free text; only its first 1,024 terms count.
-    pub description: String,
-    /// Searched like the description, and counted with it.
-    pub keywords: Vec<String>,
-    /// How often it is fetched; 0 when unknown.
-    pub popularity: f64,
+    /// What is searched, filtered and ranked by.
+    pub scored: Scored,
 }
 
 /// The handles of all fields.
@@ -65,6 +59,10 @@ pub(crate) struct Fields {
     pub word_edge: Field,
     /// Words of name, description and keywords.
     pub words: Field,
+    /// The same, written backwards: what begins with errors is found from its end.
+    pub name_back: Field,
+    /// Days since 1970.
+    pub published: Field,
     popularity: Field,
 }
 
@@ -82,6 +80,8 @@ impl Fields {
             edge: add_terms_field(&mut schema, "edge", IndexRecordOption::Basic),
             word_edge: add_terms_field(&mut schema, "word_edge", IndexRecordOption::Basic),
             words: add_terms_field(&mut schema, "words", IndexRecordOption::WithFreqs),
+            name_back: schema.add_text_field("name_back", STRING),
+            published: schema.add_u64_field("published", FAST),
             popularity: schema.add_u64_field(POPULARITY, FAST),
         };
         (schema.build(), fields)
@@ -101,27 +101,29 @@ impl Fields {
             let message = format!("a payload is {payload_bytes} bytes long, allowed are {MAX_PAYLOAD_BYTES}");
             return Err(SearchError::Index(format!("{}: {message}", document.key)));
         }
-        let base = text::joined(text::base(&document.name));
-        let full = text::joined(&document.name);
-        let name_terms: Vec<String> = text::terms([&document.name]).collect();
-        let description = std::iter::once(&document.description).chain(&document.keywords);
-        let all_terms: Vec<String> = name_terms.iter().cloned().chain(text::terms(description)).collect();
+        let Scored { name, labels, popularity, published, .. } = &document.scored;
+        let base = text::joined(text::base(name));
+        let full = text::joined(name);
+        let name_terms = text::terms([name]);
+        let all_terms = [name_terms.clone(), text::terms(document.scored.prose())].concat();
         let mut filled = TantivyDocument::default();
         filled.add_text(self.key, &document.key);
         filled.add_bytes(self.payload, &document.payload);
         filled.add_text(self.audience, &document.audience);
-        for label in &document.labels {
+        for label in labels {
             filled.add_text(self.label, label.to_lowercase());
         }
         filled.add_text(self.edge, edges([&base, &full], MAX_EDGE_CHARS));
         filled.add_text(self.word_edge, edges(&name_terms, MAX_WORD_EDGE_CHARS));
-        if base != full {
-            filled.add_text(self.name, base);
+        let scoped = (base != full).then_some(base);
+        for each in scoped.into_iter().chain([full]) {
+            filled.add_text(self.name, &each);
+            filled.add_text(self.name_back, text::backwards(&each));
         }
-        filled.add_text(self.name, full);
         filled.add_text(self.tok, name_terms.join(" "));
         filled.add_text(self.words, all_terms.join(" "));
-        filled.add_u64(self.popularity, (doublings(document.popularity) * POPULARITY_STEPS) as u64);
+        filled.add_u64(self.published, day_of(*published));
+        filled.add_u64(self.popularity, (doublings(*popularity) * POPULARITY_STEPS) as u64);
         Ok(filled)
     }
 }
@@ -145,6 +147,12 @@ fn edges<'a>(texts: impl IntoIterator<Item = &'a String>, most: usize) -> String
     edges.sort_unstable();
     edges.dedup();
     edges.join(" ")
+}
+
+/// Days since 1970, by which filters go; 0 when the time is unknown. A document may give any time for its own.
+pub(crate) fn day_of(published: f64) -> u64 {
+    // The cast saturates, and takes what is no number for 0.
+    (published / DAY_MS) as u64
 }
 
 /// How often something is fetched as what ranking goes by; what a document says of itself has a bound.

@@ -5,8 +5,8 @@
 
 use crate::plan::{
     DESC_BOOST, DESC_FUZZY_SCORE, EXACT_SCORE, FIRST_STAGE_BONUS, FUZZY_1_SCORE, FUZZY_2_SCORE,
-    MIN_FUZZY_1_CHARS, MIN_FUZZY_2_CHARS, MIN_FUZZY_WORD_CHARS, POPULARITY_WEIGHT, PREFIX_SCORE, Plan,
-    TOK_BOOST, TOK_FUZZY_SCORE, TOK_PREFIX_SCORE,
+    MAX_PLAN_WORDS, MIN_FUZZY_1_CHARS, MIN_FUZZY_2_CHARS, MIN_FUZZY_WORD_CHARS, POPULARITY_WEIGHT,
+    PREFIX_SCORE, Plan, TOK_BOOST, TOK_FUZZY_SCORE, TOK_PREFIX_SCORE,
 };
 use crate::schema::{Fields, doublings};
 use crate::text::{self, Word};
@@ -14,19 +14,28 @@ use std::collections::HashMap;
 use tantivy::schema::Field;
 use tantivy::{Searcher, Term};
 
-/// What is scored.
+/// What of a package is searched, filtered and ranked by, whoever offers it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Candidate {
+pub struct Scored {
     /// Full name, with its scope.
     pub name: String,
-    /// Free text.
+    /// Free text; only its first 1,024 terms count.
     pub description: String,
-    /// Scored like the description.
+    /// Searched like the description, and counted with it.
     pub keywords: Vec<String>,
-    /// What filters compare, `field:value` each.
+    /// What filters compare, `field:value` each: `type:npm`, `license:mit`. Compared without regard to case.
     pub labels: Vec<String>,
     /// How often it is fetched; 0 when unknown.
     pub popularity: f64,
+    /// When, in milliseconds since 1970; 0 when unknown.
+    pub published: f64,
+}
+
+impl Scored {
+    /// The running text.
+    pub(crate) fn prose(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.description).chain(&self.keywords)
+    }
 }
 
 /// Above what any document with only some of the words may reach, so that it comes last.
@@ -44,13 +53,58 @@ const TYPO_BESIDE_BEGUN: f32 = 0.6;
 const K1: f32 = 1.2;
 const B: f32 = 0.75;
 
-/// Scores all candidates of one query; 0 is for those that have nothing of it.
-pub(crate) fn scores(
+/// What of a query a document has, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Match {
+    /// Nothing, or a filter excludes it.
+    Nothing,
+    /// Some of the words.
+    AnyWord,
+    /// All words, of which some are a letter off.
+    NearWords,
+    /// A name that is a letter or two off.
+    NearName,
+    /// All words.
+    AllWords,
+    /// A name that begins with it.
+    NameBegins,
+    /// The name, with or without its scope.
+    ExactName,
+    /// What the filters let pass, where there is nothing else.
+    Filters,
+}
+
+/// What a document is worth for a query, and why.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Verdict {
+    pub found: Match,
+    /// Words of the query that it has: a bit for each.
+    pub words: u32,
+    /// Those that it has a letter off.
+    pub near: u32,
+    /// What the match is worth.
+    pub matched: f32,
+    /// What being fetched often adds to that.
+    pub popularity: f32,
+}
+
+const _: () = assert!(MAX_PLAN_WORDS <= u32::BITS as usize);
+
+impl Verdict {
+    const NOTHING: Self = Self { found: Match::Nothing, words: 0, near: 0, matched: 0.0, popularity: 0.0 };
+
+    pub fn score(&self) -> f32 {
+        self.matched + self.popularity
+    }
+}
+
+/// Judges all candidates of one query.
+pub(crate) fn verdicts(
     searcher: &Searcher,
     fields: Fields,
     plan: &Plan,
-    candidates: &[Candidate],
-) -> tantivy::Result<Vec<f32>> {
+    candidates: &[Scored],
+) -> tantivy::Result<Vec<Verdict>> {
     let texts: Vec<Text> = candidates.iter().map(Text::of).collect();
     let judge = Judge {
         plan,
@@ -58,37 +112,58 @@ pub(crate) fn scores(
         words: Rarity::of(searcher, fields.words, plan)?,
         typo_factor: typo_factor(&texts, &plan.whole),
     };
-    let score = |(text, candidate): (&Text, &Candidate)| match passes(plan, candidate) {
-        true if plan.is_empty() => 1.0 + POPULARITY_WEIGHT * doublings(candidate.popularity),
-        true => judge.score(text, candidate.popularity),
-        false => 0.0,
+    let verdict = |(text, candidate): (&Text, &Scored)| {
+        let popularity = POPULARITY_WEIGHT * doublings(candidate.popularity);
+        match plan.is_empty() {
+            _ if !plan.filters.pass(candidate) => Verdict::NOTHING,
+            true if plan.filters.is_empty() => Verdict::NOTHING,
+            true => Verdict { found: Match::Filters, matched: 1.0, popularity, ..Verdict::NOTHING },
+            false => judge.verdict(text, popularity),
+        }
     };
-    Ok(texts.iter().zip(candidates).map(score).collect())
-}
-
-/// Whether the filters let it pass, and there is anything to go by.
-fn passes(plan: &Plan, candidate: &Candidate) -> bool {
-    let labels: Vec<String> = candidate.labels.iter().map(|label| label.to_lowercase()).collect();
-    plan.filters.iter().all(|filter| labels.contains(filter)) && !(plan.is_empty() && plan.filters.is_empty())
+    Ok(texts.iter().zip(candidates).map(verdict).collect())
 }
 
 /// A candidate taken apart.
 struct Text {
     full: String,
     base: String,
-    name: HashMap<String, f32>,
-    name_terms: f32,
-    desc: HashMap<String, f32>,
-    desc_terms: f32,
+    name: Bag,
+    prose: Bag,
 }
 
 impl Text {
-    fn of(candidate: &Candidate) -> Self {
-        let (name, name_terms) = counted([&candidate.name]);
-        let (desc, desc_terms) = counted(std::iter::once(&candidate.description).chain(&candidate.keywords));
+    fn of(candidate: &Scored) -> Self {
         let full = text::joined(&candidate.name);
         let base = text::joined(text::base(&candidate.name));
-        Self { full, base, name, name_terms, desc, desc_terms }
+        Self { full, base, name: Bag::of([&candidate.name]), prose: Bag::of(candidate.prose()) }
+    }
+}
+
+/// Terms, end to end: few enough for looking through to be quicker than hashing.
+#[derive(Default)]
+struct Bag {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Bag {
+    fn of<'a>(texts: impl IntoIterator<Item = &'a String>) -> Self {
+        let mut bag = Self::default();
+        text::each_term(texts, |term| {
+            bag.text.push_str(term);
+            bag.ends.push(bag.text.len());
+        });
+        bag
+    }
+
+    fn terms(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        starts.zip(&self.ends).map(|(&start, &end)| &self.text[start..end])
+    }
+
+    fn count(&self, term: &str) -> usize {
+        self.terms().filter(|&each| each == term).count()
     }
 }
 
@@ -98,16 +173,6 @@ fn typo_factor(texts: &[Text], whole: &str) -> f32 {
         return TYPO_BESIDE_EXACT;
     }
     if names.any(|name| name.starts_with(whole)) { TYPO_BESIDE_BEGUN } else { 1.0 }
-}
-
-fn counted<'a>(texts: impl IntoIterator<Item = &'a String>) -> (HashMap<String, f32>, f32) {
-    let mut counts = HashMap::new();
-    let mut total = 0.0;
-    for term in text::terms(texts) {
-        *counts.entry(term).or_insert(0.0) += 1.0;
-        total += 1.0;
-    }
-    (counts, total)
 }
 
 /// How much a term of one field says.
@@ -132,9 +197,12 @@ impl Rarity {
         Ok(Self { idf, average_terms: (tokens as f32 / documents).max(1.0) })
     }
 
-    fn weigh(&self, term: &str, count: f32, terms: f32) -> f32 {
+    /// `None` when the term is not there.
+    fn weigh(&self, term: &str, bag: &Bag) -> Option<f32> {
+        let (count, terms) = (bag.count(term) as f32, bag.ends.len() as f32);
         let idf = self.idf.get(term).copied().unwrap_or_default();
-        idf * count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * terms / self.average_terms))
+        let weight = idf * count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * terms / self.average_terms));
+        (count > 0.0).then_some(weight)
     }
 }
 
@@ -155,36 +223,43 @@ enum Found {
 }
 
 impl Judge<'_> {
-    fn score(&self, text: &Text, popularity: f64) -> f32 {
-        let name = self.name(text);
-        let (sum, rating) = self.words(text);
-        let typo = if name > EXACT_SCORE - 2.0 * SCOPED_DISCOUNT { 0.0 } else { self.mistyped_name(text) };
+    fn verdict(&self, text: &Text, popularity: f32) -> Verdict {
+        let (in_name, name) = self.name(text);
+        let (sum, words, near) = self.words(text);
+        let all = u32::MAX >> (u32::BITS as usize - self.plan.words.len());
+        let has_all = words == all;
+        let typo = if in_name == Match::ExactName { 0.0 } else { self.mistyped_name(text) };
+        let named = name + FIRST_STAGE_BONUS + if has_all { sum } else { 0.0 };
         let matched = [
-            (name > 0.0 || rating == Rating::All)
-                .then(|| name + FIRST_STAGE_BONUS + if rating == Rating::All { sum } else { 0.0 }),
-            (typo > 0.0).then_some(typo),
-            (rating == Rating::AllMistyped).then_some(sum),
+            (in_name > Match::Nothing || has_all).then_some((in_name.max(Match::AllWords), named)),
+            (typo > 0.0).then_some((Match::NearName, typo)),
+            (!has_all && words | near == all).then_some((Match::NearWords, sum)),
         ];
-        let best = matched.into_iter().flatten().reduce(f32::max);
-        let prior = POPULARITY_WEIGHT * doublings(popularity);
-        match (best, rating) {
-            (Some(best), _) => SOME_MATCH + best + prior,
-            (None, Rating::Some) => (sum + prior).min(SOME_MATCH),
-            (None, _) => 0.0,
+        let best =
+            matched.into_iter().flatten().reduce(|best, next| if next.1 > best.1 { next } else { best });
+        match best {
+            Some((found, best)) => Verdict { found, words, near, matched: SOME_MATCH + best, popularity },
+            None if words | near != 0 => {
+                let matched = sum.min(SOME_MATCH);
+                let popularity = popularity.min(SOME_MATCH - matched);
+                Verdict { found: Match::AnyWord, words, near, matched, popularity }
+            }
+            None => Verdict::NOTHING,
         }
     }
 
-    fn name(&self, text: &Text) -> f32 {
+    fn name(&self, text: &Text) -> (Match, f32) {
         let whole = &self.plan.whole;
         if text.full == *whole {
-            return EXACT_SCORE;
+            return (Match::ExactName, EXACT_SCORE);
         }
         if text.base == *whole {
-            return EXACT_SCORE - SCOPED_DISCOUNT;
+            return (Match::ExactName, EXACT_SCORE - SCOPED_DISCOUNT);
         }
         let begun = [&text.base, &text.full].into_iter().find(|name| name.starts_with(whole.as_str()));
-        begun.map_or(0.0, |name| {
-            PREFIX_SCORE * (PREFIX_FLOOR + (1.0 - PREFIX_FLOOR) * whole.len() as f32 / name.len() as f32)
+        begun.map_or((Match::Nothing, 0.0), |name| {
+            let share = whole.len() as f32 / name.len() as f32;
+            (Match::NameBegins, PREFIX_SCORE * (PREFIX_FLOOR + (1.0 - PREFIX_FLOOR) * share))
         })
     }
 
@@ -205,25 +280,18 @@ impl Judge<'_> {
         (score + FIRST_STAGE_BONUS) * self.typo_factor
     }
 
-    fn words(&self, text: &Text) -> (f32, Rating) {
+    /// What its words are worth together; which of them it has, and which a letter off.
+    fn words(&self, text: &Text) -> (f32, u32, u32) {
         let last = self.plan.words.len() - 1;
-        let found = self.plan.words.iter().enumerate().map(|(i, word)| self.word(word, text, i == last));
-        let mut sum = 0.0;
-        let mut counts = [0, 0];
-        for each in found {
-            match each {
-                Found::As(score) => (sum, counts[0]) = (sum + score, counts[0] + 1),
-                Found::Mistyped(score) => (sum, counts[1]) = (sum + score, counts[1] + 1),
+        let (mut sum, mut words, mut near) = (0.0, 0, 0);
+        for (i, word) in self.plan.words.iter().enumerate() {
+            match self.word(word, text, i == last) {
+                Found::As(score) => (sum, words) = (sum + score, words | 1 << i),
+                Found::Mistyped(score) => (sum, near) = (sum + score, near | 1 << i),
                 Found::Not => {}
             }
         }
-        let rating = match counts {
-            [all, 0] if all == last + 1 => Rating::All,
-            [some, mistyped] if some + mistyped == last + 1 => Rating::AllMistyped,
-            [0, 0] => Rating::None,
-            _ => Rating::Some,
-        };
-        (sum, rating)
+        (sum, words, near)
     }
 
     /// The best of its forms, of which all terms must be there.
@@ -252,35 +320,24 @@ impl Judge<'_> {
     }
 
     fn term(&self, term: &str, text: &Text, may_continue: bool) -> Found {
-        let in_name =
-            text.name.get(term).map(|&count| TOK_BOOST * self.names.weigh(term, count, text.name_terms));
-        let in_desc =
-            text.desc.get(term).map(|&count| DESC_BOOST * self.words.weigh(term, count, text.desc_terms));
-        if let Some(best) = in_name.into_iter().chain(in_desc).reduce(f32::max) {
-            return Found::As(best + 0.1 * in_name.unwrap_or(0.0).min(in_desc.unwrap_or(0.0)));
+        let in_name = self.names.weigh(term, &text.name).map(|weight| TOK_BOOST * weight);
+        let in_prose = self.words.weigh(term, &text.prose).map(|weight| DESC_BOOST * weight);
+        if let Some(best) = in_name.into_iter().chain(in_prose).reduce(f32::max) {
+            return Found::As(best + 0.1 * in_name.unwrap_or(0.0).min(in_prose.unwrap_or(0.0)));
         }
-        if may_continue && text.name.keys().any(|known| known.starts_with(term)) {
+        if may_continue && text.name.terms().any(|known| known.starts_with(term)) {
             return Found::As(TOK_PREFIX_SCORE);
         }
         if term.chars().count() < MIN_FUZZY_WORD_CHARS {
             return Found::Not;
         }
-        let near = |known: &String| text::typo_distance(term, known, 1) <= 1;
-        if text.name.keys().any(near) {
+        let near = |known: &str| text::is_near(term, known);
+        if text.name.terms().any(near) {
             return Found::Mistyped(TOK_FUZZY_SCORE);
         }
-        if text.desc.keys().any(near) {
+        if text.prose.terms().any(near) {
             return Found::Mistyped(DESC_FUZZY_SCORE);
         }
         Found::Not
     }
-}
-
-/// How much of a query a text has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Rating {
-    None,
-    Some,
-    AllMistyped,
-    All,
 }

@@ -3,10 +3,11 @@
 //! Documents and queries must pass through the very same steps, or a word typed as it was written
 //! would not be found; so this module is the only one that looks at characters.
 
+use std::borrow::Cow;
 use unicode_normalization::UnicodeNormalization;
 
-/// Rises whenever this module gives other terms for the same text: an index made by another version
-/// must be rebuilt.
+/// Rises whenever this module gives other terms for the same text, or documents are kept in another way: an index
+/// made by another version must be rebuilt.
 pub(crate) const TEXT_VERSION: u32 = 3;
 
 /// Terms beyond this length are not indexed in running text: no query word can be as long.
@@ -21,32 +22,68 @@ const MAX_TERMS: usize = 1_024;
 /// of one of the forms. A run of Chinese, Japanese or Korean has one form, its pairs of neighbours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Word {
+    /// As it was typed, in lower case.
+    pub text: String,
     pub forms: Vec<Vec<String>>,
-}
-
-impl Word {
-    /// All terms of all forms.
-    pub fn into_terms(self) -> impl Iterator<Item = String> {
-        self.forms.into_iter().flatten()
-    }
 }
 
 /// The words of a text, in order.
 pub(crate) fn words(text: &str) -> Vec<Word> {
     let text = without_accents(text);
-    let runs = text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty());
-    runs.flat_map(by_script).map(|(script, run)| word(script, run)).collect()
+    let mut words = Vec::new();
+    for run in runs(&text) {
+        each_part(run, |script, part| {
+            let mut forms: Vec<Vec<String>> = Vec::new();
+            each_piece(script, part, |form, piece| {
+                forms.resize_with(forms.len().max(form + 1), Vec::new);
+                forms[form].push(lowered(piece));
+            });
+            words.push(Word { text: lowered(part), forms });
+        });
+    }
+    words
 }
 
 /// The first terms of some texts, all forms of their words.
-pub(crate) fn terms<'a>(texts: impl IntoIterator<Item = &'a String>) -> impl Iterator<Item = String> {
-    let all = texts.into_iter().flat_map(|text| words(text)).flat_map(Word::into_terms);
-    all.filter(|term| term.chars().count() <= MAX_TERM_CHARS).take(MAX_TERMS)
+pub(crate) fn each_term<'a>(texts: impl IntoIterator<Item = &'a String>, mut take: impl FnMut(&str)) {
+    let mut left = MAX_TERMS;
+    let mut term = String::new();
+    for text in texts {
+        let text = without_accents(text);
+        for run in runs(&text) {
+            each_part(run, |script, part| {
+                each_piece(script, part, |_, piece| {
+                    term.clear();
+                    lower_into(piece, &mut term);
+                    if left > 0 && has_at_most(&term, MAX_TERM_CHARS) {
+                        left -= 1;
+                        take(&term);
+                    }
+                });
+            });
+            if left == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// The same, kept.
+pub(crate) fn terms<'a>(texts: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    let mut terms = Vec::new();
+    each_term(texts, |term| terms.push(term.to_owned()));
+    terms
 }
 
 /// The letters and digits of a name, lower-cased and run together: `React-Query` gives `reactquery`.
 pub(crate) fn joined(name: &str) -> String {
-    lower(&without_accents(name)).chars().filter(|c| c.is_alphanumeric()).collect()
+    let mut joined = lowered(&without_accents(name));
+    joined.retain(|c| c.is_alphanumeric());
+    joined
+}
+
+pub(crate) fn backwards(text: &str) -> String {
+    text.chars().rev().collect()
 }
 
 /// The last part of a name that has a scope or a path: `query` for `@tanstack/query`.
@@ -58,16 +95,25 @@ pub(crate) fn base(name: &str) -> &str {
 ///
 /// Only the block of general accents is dropped. Marks of other scripts carry meaning there: without
 /// its voicing mark が is か, and without vowel signs Hindi loses its vowels.
-fn without_accents(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_owned();
+fn without_accents(text: &str) -> Cow<'_, str> {
+    match text.is_ascii() {
+        true => text.into(),
+        false => text.nfkd().filter(|c| !('\u{300}'..='\u{36f}').contains(c)).nfc().collect(),
     }
-    text.nfkd().filter(|c| !('\u{300}'..='\u{36f}').contains(c)).nfc().collect()
+}
+
+fn lowered(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    lower_into(text, &mut out);
+    out
 }
 
 /// Lower case, and plain letters for those Latin ones that have no decomposition.
-fn lower(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+fn lower_into(text: &str, out: &mut String) {
+    if text.is_ascii() {
+        out.extend(text.bytes().map(|byte| char::from(byte.to_ascii_lowercase())));
+        return;
+    }
     for c in text.chars().flat_map(char::to_lowercase) {
         match c {
             // 'İ' lower-cases to an i and this dot.
@@ -85,7 +131,16 @@ fn lower(text: &str) -> String {
             other => out.push(other),
         }
     }
-    out
+}
+
+/// Without counting all of a long one.
+fn has_at_most(text: &str, chars: usize) -> bool {
+    text.len() <= chars || text.chars().nth(chars).is_none()
+}
+
+/// What stands between separators.
+fn runs(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -114,64 +169,68 @@ fn script(c: char) -> Script {
 }
 
 /// Cuts a run where the script changes: `日本react` is two words.
-fn by_script(run: &str) -> Vec<(Script, &str)> {
-    let mut parts: Vec<(Script, &str)> = Vec::new();
-    let mut start = 0;
-    for (at, c) in run.char_indices() {
-        let next = at + c.len_utf8();
-        match parts.last_mut() {
-            Some((last, part)) if *last == script(c) => *part = &run[start..next],
-            _ => {
-                start = at;
-                parts.push((script(c), &run[at..next]));
-            }
-        }
+fn each_part<'a>(run: &'a str, mut take: impl FnMut(Script, &'a str)) {
+    let mut rest = run;
+    while let Some(first) = rest.chars().next().map(script) {
+        let end = if rest.is_ascii() { None } else { rest.find(|c| script(c) != first) };
+        let (part, after) = rest.split_at(end.unwrap_or(rest.len()));
+        take(first, part);
+        rest = after;
     }
-    parts
 }
 
-fn word(script: Script, run: &str) -> Word {
+/// The terms of one word before they are lower-cased, each with the form of the word that it belongs to.
+fn each_piece<'a>(script: Script, part: &'a str, mut take: impl FnMut(usize, &'a str)) {
     if script == Script::Unspaced {
-        return Word { forms: vec![neighbours(&lower(run))] };
+        return each_pair(part, |pair| take(0, pair));
     }
-    let humps: Vec<String> = humps(run).into_iter().map(lower).collect();
-    let mut forms = vec![vec![lower(run)]];
-    if humps.len() > 1 {
-        forms.push(humps);
-    }
-    Word { forms }
+    take(0, part);
+    let mut start = 0;
+    each_hump(part, |end| {
+        if start > 0 || end < part.len() {
+            take(1, &part[start..end]);
+        }
+        start = end;
+    });
 }
 
 /// Every pair of neighbouring characters, or the one character there is.
-fn neighbours(run: &str) -> Vec<String> {
-    let chars: Vec<char> = run.chars().collect();
-    match chars.len() {
-        1 => vec![run.to_owned()],
-        _ => chars.windows(2).map(|pair| pair.iter().collect()).collect(),
+fn each_pair<'a>(part: &'a str, mut take: impl FnMut(&'a str)) {
+    let mut before = None;
+    for (at, c) in part.char_indices() {
+        if let Some(start) = before {
+            take(&part[start..at + c.len_utf8()]);
+        }
+        before = Some(at);
+    }
+    if before == Some(0) {
+        take(part);
     }
 }
 
-/// The humps of camelCase: a capital after a small letter or digit starts one, and so does the last
+/// Where the humps of camelCase end: a capital after a small letter or digit starts one, and so does the last
 /// capital before a small letter, so that `HTTPServer` gives `HTTP` and `Server`.
-fn humps(run: &str) -> Vec<&str> {
-    let chars: Vec<(usize, char)> = run.char_indices().collect();
-    let mut cuts = vec![0];
-    for i in 1..chars.len() {
-        let (at, current) = chars[i];
-        let before = chars[i - 1].1;
-        let small_follows = chars.get(i + 1).is_some_and(|(_, c)| c.is_lowercase());
-        let after_small = before.is_lowercase() || before.is_numeric();
-        if current.is_uppercase() && (after_small || (before.is_uppercase() && small_follows)) {
-            cuts.push(at);
+fn each_hump(part: &str, mut take_end: impl FnMut(usize)) {
+    let mut before: Option<char> = None;
+    let mut chars = part.char_indices().peekable();
+    while let Some((at, current)) = chars.next() {
+        if let Some(before) = before
+            && current.is_uppercase()
+        {
+            let small_follows = chars.peek().is_some_and(|(_, c)| c.is_lowercase());
+            let after_small = before.is_lowercase() || before.is_numeric();
+            if after_small || (before.is_uppercase() && small_follows) {
+                take_end(at);
+            }
         }
+        before = Some(current);
     }
-    cuts.push(run.len());
-    cuts.windows(2).map(|cut| &run[cut[0]..cut[1]]).collect()
+    take_end(part.len());
 }
 
 /// Letters wrong, missing, too many, or swapped with their neighbours (optimal string alignment).
 ///
-/// Beyond `max` only that it is more counts.
+/// Beyond `max`, which is at most [`MAX_TYPOS`], only that it is more counts.
 pub(crate) fn typo_distance(a: &str, b: &str, max: usize) -> usize {
     // Most are ASCII, and most of those differ too much in length to be looked at.
     if a.is_ascii() && b.is_ascii() {
@@ -181,35 +240,81 @@ pub(crate) fn typo_distance(a: &str, b: &str, max: usize) -> usize {
     alignment(&a, &b, max)
 }
 
+/// Whether they are a single such error apart, or equal.
+pub(crate) fn is_near(a: &str, b: &str) -> bool {
+    if a.len().abs_diff(b.len()) > MAX_UTF8_BYTES {
+        return false;
+    }
+    if a.is_ascii() && b.is_ascii() {
+        return is_one_off(a.as_bytes(), b.as_bytes());
+    }
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    is_one_off(&a, &b)
+}
+
+const MAX_UTF8_BYTES: usize = 4;
+
+fn is_one_off<T: PartialEq>(a: &[T], b: &[T]) -> bool {
+    let (a, b) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    match (&a[same..], &b[same..]) {
+        ([], rest) => rest.len() <= 1,
+        ([a0, a1, a @ ..], [b0, b1, b @ ..]) if a.len() == b.len() => {
+            a == b && (a1 == b1 || (a0 == b1 && a1 == b0))
+        }
+        ([_, a @ ..], [_, b @ ..]) if a.len() == b.len() => a == b,
+        (a, [_, b @ ..]) => a == b,
+        (_, []) => false,
+    }
+}
+
+/// Most errors that anything here forgives.
+const MAX_TYPOS: usize = 2;
+
+/// Only the cells near the diagonal, since all others are beyond `max`: E. Ukkonen, "Algorithms for Approximate String
+/// Matching" (1985).
 fn alignment<T: PartialEq>(a: &[T], b: &[T], max: usize) -> usize {
+    const BAND: usize = 2 * MAX_TYPOS + 1;
+    debug_assert!(max <= MAX_TYPOS);
     if a.len().abs_diff(b.len()) > max {
         return max + 1;
     }
-    let mut before = vec![0; b.len() + 1];
-    let mut previous: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let changed = previous[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            row[j] = changed.min(previous[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
-            }
+    // Cell k of row i is about the first i of `a` and the first i + k - max of `b`.
+    let far = [max + 1; BAND + 2];
+    let (mut before, mut previous) = (far, far);
+    for i in 0..=a.len() {
+        let mut row = far;
+        for k in 0..=2 * max {
+            let Some(j) = (i + k).checked_sub(max).filter(|&j| j <= b.len()) else { continue };
+            row[k] = match (i, j) {
+                (0, _) => j,
+                (_, 0) => i,
+                _ => {
+                    let changed = previous[k] + usize::from(a[i - 1] != b[j - 1]);
+                    let left = if k > 0 { row[k - 1] + 1 } else { max + 1 };
+                    let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                    let swap = if swapped { before[k] + 1 } else { max + 1 };
+                    changed.min(previous[k + 1] + 1).min(left).min(swap)
+                }
+            };
         }
         if row.iter().all(|&distance| distance > max) {
             return max + 1;
         }
         before = std::mem::replace(&mut previous, row);
     }
-    previous[b.len()]
+    previous[b.len() + max - a.len()].min(max + 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// By way of the words, and at once: both must agree.
     fn terms(text: &str) -> Vec<String> {
-        words(text).into_iter().flat_map(Word::into_terms).collect()
+        let terms: Vec<String> = words(text).into_iter().flat_map(|word| word.forms).flatten().collect();
+        assert_eq!(super::terms([&text.to_owned()]), terms);
+        terms
     }
 
     #[test]
@@ -252,10 +357,13 @@ mod tests {
             ("webpack", "wepbakc", 2),
             ("kitten", "sitting", 3),
         ] {
-            for max in 0..=5 {
+            for max in 0..=MAX_TYPOS {
                 for counted in [typo_distance(a, b, max), typo_distance(b, a, max)] {
                     assert_eq!(counted.min(max + 1), distance.min(max + 1), "{a} {b} up to {max}");
                 }
+            }
+            for near in [is_near(a, b), is_near(b, a)] {
+                assert_eq!(near, distance <= 1, "{a} {b}");
             }
         }
     }

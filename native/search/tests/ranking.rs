@@ -2,6 +2,7 @@
 
 mod support;
 
+use catalog_search::Scored;
 use support::{Fixture, document};
 
 /// A small registry in which every query of these tests has something to be confused with.
@@ -75,11 +76,46 @@ fn finds_mistyped_names() {
     assert!(registry.names("zzz").is_empty(), "three letters are too few to guess from");
 }
 
+/// All texts that are one typing error away.
+fn mistyped(text: &str) -> impl Iterator<Item = String> {
+    let letters: Vec<char> = text.chars().collect();
+    (0..=letters.len()).flat_map(move |at| {
+        let (before, after) = letters.split_at(at);
+        let with = |middle: &[char], after: &[char]| [before, middle, after].concat().iter().collect();
+        let mut texts: Vec<String> = ['a', 'm', 'z'].iter().map(|&letter| with(&[letter], after)).collect();
+        if let [first, rest @ ..] = after {
+            texts.push(with(&[], rest));
+            texts.push(with(&[if *first == 'q' { 'w' } else { 'q' }], rest));
+            if let [second, rest @ ..] = rest {
+                texts.push(with(&[*second, *first], rest));
+            }
+        }
+        texts
+    })
+}
+
+#[test]
+fn finds_names_wherever_the_errors_are() {
+    for name in ["abcdefghij", "abcdefghijk"] {
+        let fixture = Fixture::new();
+        fixture.add([document(name, "")]);
+        for once in mistyped(name) {
+            assert_eq!(fixture.names(&once), [name], "{once}");
+            let stored = document(name, "").scored;
+            for twice in mistyped(&once) {
+                // Two letters swapped, and one between them, are three errors.
+                let scores = fixture.index.score(&twice, std::slice::from_ref(&stored)).expect("scored");
+                assert_eq!(fixture.names(&twice).len(), usize::from(scores[0] > 0.0), "{twice}");
+            }
+        }
+    }
+}
+
 #[test]
 fn finds_words_of_descriptions_and_keywords() {
     let registry = registry();
     let mut with_keywords = document("tiny-http", "Small");
-    with_keywords.keywords = vec!["webserver".into(), "minimal".into()];
+    with_keywords.scored.keywords = vec!["webserver".into(), "minimal".into()];
     registry.add([with_keywords]);
     assert_eq!(registry.names("middleware"), ["express-session"]);
     assert_eq!(registry.names("webserver"), ["tiny-http"]);
@@ -128,10 +164,11 @@ fn shows_an_audience_only_its_documents() {
 #[test]
 fn filters_by_labels_and_takes_other_colons_for_text() {
     let fixture = Fixture::new();
-    let labelled = |name, labels: &[&str]| catalog_search::Document {
-        labels: labels.iter().map(|&label| label.into()).collect(),
-        popularity: 10.0,
-        ..document(name, "Parses things")
+    let labelled = |name, labels: &[&str]| {
+        let mut document = document(name, "Parses things");
+        document.scored.labels = labels.iter().map(|&label| label.into()).collect();
+        document.scored.popularity = 10.0;
+        document
     };
     let both = labelled("parser-a", &["type:npm", "license:MIT"]);
     let one = labelled("parser-b", &["type:pypi", "license:MIT"]);
@@ -145,13 +182,41 @@ fn filters_by_labels_and_takes_other_colons_for_text() {
     assert_eq!(fixture.names("type:pypi license:mit parsr"), ["parser-b"], "in every stage");
     assert!(fixture.names("type:npm type:pypi").is_empty(), "all must hold");
     assert_eq!(fixture.names("node:fs")[0], "node-fs");
-    let candidate = |label: &str| catalog_search::Candidate {
-        name: "parser".into(),
-        labels: vec![label.into()],
-        ..Default::default()
-    };
+    let candidate =
+        |label: &str| Scored { name: "parser".into(), labels: vec![label.into()], ..Default::default() };
     let scores = fixture.index.score("parser type:npm", &[candidate("type:npm"), candidate("type:pypi")]);
     assert!(matches!(scores.as_deref(), Ok([passing, 0.0]) if *passing > 0.0), "{scores:?}");
+}
+
+#[test]
+fn filters_by_the_day_of_publication() {
+    const DAY_MS: f64 = 86_400_000.0;
+    let fixture = Fixture::new();
+    let published = |name, day: f64| {
+        let mut document = document(name, "Parses things");
+        document.scored.published = day * DAY_MS;
+        document
+    };
+    // The first and the last day of 2020.
+    let [first, last] = [("parser-first", 18_262.0), ("parser-last", 18_627.9)];
+    fixture.add([published(first.0, first.1), published(last.0, last.1), published("parser-timeless", 0.0)]);
+    let sorted = |query| {
+        let mut names = fixture.names(query);
+        names.sort();
+        names
+    };
+    assert_eq!(sorted("parser after:2020"), ["parser-first", "parser-last"]);
+    assert_eq!(sorted("parser after:2020-01-02 before:2021"), ["parser-last"]);
+    assert_eq!(sorted("before:2020-12-31 after:2020"), ["parser-first"], "without words");
+    assert_eq!(sorted("after:2021"), [""; 0]);
+    assert_eq!(sorted("parser before:2020"), ["parser-timeless"]);
+    let candidates = [published("parser", first.1).scored, published("parser", last.1).scored];
+    let scores = fixture.index.score("parser before:2020-02", &candidates);
+    assert!(matches!(scores.as_deref(), Ok([passing, 0.0]) if *passing > 0.0), "{scores:?}");
+    for query in ["after:yesterday", "parser before:2020-13", "after:2020-01-01-01"] {
+        assert_eq!(fixture.index.search(query, None, 10).expect_err("no date").code(), "SEARCH_QUERY");
+    }
+    assert_eq!(sorted("after:"), [""; 0], "text like any other");
 }
 
 #[test]

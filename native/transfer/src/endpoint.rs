@@ -25,8 +25,9 @@ use tokio_util::task::TaskTracker;
 
 /// How long closing waits for all that is under way to end.
 const CLOSING: Duration = Duration::from_secs(2);
-/// How long it waits for peers to answer that they have heard of it: a round trip to most of them.
-const GOODBYE: Duration = Duration::from_millis(100);
+/// How long it waits for peers to answer that they have heard of it. Most do within a round trip; to one that is busy
+/// with what was sent before, the goodbye may be lost, and is said again when it acknowledges that.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// Between two looks whether they have, and whether the socket is closed.
 const CLOSING_POLL: Duration = Duration::from_millis(1);
 /// Buffers of fetches that are kept while there are any: two each for half a dozen.
@@ -89,7 +90,8 @@ impl Shared {
     }
 
     pub(crate) fn transport(&self) -> transport::Shared<'_> {
-        transport::Shared { limits: &self.options.limits, congestion: self.options.congestion }
+        let Settings { limits, congestion } = &self.options;
+        transport::Shared { limits, congestion: *congestion, closing: &self.closing }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -122,7 +124,8 @@ impl Endpoint {
         let tls = Tls::new(&identity)?;
         let _inside = runtime.enter();
         let bound = transport::bind(SocketAddr::new(host, port))?;
-        let basis = transport::Shared { limits: &settings.limits, congestion };
+        let closing = CancellationToken::new();
+        let basis = transport::Shared { limits: &settings.limits, congestion, closing: &closing };
         let accepting = Accepting::new(tls.accepting()?, basis);
         let drivers = CancellationToken::new();
         let quinns = Arc::new(Drivers { end: drivers.clone() });
@@ -136,7 +139,7 @@ impl Endpoint {
             quinns,
         );
         let quinn = opened.map_err(|error| no_socket(&error))?;
-        let shared = Arc::new(shared(quinn, runtime, tls, (settings, gate), owner));
+        let shared = Arc::new(shared(quinn, runtime, tls, (settings, gate, closing), owner));
         shared.tasks.spawn_on(serve::accept(shared.clone(), accepting), runtime);
         shared.tasks.spawn_on(sweep(shared.clone()), runtime);
         Ok(Self { shared, address, buffers: bound.buffers, socket: open, drivers })
@@ -223,7 +226,7 @@ fn shared(
     quinn: quinn::Endpoint,
     runtime: &Handle,
     tls: Tls,
-    (options, gate): (Settings, Gate),
+    (options, gate, closing): (Settings, Gate, CancellationToken),
     owner: Arc<dyn Owner>,
 ) -> Shared {
     let limits = &options.limits;
@@ -249,7 +252,7 @@ fn shared(
         fetches: Arc::new(Semaphore::new(limits.fetches)),
         visitors: Visitors::default(),
         links: Links::new(limits),
-        closing: CancellationToken::new(),
+        closing,
         tasks: TaskTracker::new(),
         options,
     }

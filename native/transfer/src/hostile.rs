@@ -10,13 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use support::*;
+use tokio_util::sync::CancellationToken;
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 fn raw_endpoint(tls: &Tls) -> quinn::Endpoint {
     let limits = limits();
-    let shared = Shared { limits: &limits, congestion: Congestion::Cubic };
+    let shared =
+        Shared { limits: &limits, congestion: Congestion::Cubic, closing: &CancellationToken::new() };
     let accepting = Accepting::new(tls.accepting().unwrap(), shared).any();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     quinn::Endpoint::new(EndpointConfig::default(), Some(accepting), socket, Arc::new(TokioRuntime)).unwrap()
@@ -142,7 +144,8 @@ async fn stranger(node: &Node) -> (quinn::Endpoint, Connection) {
     let tls = Tls::new(&identity()).unwrap();
     let endpoint = raw_endpoint(&tls);
     let limits = limits();
-    let shared = Shared { limits: &limits, congestion: Congestion::Cubic };
+    let shared =
+        Shared { limits: &limits, congestion: Congestion::Cubic, closing: &CancellationToken::new() };
     let config = transport::dialling(tls.dialling(node.peer).unwrap(), shared, node.endpoint.address().ip());
     let connecting = endpoint.connect_with(config, node.endpoint.address(), "peer").unwrap();
     let connection = within(connecting).await.unwrap();

@@ -17,6 +17,7 @@ extern crate self as catalog_transfer;
 mod answer;
 mod buffers;
 mod certificate;
+mod congestion;
 mod dial;
 mod disk;
 mod door;

@@ -3,11 +3,11 @@
 //! Peers that dial this node may send it requests and nothing else; peers that it dials may send replies and nothing
 //! else. So the windows for what comes in are small on the one side, and there are no streams on the other.
 
+use crate::congestion;
 use crate::error::{Code, TransferError};
 use crate::options::{Congestion, Limits};
 use crate::wire::REQUEST_BYTES;
 use catalog_flow::is_local;
-use quinn::congestion::{BbrConfig, CubicConfig};
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, TokioRuntime};
 use quinn::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -124,10 +124,11 @@ impl Accepting {
 
 fn accepting(
     crypto: Arc<quinn::crypto::rustls::QuicServerConfig>,
-    Shared { limits, congestion }: Shared<'_>,
+    shared: Shared<'_>,
     local: bool,
 ) -> quinn::ServerConfig {
-    let mut transport = both_ways(limits, congestion, local);
+    let mut transport = both_ways(shared, local);
+    let limits = shared.limits;
     let request = REQUEST_BYTES as u32;
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(limits.requests_per_connection))
@@ -148,11 +149,11 @@ fn accepting(
 /// For connections to others: requests one way, and what this node is ready to take the other way.
 pub(crate) fn dialling(
     crypto: quinn::crypto::rustls::QuicClientConfig,
-    Shared { limits, congestion }: Shared<'_>,
+    shared: Shared<'_>,
     address: IpAddr,
 ) -> quinn::ClientConfig {
-    let window = varint(limits.receive_bytes_per_connection);
-    let mut transport = both_ways(limits, congestion, is_local(address));
+    let window = varint(shared.limits.receive_bytes_per_connection);
+    let mut transport = both_ways(shared, is_local(address));
     transport
         .initial_rtt(ROUND_TRIP)
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
@@ -169,11 +170,13 @@ pub(crate) fn dialling(
 pub(crate) struct Shared<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) congestion: Congestion,
+    /// Cancelled right before all connections are closed.
+    pub(crate) closing: &'a CancellationToken,
 }
 
 /// MTU discovery and segmentation offload stay as quinn has them, which is on, but for how far discovery goes: larger
 /// packets from the start are lost where the path is narrow, and without offload every packet is a system call.
-fn both_ways(limits: &Limits, congestion: Congestion, local: bool) -> TransportConfig {
+fn both_ways(Shared { limits, congestion, closing }: Shared<'_>, local: bool) -> TransportConfig {
     let mut discovery = MtuDiscoveryConfig::default();
     if local {
         discovery.upper_bound(LOCAL_PACKET_BYTES);
@@ -184,11 +187,8 @@ fn both_ways(limits: &Limits, congestion: Congestion, local: bool) -> TransportC
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
         .mtu_discovery_config(Some(discovery))
-        .max_idle_timeout(Some(idle));
-    match congestion {
-        Congestion::Cubic => transport.congestion_controller_factory(Arc::new(CubicConfig::default())),
-        Congestion::Bbr => transport.congestion_controller_factory(Arc::new(BbrConfig::default())),
-    };
+        .max_idle_timeout(Some(idle))
+        .congestion_controller_factory(congestion::factory(congestion, closing.clone()));
     transport
 }
 

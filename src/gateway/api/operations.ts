@@ -37,7 +37,12 @@ const publish = operation({
 })
 
 const search = operation({
-  input: z.strictObject({ query: z.string(), limit: z.int().optional(), local: z.boolean().optional() }),
+  input: z.strictObject({
+    query: z.string(),
+    limit: z.int().optional(),
+    local: z.boolean().optional(),
+    newcomers: z.boolean().optional(),
+  }),
   async *run({ sharing }, { query, ...options }, signal) {
     const { results, ...summary } = await sharing.searchPackages(query, { ...options, signal })
     for (const result of results) yield { type: 'result', ...result }

@@ -49,10 +49,13 @@ function opened(t: Test) {
 const question = (query: string, scope = ''): Question => ({ query, audiences: ['public'], scope })
 const found = (said: string, packages: string[] = [], bytes = 0): Found => ({ said, packages, bytes })
 
-function document(name: string, description = '', more: Partial<IndexDocument> = {}): IndexDocument {
-  const payload = new Uint8Array(32)
-  const labels = ['type:npm']
-  return { key: name, name, description, labels, payload, audience: 'public', keywords: [], popularity: 0, ...more }
+function document(
+  name: string,
+  description = '',
+  { labels = ['type:npm'], ...more }: Partial<IndexDocument> & { labels?: string[] } = {},
+): IndexDocument {
+  const scored = { name, description, keywords: [], labels, popularity: 0, published: 0 }
+  return { key: name, payload: new Uint8Array(32), audience: 'public', scored, ...more }
 }
 
 test('an answer is given again for a minute, to all who ask the same in other words', async (t) => {

@@ -20,6 +20,7 @@ const candidate = (name: string, description = '', ...keywords: string[]): Score
   keywords,
   labels: [],
   popularity: 0,
+  published: 0,
 })
 
 async function score(query: string, scored: Scored): Promise<number> {

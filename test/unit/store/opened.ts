@@ -18,8 +18,10 @@ import { checkStore, type Finding } from '../../../src/store/check.ts'
 import type { Download } from '../../../src/store/download.ts'
 import { Environment } from '../../../src/store/environment.ts'
 import { GarbageCollector } from '../../../src/store/gc.ts'
+import { Heard } from '../../../src/store/heard.ts'
 import { Kept } from '../../../src/store/kept.ts'
 import { Packs } from '../../../src/store/packs.ts'
+import { Pins } from '../../../src/store/pins.ts'
 import { Records } from '../../../src/store/records.ts'
 import { type Recovery, recover } from '../../../src/store/recovery.ts'
 import { Repacker } from '../../../src/store/repack.ts'
@@ -35,6 +37,8 @@ export interface Opened {
   readonly blobs: Blobs
   readonly packs: Packs
   readonly kept: Kept
+  readonly heard: Heard
+  readonly pins: Pins
   readonly scratch: Scratch
   readonly collector: GarbageCollector
   readonly repacker: Repacker
@@ -109,6 +113,8 @@ export async function openParts(folder: string, options: OpenOptions = {}): Prom
   const components = { environment, records, blobs, packs, kept, clock, disk, space, workers, core }
   return {
     ...{ environment, records, blobs, packs, kept, scratch, clock, disk, folder, recovery },
+    heard: new Heard(components),
+    pins: new Pins(components),
     collector: new GarbageCollector(components),
     repacker: new Repacker(components),
     scrubber: new Scrubber(components),

@@ -3,7 +3,7 @@
 // Each test file uses a part of this.
 #![allow(dead_code)]
 
-use catalog_search::{Document, SearchIndex};
+use catalog_search::{Document, Scored, SearchIndex};
 use tempfile::TempDir;
 
 /// Deleted with its directory when dropped.
@@ -14,16 +14,13 @@ pub struct Fixture {
 
 /// A public npm package whose key and payload are its name.
 pub fn document(name: &str, description: &str) -> Document {
-    Document {
-        key: name.into(),
-        payload: name.into(),
-        audience: "public".into(),
-        labels: vec!["type:npm".into()],
+    let scored = Scored {
         name: name.into(),
         description: description.into(),
-        keywords: Vec::new(),
-        popularity: 0.0,
-    }
+        labels: vec!["type:npm".into()],
+        ..Scored::default()
+    };
+    Document { key: name.into(), payload: name.into(), audience: "public".into(), scored }
 }
 
 /// Payloads, read as text, with their scores.
