@@ -76,8 +76,8 @@ impl Plan {
     /// # Errors
     /// `SEARCH_QUERY` when a limit is broken.
     pub fn new(fields: Fields, query: &str, audience: Option<&str>) -> Result<Self, SearchError> {
-        let typed: Vec<&str> = query.split_whitespace().collect();
         refuse_beyond("the query", query.chars().count(), MAX_QUERY_CHARS, "characters")?;
+        let typed: Vec<&str> = query.split_whitespace().collect();
         refuse_beyond("the query", typed.len(), MAX_QUERY_WORDS, "words")?;
         let (filters, rest): (Vec<&str>, Vec<&str>) = typed.iter().partition(|word| is_filter(word));
         // A filter may be longer, as a publisher's id is.
