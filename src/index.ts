@@ -1,15 +1,11 @@
 // The library: public exports only.
 export { CatalogError, type ErrorCode } from './base/errors.ts'
+export type { Reason, ReasonKind, Recommendation, RecommendOptions } from './discovery/recommendations.ts'
 export type { SearchAnswer, SearchOptions, SearchResult } from './discovery/search.ts'
 export { CatalogNode, type NodeOptions } from './node.ts'
-export type { FetchedPackage, PackageInfo, SharedPackage } from './publishing/answers.ts'
+export type { ConnectedPeer, FetchedPackage, NodeStatus, PackageInfo, SharedPackage } from './publishing/answers.ts'
 export type { Installed } from './publishing/install.ts'
-export {
-  type ConnectedPeer,
-  type NodeStatus,
-  type ShareOptions,
-  SharingManager,
-} from './sharing-manager.ts'
+export { type ShareOptions, SharingManager } from './sharing-manager.ts'
 export {
   type PinnedRelease,
   StorageManager,

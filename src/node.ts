@@ -12,6 +12,7 @@ import { loadCore } from './core/load.ts'
 import { loadNativeFunctions } from './core/native-functions.ts'
 import { WorkerPool } from './core/workers/pool.ts'
 import { type DiscoveryRoom, openDiscovery } from './discovery/open.ts'
+import { USAGE_CAPABILITY } from './discovery/usage-exchange.ts'
 import { Gateway } from './gateway/server.ts'
 import { readSettings, type Settings, type SettingsInput } from './model/config.ts'
 import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
@@ -25,7 +26,6 @@ import { loadOrCreateSeed } from './network/identity.ts'
 import type { Network } from './network/network.ts'
 import { Providers } from './network/providers.ts'
 import { Rpc } from './network/rpc.ts'
-import { PACKAGE_TYPES } from './package-types/all.ts'
 import { Groups } from './publishing/groups.ts'
 import { Installing } from './publishing/install.ts'
 import { Mending } from './publishing/mending.ts'
@@ -281,8 +281,6 @@ export class CatalogNode implements AsyncDisposable {
   }
 }
 
-const packageType = (type: string) => PACKAGE_TYPES.find((candidate) => candidate.type === type)
-
 /** Make every part. `undo` collects how to end what was made, for when a later part fails. */
 async function assemble(
   settings: Settings,
@@ -301,7 +299,7 @@ async function assemble(
   const { maxMirrorStorage } = settings
   const store = await openStore({ clock, core, disk, effects, random, workers }, { paths, maxMirrorStorage })
   undo.push(() => store.close())
-  const { records, blobs, pins, peers, heard } = store
+  const { records, blobs, pins, peers, heard, usage, scratch, ledger } = store
   const underWay = new UnderWay()
   const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
   const network = outside.network(seed, settings)
@@ -314,7 +312,11 @@ async function assemble(
   const access = new Access({ records, shares })
   const devices = new Devices({ records, access }, { peerId: network.peerId })
   const agent = `catalog/${VERSION}`
-  const hello = new HelloService({ network, rpc, peers, devices }, { agent, bulkPort: () => transfer.bulk.port })
+  const introduction = {
+    ...{ agent, bulkPort: () => transfer.bulk.port },
+    capabilities: settings.shareUsage ? [USAGE_CAPABILITY] : [],
+  }
+  const hello = new HelloService({ network, rpc, peers, devices }, introduction)
   records.onChange((changes) => devices.areIn(changes) && void hello.renew())
   const exchange = new RecordExchange({ rpc, records, shares, access, heard, peerId: network.peerId })
   const parties = { ...store, rpc, hello, network, access, core, clock, random, effects }
@@ -323,10 +325,10 @@ async function assemble(
   undo.push(() => limits.stop())
   const looking = { records, shares, access, blobs, pins, exchange, hello, providers }
   const packages = new Packages({ ...looking, fetcher, clock, random })
-  const finding = { ...looking, heard, access, rpc, clock, random, effects, underWay, packageType }
-  const discovery = await openDiscovery(finding, { folder: paths.search })
+  const finding = { ...looking, heard, usage, rpc, clock, random, effects, underWay }
+  const discovery = await openDiscovery(finding, { folder: paths.search, settings })
   undo.push(() => discovery.close())
-  const { search } = discovery
+  const { search, recommendations } = discovery
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
   const parts: Parts = {
@@ -335,19 +337,8 @@ async function assemble(
     ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay },
   }
   const made: Made = {
-    ...{ network, hello, bootstrap, packages, search, records, shares, blobs, pins, publisher, core },
-    ...{
-      clock,
-      effects,
-      random,
-      disk,
-      scratch: store.scratch,
-      ledger: store.ledger,
-      bulk,
-      limits,
-      transfers,
-      underWay,
-    },
+    ...{ network, hello, bootstrap, packages, search, recommendations, records, shares, blobs, pins, publisher, core },
+    ...{ clock, effects, random, disk, scratch, ledger, usage, bulk, limits, transfers, underWay },
     ...{ announcements, providers },
   }
   return CatalogNode.create(settings, parts, (node) => sharingOf(node, made))

@@ -8,6 +8,7 @@ import type { Random } from './base/random.ts'
 import type { UnderWay } from './base/under-way.ts'
 import { SECOND_MS } from './base/units.ts'
 import type { Core } from './core/surface.ts'
+import type { Recommendation, Recommendations, RecommendOptions } from './discovery/recommendations.ts'
 import type { Search, SearchAnswer, SearchOptions } from './discovery/search.ts'
 import type { Group } from './model/group.ts'
 import { formatPurl, parsePurl } from './model/purl.ts'
@@ -17,7 +18,7 @@ import type { Bootstrap } from './network/bootstrap.ts'
 import type { HelloService } from './network/hello.ts'
 import type { Network } from './network/network.ts'
 import { packageType } from './package-types/all.ts'
-import type { FetchedPackage, PackageInfo, SharedPackage } from './publishing/answers.ts'
+import type { ConnectedPeer, FetchedPackage, NodeStatus, PackageInfo, SharedPackage } from './publishing/answers.ts'
 import type { Groups } from './publishing/groups.ts'
 import { copyOut, type Installed, type Installing, type InstallOptions } from './publishing/install.ts'
 import type { FetchedArtifact, Packages } from './publishing/packages.ts'
@@ -27,6 +28,7 @@ import type { Blobs } from './store/blobs.ts'
 import type { Account, Ledger } from './store/ledger.ts'
 import type { Pin, Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
+import type { PackageUsage, Usage } from './store/usage.ts'
 import type { BulkSource } from './transfer/bulk-source.ts'
 import type { FetchOptions } from './transfer/fetcher.ts'
 import type { Limits } from './transfer/limits.ts'
@@ -43,32 +45,6 @@ export interface ShareOptions extends PermissionOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** With the bytes that ever went to and came from it, the ratio of the two, and what it gave of both together. */
-export interface ConnectedPeer extends Pick<Account, 'sent' | 'received' | 'ratio' | 'contribution'> {
-  readonly peer: string
-  readonly agent: string
-  readonly addresses: readonly string[]
-}
-
-export interface NodeStatus {
-  readonly version: string
-  readonly peerId: string
-  readonly publisher: string | null
-  readonly online: boolean
-  readonly addresses: readonly string[]
-  /** UDP port of the bulk plane; null without one: blobs then come and go over libp2p streams. */
-  readonly bulkPort: number | null
-  readonly http: string | null
-  readonly peers: number
-  readonly records: number
-  readonly releases: number
-  readonly blobs: number
-  readonly bytes: number
-  readonly core: { readonly backend: string; readonly features: readonly string[] }
-  readonly dataDir: string
-  readonly uptimeMs: number
-}
-
 export interface SharingComponents {
   network: Network
   hello: HelloService
@@ -79,12 +55,14 @@ export interface SharingComponents {
   packages: Packages
   installing: Installing
   search: Search
+  recommendations: Recommendations
   records: Records
   shares: Shares
   blobs: Blobs
   pins: Pins
   publisher: LocalPublisher
   ledger: Ledger
+  usage: Usage
   bulk: BulkSource
   limits: Limits
   core: Core
@@ -230,12 +208,22 @@ export class SharingManager {
   }
 
   /**
+   * What goes well with a package, or with what is used here, and why. Nobody else hears of the question.
+   *
+   * @throws CatalogError `NOT_FOUND`, `PURL_INVALID`, `USAGE`
+   */
+  recommendPackages(purl?: string, options: RecommendOptions = {}): Promise<Recommendation[]> {
+    const { recommendations, underWay } = this.#components
+    return underWay.run(() => recommendations.recommend(purl, options))
+  }
+
+  /**
    * What is known of a package, its newest version unless one is named.
    *
    * @throws CatalogError `NOT_FOUND`, `UNTRUSTED`
    */
   async packageInfo(text: string, options: { signal?: AbortSignal | undefined } = {}): Promise<PackageInfo> {
-    const { packages, permissions, pins, records, shares, blobs, underWay } = this.#components
+    const { packages, permissions, pins, records, shares, blobs, usage, underWay } = this.#components
     const purl = parsePurl(text)
     const { release } = await underWay.run((signal) => packages.resolve(purl, signal), options.signal)
     const { body, record } = release
@@ -257,12 +245,13 @@ export class SharingManager {
       dependencies: body.dependencies.map(({ type, name, range }) => ({ purl: formatPurl({ type, name }), range })),
       local: body.artifacts.every(({ root }) => blobs.get(root) !== undefined),
       versions: [...versions].sort((a, b) => type.compareVersions(b, a)),
+      usage: usageOf(usage.of(body)),
     }
   }
 
   /** Fetch a package's artifact to a file. @throws CatalogError `NOT_FOUND`, `UNTRUSTED`, `NO_PROVIDERS` */
   fetchPackage(text: string, output: string, options: FetchOptions = {}): Promise<FetchedPackage> {
-    const { packages, clock, effects, random, underWay } = this.#components
+    const { packages, usage, clock, effects, random, underWay } = this.#components
     const startedAt = clock.now()
     return underWay.run(async (signal) => {
       const { release } = await packages.resolve(parsePurl(text), signal)
@@ -270,6 +259,7 @@ export class SharingManager {
       const fetched = await packages.fetch(release, artifact, { ...options, signal })
       using source = fetched.lease
       await copyOut({ effects, random }, source, output, signal)
+      usage.fetched(release.body)
       return { ...fetchSummary(release, fetched), output, ms: clock.now() - startedAt }
     }, options.signal)
   }
@@ -280,9 +270,13 @@ export class SharingManager {
    * @returns the package asked for first
    */
   installPackage(text: string, options: InstallOptions): Promise<Installed[]> {
-    const { installing, underWay } = this.#components
+    const { installing, usage, underWay } = this.#components
     const wanted = parsePurl(text)
-    return underWay.run((signal) => installing.install(wanted, { ...options, signal }), options.signal)
+    const onInstalled = (installed: Installed) => {
+      usage.installed(parsePurl(installed.purl), options.to)
+      options.onInstalled?.(installed)
+    }
+    return underWay.run((signal) => installing.install(wanted, { ...options, onInstalled, signal }), options.signal)
   }
 
   /**
@@ -373,6 +367,11 @@ export class SharingManager {
       artifacts: release.body.artifacts.map(({ path, size, sha256 }) => ({ path, size, sha256: toHex(sha256) })),
     }
   }
+}
+
+function usageOf(used: PackageUsage | undefined): PackageInfo['usage'] {
+  const { fetches, installs, hour, day, month } = used ?? { fetches: 0, installs: 0, hour: 0, day: 0, month: 0 }
+  return { fetches, installs, hour, day, month }
 }
 
 function onlyArtifact(release: Release): Artifact {

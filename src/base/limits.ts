@@ -139,6 +139,37 @@ export const SEARCH_CACHE_BYTES_MAX = 64 * MiB
 /** An answer is given again for so long as it is, and once more while a new one is made. */
 export const SEARCH_CACHE_FRESH_MS = 60 * SECOND_MS
 export const SEARCH_CACHE_STALE_MS = 10 * 60 * SECOND_MS
+/** Packages of which it is counted how often they are fetched; the rarest make room. More than one node ever uses. */
+export const USAGE_PACKAGES_MAX = 20_000
+/** Folders and packages installed there that are remembered; the oldest make room. */
+export const USAGE_FOLDERS_MAX = 20_000
+/** Fetches that are not written down yet, and for how long: so many are forgotten in a crash. */
+export const USAGE_PENDING_MAX = 1_000
+export const USAGE_PENDING_MS = 2 * SECOND_MS
+/** Days whose counts are kept one by one, to be told. */
+export const USAGE_DAYS_MAX = 30
+/** Of these, counts in all: on most days few packages are used. */
+export const USAGE_DAY_COUNTS_MAX = 100_000
+/** On a day, what is used less often is told to nobody: what one user does stays at home. */
+export const USAGE_TOLD_MIN = 8
+/** Counts told in one reply, the highest of a day first. */
+export const USAGE_TOLD_MAX = 2_000
+export const USAGE_TOLD_PER_FRAME_MAX = 128
+/** Each count with its name and its day. */
+export const USAGE_REPLY_BYTES_MAX = USAGE_TOLD_MAX * (SUBJECT_LENGTH_MAX + 32) + 64 * KiB
+export const USAGE_DEADLINE_MS = 15 * SECOND_MS
+/** Between two questions to one peer; a day has to end before its counts are told. */
+export const USAGE_EXCHANGE_MS = 6 * 60 * 60 * SECOND_MS
+/** Between two looks who can be asked, and which packages are to be ranked anew. */
+export const USAGE_ROUND_MS = 5 * 60 * SECOND_MS
+/** Packages ranked anew at one time. */
+export const POPULARITY_BATCH_MAX = 1_000
+/** Peers whose counts are remembered, those heard last; and packages of each. */
+export const USAGE_PEERS_MAX = 64
+export const USAGE_PACKAGES_PER_PEER_MAX = 4_000
+/** The least number of peers whose counts count, and the most that they can make of a package. */
+export const POPULARITY_WITNESSES_MIN = 2
+export const POPULARITY_HEARD_MAX = 1_024
 /** An announcement: record id, purl, signer. */
 export const ANNOUNCEMENT_BYTES_MAX = 1 * KiB
 /** Announcements of one signer relayed a minute, and its burst. */
@@ -308,6 +339,8 @@ assertLimit(SLOT_BYTES >= STRIPE_SHARDS_MAX * CHUNK_BYTES, 'a slot holds a strip
 assertLimit(SHARD_IDS_MAX >= (2 * BLOB_BYTES_MAX) / CHUNK_BYTES + STRIPE_SHARDS_MAX, 'the largest blob can be doubled')
 assertLimit(BULK_DIALLED_MAX >= BULK_FETCHES_MAX, 'each fetch may have a connection of its own')
 assertLimit(BULK_WHOLE_BYTES_MAX >= BLOB_AT_HAND_BYTES_MAX, 'a blob that waits in memory comes in one round trip')
+assertLimit(USAGE_TOLD_MAX <= USAGE_PACKAGES_PER_PEER_MAX, 'all that one reply tells can be remembered')
+assertLimit(USAGE_TOLD_PER_FRAME_MAX * (SUBJECT_LENGTH_MAX + 32) < FRAME_BYTES_MAX, 'a frame of counts fits a frame')
 assertLimit(SEARCH_PEER_RESULTS_MAX * RECORD_BYTES_MAX <= SEARCH_REPLY_BYTES_MAX, 'a search reply fits its limit')
 assertLimit(
   PACK_BYTES * PACK_LIVE_SHARE_MIN <= DISK_RESERVE_BYTES_MAX * (1 - DISK_RESERVE_REWRITE_SHARE),

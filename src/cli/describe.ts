@@ -62,11 +62,18 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     const fresh = newcomer ? `, ${colors.yellow('new publisher')}` : ''
     return `${colors.bold(purl)}  ${marks[trust]}, ${offered}${fresh}\n  ${description || 'No description.'}`
   },
+  recommendation({ purl, version, description, reasons }) {
+    const named = `${colors.bold(purl)}${version === null ? '' : `@${version}`}`
+    const why = reasons.map(({ text }: { text: string }) => `\n  ${colors.dim(text)}`)
+    return `${named}  ${description || 'No description.'}${why.join('')}`
+  },
   summary: (line) => {
     const describe = SUMMARIES.find(([field]) => line[field] !== undefined)?.[1]
     return colors.dim(describe?.(line) ?? '')
   },
-  info({ purl, description, publisher, trust, license, publishedAt, sharedWith, versions, dependencies, local }) {
+  info(line) {
+    const { purl, description, publisher, trust, license, publishedAt, sharedWith, versions, dependencies, local } =
+      line
     const rows: [string, string][] = [
       ['description', description || '–'],
       ['license', license || '–'],
@@ -74,6 +81,7 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
       ['published', publishedAt],
       ['permission', describeShared(sharedWith)],
       ['here', local ? 'yes' : 'no'],
+      ['used here', `installed ${times(line.usage.installs)}, fetched ${times(line.usage.fetches)}`],
       ['versions', versions.slice(0, 20).join(', ')],
       [
         'needs',
@@ -228,6 +236,11 @@ const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
       return `${results} found in ${ms} ms, ${asked}${describeSilence(peers)}${age}.${more}`
     },
   ],
+  [
+    'recommendations',
+    ({ recommendations }) =>
+      recommendations === 0 ? 'Nothing here goes well with it, as far as is known.' : `${recommendations} recommended.`,
+  ],
   ['artifacts', ({ artifacts, bytes, damaged }) => `${artifacts} checked (${formatBytes(bytes)}), ${damaged} damaged.`],
   [
     'transfers',
@@ -303,6 +316,10 @@ function describeTransfer(line: any): string {
   )
   const why = failure ? `\n  ${failure.message}` : ''
   return `${what}\n${pace}${peers.join('')}${why}`
+}
+
+function times(count: number): string {
+  return count === 1 ? 'once' : `${count} times`
 }
 
 function plural(count: number, what: string): string {

@@ -72,6 +72,7 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
     .option('--host <ip>', 'address to listen on; 127.0.0.1 stays on this machine (default 0.0.0.0)')
     .option('--peer <address>', 'stay connected to this peer: a multiaddr or host[:port]; may be repeated', collect)
     .option('--no-mdns', 'do not look for nodes on the local network')
+    .option('--no-share-usage', 'tell nobody how often public packages are used here, and hear it of nobody')
     .option('--core <name>', 'compute core: auto, native or wasm')
     .option('--max-mirror-storage <size>', 'most that is kept of what others published (default 10 GiB)', size)
     .addOption(new Option('--profile <name>', 'a mirror has no limits on bandwidth').choices(['personal', 'mirror']))
@@ -82,10 +83,11 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
     .option('--limit-local', 'hold peers on this machine and the local network to the limits, too')
     .option('--congestion <name>', 'how the bulk plane reacts to loss: cubic or bbr (default cubic)')
     .option('--no-supervise', 'run the node in this very process, which then nobody starts again')
-    .action(async ({ peer, mdns, supervise, ...options }) => {
+    .action(async ({ peer, mdns, shareUsage, supervise, ...options }) => {
       const { dataDir, json = false } = program.opts<GlobalOptions>()
       const output = new Output({ json })
-      const settings = { ...options, ...(peer ? { peers: peer } : {}), ...(mdns ? {} : { mdns: false }) }
+      const off = { ...(mdns ? {} : { mdns: false }), ...(shareUsage ? {} : { shareUsage: false }) }
+      const settings = { ...options, ...(peer ? { peers: peer } : {}), ...off }
       await guarded(output, exit, async () => exit(await up(dataDir, settings, output, { json, supervise })))
     })
   program
@@ -148,6 +150,14 @@ function packageCommands(program: Command, run: Run): void {
     .option('--local', 'ask no peers')
     .option('--newcomers', 'list what only peers offer of publishers nobody knew before, even beside better known')
     .action((query: string[], options) => run('search', { query: query.join(' '), ...options }))
+  program
+    .command('recommend')
+    .description('what goes well with a package, and why; without one, with what is used here. Nobody is asked')
+    .argument('[purl]', 'pkg:npm/name')
+    .option('--limit <n>', 'results at most', whole, 10)
+    .action((purl: string | undefined, options) =>
+      run('recommend', { ...options, ...(purl !== undefined && { purl }) }),
+    )
   program
     .command('info')
     .description('what is known of a package')

@@ -7,6 +7,7 @@ import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
 import { newest, textOfRelease } from './indexer.ts'
 import type { TextIndex } from './native-index.ts'
+import type { Popularity } from './popularity.ts'
 import { ranked } from './score.ts'
 import type { Standing } from './standing.ts'
 
@@ -50,14 +51,20 @@ export function merged(found: readonly Found[], packageType: (type: string) => P
   })
 }
 
+interface Components {
+  index: Pick<TextIndex, 'score'>
+  standing: Pick<Standing, 'isKnown'>
+  popularity: Pick<Popularity, 'of'>
+}
+
 /** @returns best first, and how many were left out for being of publishers nobody knew before */
 export async function rankedFound(
-  { index, standing }: { index: Pick<TextIndex, 'score'>; standing: Pick<Standing, 'isKnown'> },
+  { index, standing, popularity }: Components,
   query: string,
   found: readonly Found[],
   { limit, newcomers }: RankOptions,
 ): Promise<{ ranked: Ranked[]; withheld: number }> {
-  const textOf = ({ release }: Found) => textOfRelease(release)
+  const textOf = ({ release }: Found) => textOfRelease(release, popularity.of(release.body))
   const best = await ranked({ index }, query, found, textOf, ({ release }) => release.purl)
   const claims = claimsOf(found)
   // Peers may offer what has nothing to do with the query, or what its filters exclude.

@@ -13,6 +13,7 @@ import type { Shares } from '../trust/shares.ts'
 import type { Changed } from './cache.ts'
 import type { IndexFreshness } from './federation.ts'
 import type { IndexDocument, Scored, TextIndex } from './native-index.ts'
+import type { Popularity } from './popularity.ts'
 
 /** Changes gathered into one commit of the index. */
 const BATCH_CHANGES = 1_000
@@ -26,6 +27,7 @@ interface Components {
   records: Records
   shares: Shares
   clock: Clock
+  popularity: Pick<Popularity, 'given'>
   /** What was found before. */
   answers: { changed(changed: Changed): Promise<void> }
   /** Types this build knows; releases of others are kept, but cannot be found. */
@@ -71,13 +73,29 @@ export class Indexer {
 
   /** Resolves when every change made so far can be found. */
   settle(): Promise<void> {
-    this.#running = this.#running
-      .then(() => this.#catchUp())
-      .catch((thrown) => {
-        const { code, message } = CatalogError.from(thrown)
-        emit('catalog:failure', { task: 'index', code, message })
-      })
+    return this.#inTurn(() => this.#catchUp())
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    this.#running = this.#running.then(work).catch((thrown) => {
+      const { code, message } = CatalogError.from(thrown)
+      emit('catalog:failure', { task: 'index', code, message })
+    })
     return this.#running
+  }
+
+  /** Index packages anew although their records have not changed. No answer goes for it: each is but a little older. */
+  refresh(names: readonly PackageName[]): Promise<void> {
+    const { records, index } = this.#components
+    const packages = names.flatMap((name) => {
+      const signers = new Set(records.releases(name).map(({ record }) => record.signer))
+      return [...signers].map((signer) => ({ name, signer }))
+    })
+    return this.#inTurn(async () => {
+      const { upserts } = this.#documents(packages)
+      if (upserts.length > 0) await index.apply(upserts, [], index.committedSequence())
+      this.#sinceCompacted += upserts.length
+    })
   }
 
   async stop(): Promise<void> {
@@ -112,7 +130,7 @@ export class Indexer {
   }
 
   #documents(packages: readonly PublisherPackage[]): { upserts: IndexDocument[]; deletes: string[] } {
-    const { records, packageType } = this.#components
+    const { records, popularity, packageType } = this.#components
     const upserts: IndexDocument[] = []
     const deletes: string[] = []
     for (const { name, signer } of packages) {
@@ -123,7 +141,7 @@ export class Indexer {
         const visible = seen.filter(({ audiences }) => audiences.includes(audience)).map(({ release }) => release)
         const best = type && newest(visible, type)
         const key = formatKey(audience, name, signer)
-        if (best) upserts.push(document(key, audience, best))
+        if (best) upserts.push(document(key, audience, best, popularity.given(name)))
         else deletes.push(key)
       }
     }
@@ -198,13 +216,18 @@ function formatKey(audience: Audience, name: PackageName, signer: string): strin
   return `${audience}\n${packageKey(name, signer)}`
 }
 
-function document(key: string, audience: Audience, release: Release): IndexDocument {
-  return { key, payload: release.record.id, audience, scored: textOfRelease(release) }
+function document(key: string, audience: Audience, release: Release, popularity: number): IndexDocument {
+  return { key, payload: release.record.id, audience, scored: textOfRelease(release, popularity) }
 }
 
-/** What of a release is searched, filtered and scored. How often it is fetched is not counted yet. */
-export function textOfRelease({ record, body }: Release): Scored {
-  const { type, name, description, keywords, tags, category, license } = body
+/** What brings packages together that depend on the same one; no query can filter by it. */
+export function dependencyLabel({ type, name }: PackageName): string {
+  return `needs:${type}/${name}`
+}
+
+/** What of a release is searched, filtered and scored. @param popularity - of its package */
+export function textOfRelease({ record, body }: Release, popularity: number): Scored {
+  const { type, name, description, keywords, tags, category, license, dependencies } = body
   const labels = [
     `type:${type}`,
     // A signer names its kind already: `publisher:` and its id.
@@ -213,7 +236,8 @@ export function textOfRelease({ record, body }: Release): Scored {
     ...(category ? [`category:${category}`] : []),
     ...tags.map((tag) => `tag:${tag}`),
     ...keywords.map((keyword) => `keyword:${keyword}`),
+    ...dependencies.map(dependencyLabel),
   ]
   const searched = [...keywords, ...tags, ...(category ? [category] : [])]
-  return { name, description, labels, keywords: searched, popularity: 0, published: record.statement.at }
+  return { name, description, labels, keywords: searched, popularity, published: record.statement.at }
 }

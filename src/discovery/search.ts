@@ -34,6 +34,7 @@ import { type Answer, QueryCache, type Question } from './cache.ts'
 import { type Found, merged, type Ranked, type RankOptions, rankedFound } from './candidates.ts'
 import type { Candidate, FederatedAnswer, Federation, IndexFreshness, Inquiry } from './federation.ts'
 import type { TextIndex } from './native-index.ts'
+import type { Popularity } from './popularity.ts'
 import { candidatesFor } from './score.ts'
 import type { Standing } from './standing.ts'
 
@@ -101,6 +102,7 @@ interface Components {
   rpc: Rpc
   clock: Clock
   underWay: UnderWay
+  popularity: Pick<Popularity, 'of'>
   packageType: (type: string) => PackageType | undefined
 }
 

@@ -72,6 +72,8 @@ const settingsSchema = z.strictObject({
   limitLocal: flag.default(false),
   /** How the bulk plane reacts to loss: cubic as TCP does, or bbr, which is many times as fast on long lossy paths. */
   congestion: z.enum(['cubic', 'bbr']).default('cubic'),
+  /** Tell peers how often public packages are used here, if often, and hear the same of them. */
+  shareUsage: flag.default(true),
   /** Worker threads for hashing. */
   workers: z.coerce.number().int().min(1).max(64).default(2),
 })

@@ -29,6 +29,7 @@ export class HelloService {
   readonly #components: Components
   readonly #agent: string
   readonly #bulkPort: () => number | undefined
+  readonly #capabilities: readonly string[]
   readonly #known = new Map<string, Hello>()
   /** Hellos that peers were asked for when they came. */
   readonly #greetings = new Set<Promise<void>>()
@@ -37,11 +38,18 @@ export class HelloService {
   readonly #listeners = new Set<(peer: string) => void>()
   #stopWatching: (() => void) | undefined
 
-  /** @param options - `bulkPort` is asked each time: the port is known only once it is bound */
-  constructor(components: Components, options: { agent: string; bulkPort?: () => number | undefined }) {
+  /**
+   * @param options - `bulkPort` is asked each time: the port is known only once it is bound; `capabilities` are those
+   *   that not every node has
+   */
+  constructor(
+    components: Components,
+    options: { agent: string; bulkPort?: () => number | undefined; capabilities?: readonly string[] },
+  ) {
     this.#components = components
     this.#agent = options.agent
     this.#bulkPort = options.bulkPort ?? (() => undefined)
+    this.#capabilities = options.capabilities ?? []
   }
 
   async start(): Promise<void> {
@@ -67,6 +75,11 @@ export class HelloService {
   /** Peers that are connected and speak Catalog. */
   peers(): { peer: string; agent: string; addresses: string[] }[] {
     return [...this.#known].map(([peer, { agent, addresses }]) => ({ peer, agent, addresses }))
+  }
+
+  /** Whether a peer has said that it can do something. */
+  offers(peer: string, capability: string): boolean {
+    return this.#known.get(peer)?.capabilities.includes(capability) === true
   }
 
   /** Resolves when nobody who has come is still being greeted: `peers` then has all who can be asked. */
@@ -157,7 +170,7 @@ export class HelloService {
 
   #own(): Hello {
     const addresses = this.#components.network.addresses().slice(0, ADDRESSES_PER_PEER_MAX)
-    const capabilities = ['records', 'search', 'blob', 'have']
+    const capabilities = ['records', 'search', 'blob', 'have', ...this.#capabilities]
     const [bulkPort, devices] = [this.#bulkPort(), [...(this.#components.devices?.own() ?? [])]]
     return {
       ...{ version: PROTOCOL_VERSION, agent: this.#agent, capabilities, addresses },

@@ -1,4 +1,5 @@
-// What is told of packages: plain data, as it goes out over HTTP and onto the command line.
+// What is told of packages, peers and the node: plain data, as it goes out over HTTP and onto the command line.
+import type { Account } from '../store/ledger.ts'
 import type { FetchSource, ProviderFailure } from '../transfer/report.ts'
 import type { TrustState } from '../trust/view.ts'
 import type { SharedWith } from './permissions.ts'
@@ -37,6 +38,8 @@ export interface PackageInfo extends Omit<SharedPackage, 'fresh'> {
   readonly local: boolean
   /** All versions known here, newest first. */
   readonly versions: readonly string[]
+  /** How often it was used here: ever, and by sums that fade over an hour, a day and thirty days. */
+  readonly usage: Readonly<Record<'fetches' | 'installs' | 'hour' | 'day' | 'month', number>>
 }
 
 export interface FetchedPackage {
@@ -48,4 +51,30 @@ export interface FetchedPackage {
   /** Peers that were asked and failed, and why. */
   readonly failures: readonly ProviderFailure[]
   readonly ms: number
+}
+
+/** With the bytes that ever went to and came from it, the ratio of the two, and what it gave of both together. */
+export interface ConnectedPeer extends Pick<Account, 'sent' | 'received' | 'ratio' | 'contribution'> {
+  readonly peer: string
+  readonly agent: string
+  readonly addresses: readonly string[]
+}
+
+export interface NodeStatus {
+  readonly version: string
+  readonly peerId: string
+  readonly publisher: string | null
+  readonly online: boolean
+  readonly addresses: readonly string[]
+  /** UDP port of the bulk plane; null without one: blobs then come and go over libp2p streams. */
+  readonly bulkPort: number | null
+  readonly http: string | null
+  readonly peers: number
+  readonly records: number
+  readonly releases: number
+  readonly blobs: number
+  readonly bytes: number
+  readonly core: { readonly backend: string; readonly features: readonly string[] }
+  readonly dataDir: string
+  readonly uptimeMs: number
 }

@@ -24,6 +24,7 @@ import { Repacker } from './repack.ts'
 import { Scratch } from './scratch.ts'
 import { Scrubber } from './scrub.ts'
 import { databaseGuard, Space } from './space.ts'
+import { Usage } from './usage.ts'
 
 interface Components {
   clock: Clock
@@ -52,6 +53,7 @@ export interface StoreRoom {
   readonly kept: Kept
   readonly ledger: Ledger
   readonly heard: Heard
+  readonly usage: Usage
   readonly quota: Quota
   readonly collector: GarbageCollector
   readonly repacker: Repacker
@@ -83,11 +85,12 @@ export async function openStore(components: Components, { paths, maxMirrorStorag
   const records = new Records({ environment })
   const kept = new Kept({ environment, blobs, clock })
   const ledger = new Ledger({ environment, clock })
+  const usage = new Usage({ environment, clock })
   const collector = new GarbageCollector({ environment, blobs, packs, records, kept, clock })
   const repacker = new Repacker({ environment, blobs, packs, space, clock })
   const maintenance = new Maintenance({ blobs, collector, repacker, clock })
   return {
-    ...{ environment, records, blobs, packs, space, scratch, kept, ledger, collector, repacker, maintenance },
+    ...{ environment, records, blobs, packs, space, scratch, kept, ledger, usage, collector, repacker, maintenance },
     ...{ recovery, failed },
     heard: new Heard({ environment, clock }),
     pins: new Pins({ environment, clock }),
@@ -96,6 +99,7 @@ export async function openStore(components: Components, { paths, maxMirrorStorag
     scrubber: new Scrubber({ blobs, workers, core, clock }),
     async close() {
       await ledger.flush()
+      await usage.flush()
       await packs.close()
       await environment.close()
     },

@@ -1,6 +1,6 @@
 // Rows that are written and read most are kept as bytes of their own: what a general encoding says of their shape
 // again and again costs more than the rest of them. FORMAT.md shows the bytes.
-import type { FeedRow, SlotEntry } from './tables.ts'
+import type { FeedRow, SlotEntry, UsageRow } from './tables.ts'
 
 /** How the database turns a row into bytes and back; the shape is lmdb's own. */
 export interface RowCodec<V> {
@@ -13,6 +13,8 @@ export interface RowCodec<V> {
 const ID_BYTES = 32
 const SEQ_BYTES = 8
 const ENTRY_BYTES = ID_BYTES + SEQ_BYTES
+/** Counts stop there. */
+const COUNT_MAX = 2 ** 32 - 1
 
 /** Entries one behind the other: id ‖ u64be of seq + 1, 0 where there is none. */
 export const slotCodec: RowCodec<SlotEntry[]> = {
@@ -68,5 +70,24 @@ export const feedCodec: RowCodec<FeedRow> = {
     }
     const [audience, signer, kind, subject] = [text(), text(), text(), text()]
     return { op: OPS[buffer[0] ?? 0] ?? 'add', id: bytes.subarray(1, 1 + ID_BYTES), audience, signer, kind, subject }
+  },
+}
+
+/** f64be hour, day and month ‖ u64be at ‖ u32be fetches ‖ u32be installs. */
+export const usageCodec: RowCodec<UsageRow> = {
+  needsStableBuffer: true,
+  encode({ hour, day, month, at, fetches, installs }) {
+    const bytes = Buffer.alloc(40)
+    for (const [index, sum] of [hour, day, month].entries()) bytes.writeDoubleBE(sum, 8 * index)
+    bytes.writeBigUInt64BE(BigInt(Math.round(at)), 24)
+    bytes.writeUInt32BE(Math.min(fetches, COUNT_MAX), 32)
+    bytes.writeUInt32BE(Math.min(installs, COUNT_MAX), 36)
+    return bytes
+  },
+  decode(bytes) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const [hour, day, month] = [view.getFloat64(0), view.getFloat64(8), view.getFloat64(16)]
+    const at = Number(view.getBigUint64(24))
+    return { hour, day, month, at, fetches: view.getUint32(32), installs: view.getUint32(36) }
   },
 }

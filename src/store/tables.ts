@@ -1,6 +1,6 @@
 // The tables of the store: what is in each, by which key, and how it is turned into bytes. FORMAT.md shows the bytes.
 import type { DatabaseOptions, RootDatabase } from 'lmdb'
-import { feedCodec, type RowCodec, slotCodec } from './row-codecs.ts'
+import { feedCodec, type RowCodec, slotCodec, usageCodec } from './row-codecs.ts'
 
 /** Every table, with the version of its format in its name. */
 const TABLES = {
@@ -25,6 +25,9 @@ const TABLES = {
   limits: 'limits/1',
   pins: 'pins/1',
   peers: 'peers/1',
+  usage: 'usage/1',
+  usageDays: 'usage-days/1',
+  usageFolders: 'usage-folders/1',
 } as const
 
 export type Key = string | number | Uint8Array | (string | number)[]
@@ -126,6 +129,19 @@ export interface PeerRow {
   seenAt: number
 }
 
+/** How often a package was fetched and installed here. */
+export interface UsageRow {
+  /** Times, each counting for less and less: after an hour, a day or thirty of them, for 1/e of itself. */
+  hour: number
+  day: number
+  month: number
+  /** When the last of them was, and what the sums are as of. */
+  at: number
+  /** Ever. */
+  fetches: number
+  installs: number
+}
+
 export interface Range<K> {
   /** Inclusive, unless it is said to be exclusive. */
   readonly start?: K
@@ -183,6 +199,12 @@ export class Tables {
   readonly limits: Table<LimitsRow, string>
   readonly pins: Table<PinRow, string[]>
   readonly peers: Table<PeerRow, string>
+  /** By type and name. */
+  readonly usage: Table<UsageRow, string[]>
+  /** Times in one day, by the number of the day since 1970, type and name. */
+  readonly usageDays: Table<number, (string | number)[]>
+  /** When a package was last installed into a folder, by digest of the folder, type and name. */
+  readonly usageFolders: Table<number, string[]>
 
   constructor(root: RootDatabase) {
     const table = <V, K extends Key>(name: string): Table<V, K> => root.openDB<V, K>(coded(name, PLAIN_MAPS))
@@ -211,6 +233,9 @@ export class Tables {
     this.limits = table(TABLES.limits)
     this.pins = table(TABLES.pins)
     this.peers = table(TABLES.peers)
+    this.usage = root.openDB(coded(TABLES.usage, usageCodec))
+    this.usageDays = table(TABLES.usageDays)
+    this.usageFolders = table(TABLES.usageFolders)
   }
 }
 

@@ -27,6 +27,9 @@ import {
   SIGNER_LENGTH_MAX,
   STALL_TIMEOUT_MS,
   SUBJECT_LENGTH_MAX,
+  USAGE_DEADLINE_MS,
+  USAGE_REPLY_BYTES_MAX,
+  USAGE_TOLD_PER_FRAME_MAX,
 } from '../base/limits.ts'
 import { KiB, SECOND_MS } from '../base/units.ts'
 import { bytesOf, bytesUpTo } from '../model/cbor.ts'
@@ -163,6 +166,36 @@ export const HAVE = protocol({
 })
 export type HaveRequest = z.infer<(typeof HAVE)['request']>
 export type HaveReply = z.infer<(typeof HAVE)['reply']>
+
+/** Days since 1970. */
+const dayNumber = z.int().min(0).max(1_000_000)
+
+/** How often public packages were used on days that are over, after the one the asker has heard of last. */
+export const USAGE = protocol({
+  id: '/catalog/usage/1',
+  request: z.object({ after: dayNumber }),
+  reply: z.object({
+    day: dayNumber,
+    counts: z
+      .array(
+        z.object({
+          package: z.string().min(1).max(SUBJECT_LENGTH_MAX),
+          count: z
+            .int()
+            .min(1)
+            .max(2 ** 32 - 1),
+        }),
+      )
+      .min(1)
+      .max(USAGE_TOLD_PER_FRAME_MAX),
+  }),
+  requestBytesMax: KiB,
+  replyFrameBytesMax: USAGE_TOLD_PER_FRAME_MAX * (SUBJECT_LENGTH_MAX + 32) + KiB,
+  replyBytesMax: USAGE_REPLY_BYTES_MAX,
+  deadlineMs: USAGE_DEADLINE_MS,
+  silenceMs: 5 * SECOND_MS,
+})
+export type UsageReply = z.infer<(typeof USAGE)['reply']>
 
 /** Gossip topic of new releases. */
 export const ANNOUNCE_TOPIC = '/catalog/announce/1'

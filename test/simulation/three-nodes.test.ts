@@ -39,6 +39,7 @@ async function play(t: Test, folder: string, seed: number): Promise<string[]> {
     await searches(stage)
     await fetches(stage)
     await fetchesAcrossAPartition(stage)
+    await recommends(stage)
     world.note('end')
     for (const node of [a, b, c]) await world.until(node.close())
   } finally {
@@ -109,6 +110,18 @@ async function fetches({ t, world, folder, a, c, bytes }: Stage): Promise<void> 
   const [installed] = await world.until(c.sharing.installPackage(LANTERN, { to: join(folder, 'c-modules') }))
   t.match(installed, { purl: LANTERN, files: 2 })
   t.match(await readFile(join(folder, 'c-modules/lantern/index.js'), 'utf8'), 'lit = true')
+}
+
+/** Connected as it is, the node asks nobody and tells nobody. */
+async function recommends({ t, world, c }: Stage): Promise<void> {
+  const before = world.trace.length
+  const found = await world.until(c.sharing.recommendPackages(LANTERN))
+  t.match(found, [{ purl: 'pkg:generic/seabed', reasons: [{ kind: 'same-publisher' }] }])
+  await world.until(c.sharing.recommendPackages())
+  await t.rejects(world.until(c.sharing.recommendPackages('pkg:npm/unheard-of')), { code: 'NOT_FOUND' })
+  const sent = (trace: readonly string[]) => trace.filter((event) => / C (opens|says|writes)/.test(event))
+  t.not(sent(world.trace.slice(0, before)).length, 0)
+  t.strictSame(sent(world.trace.slice(before)), [], 'nothing leaves the node')
 }
 
 async function fetchesAcrossAPartition({ t, world, folder, a, b, c, bytes }: Stage): Promise<void> {

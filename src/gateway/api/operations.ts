@@ -50,6 +50,15 @@ const search = operation({
   },
 })
 
+const recommend = operation({
+  input: z.strictObject({ purl: purl.optional(), limit: z.int().optional() }),
+  async *run({ sharing }, { purl, limit }) {
+    const found = await sharing.recommendPackages(purl, { limit })
+    for (const recommendation of found) yield { type: 'recommendation', ...recommendation }
+    yield { type: 'summary', recommendations: found.length }
+  },
+})
+
 const info = operation({
   input: z.strictObject({ purl }),
   async *run({ sharing }, { purl }, signal) {
@@ -149,6 +158,7 @@ export const OPERATIONS = {
   ...{
     publish,
     search,
+    recommend,
     info,
     fetch,
     install,

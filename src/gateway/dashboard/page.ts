@@ -4,7 +4,8 @@ import type { FastifyInstance } from 'fastify'
 import { CatalogError } from '../../base/errors.ts'
 import { formatBytes } from '../../base/units.ts'
 import type { SearchAnswer } from '../../discovery/search.ts'
-import type { ConnectedPeer, NodeStatus, SharingManager } from '../../sharing-manager.ts'
+import type { ConnectedPeer, NodeStatus } from '../../publishing/answers.ts'
+import type { SharingManager } from '../../sharing-manager.ts'
 import { STYLE, STYLE_HASH } from './style.ts'
 
 const SECURITY_HEADERS = {

@@ -118,3 +118,22 @@ test('with whom a package is shared is told in words', async (t) => {
   t.match(say({ type: 'summary', devices: 0 }), /^No devices yet/)
   t.equal(say({ type: 'summary', groups: 1 }), '1 group.')
 })
+
+test('a recommendation is told with its reasons', async (t) => {
+  const reasons = [{ text: 'installed beside knot in 1 of 2 folders here' }, { text: 'from the publisher of knot' }]
+  const known = { type: 'recommendation', purl: 'pkg:npm/rope', version: '1.0.0', description: 'To moor', reasons }
+  t.same(say(known).split('\n'), [
+    'pkg:npm/rope@1.0.0  To moor',
+    '  installed beside knot in 1 of 2 folders here',
+    '  from the publisher of knot',
+  ])
+  t.match(say({ ...known, version: null, description: null }), /^pkg:npm\/rope {2}No description\./)
+  t.equal(say({ type: 'summary', recommendations: 2 }), '2 recommended.')
+  t.match(say({ type: 'summary', recommendations: 0 }), /^Nothing/)
+})
+
+test('a search tells how old its answer is', async (t) => {
+  const summary = { type: 'summary', results: 3, ms: 0, peersAsked: 2, peersAnswered: 1 }
+  t.equal(say({ ...summary, ageMs: 0 }), '3 found in 0 ms, 1 of 2 peers answered.')
+  t.equal(say({ ...summary, ageMs: 4_200 }), '3 found in 0 ms, 1 of 2 peers answered 5 s ago.')
+})

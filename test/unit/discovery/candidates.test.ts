@@ -11,6 +11,7 @@ const [known, unknown, other] = [publisherOf(50), publisherOf(51), publisherOf(5
 /** A name is worth its length: what is ranked here is only who stands before whom. */
 const index = { score: async (_: string, scored: Scored[]) => scored.map(({ name }) => name.length) }
 const standing = { isKnown: ({ record }: Found['release']) => record.signer === known.signer }
+const popularity = { of: () => 0 }
 
 function found(
   publisher: typeof known,
@@ -21,7 +22,7 @@ function found(
 }
 
 const ranked = async (all: Found[], { limit = 10, newcomers = false } = {}) => {
-  const answer = await rankedFound({ index, standing }, 'query', all, { limit, newcomers })
+  const answer = await rankedFound({ index, standing, popularity }, 'query', all, { limit, newcomers })
   return { names: answer.ranked.map(({ release }) => release.body.name), withheld: answer.withheld }
 }
 
@@ -72,7 +73,7 @@ test('where nobody is known, all are listed, of each publisher only a few', asyn
 
 test('what has nothing to do with the query is not listed', async (t) => {
   const nothing = { score: async (_: string, scored: Scored[]) => scored.map(() => 0) }
-  const answer = await rankedFound({ index: nothing, standing }, 'query', [found(known, 'k')], {
+  const answer = await rankedFound({ index: nothing, standing, popularity }, 'query', [found(known, 'k')], {
     limit: 10,
     newcomers: true,
   })

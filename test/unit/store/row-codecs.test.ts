@@ -3,12 +3,13 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { test } from 'tap'
 import { fromHex, toHex } from '../../../src/base/bytes.ts'
-import { feedCodec, slotCodec } from '../../../src/store/row-codecs.ts'
-import type { FeedRow, SlotEntry } from '../../../src/store/tables.ts'
+import { feedCodec, slotCodec, usageCodec } from '../../../src/store/row-codecs.ts'
+import type { FeedRow, SlotEntry, UsageRow } from '../../../src/store/tables.ts'
 
 interface Vectors {
   slots: { entries: { id: string; seq?: number }[]; bytes: string }[]
   feed: { row: Omit<FeedRow, 'id'> & { id: string }; bytes: string }[]
+  usage: { row: UsageRow; bytes: string }[]
 }
 
 const vectors: Vectors = JSON.parse(readFileSync(new URL('../../vectors/rows.json', import.meta.url), 'utf8'))
@@ -49,6 +50,16 @@ test('feed rows are the bytes of the format', async (t) => {
     t.equal(toHex(feedCodec.encode(given)), bytes)
     t.strictSame(named(feedCodec.decode(handedOut(fromHex(bytes) as Uint8Array))), named(given))
   }
+})
+
+test('rows of usage are the bytes of the format', async (t) => {
+  for (const { row, bytes } of vectors.usage) {
+    t.equal(toHex(usageCodec.encode(row)), bytes)
+    t.strictSame(usageCodec.decode(handedOut(fromHex(bytes) as Uint8Array)), row)
+  }
+  const [row] = vectors.usage
+  const many = usageCodec.encode({ ...(row as (typeof vectors.usage)[0]).row, fetches: 2 ** 40 })
+  t.equal(usageCodec.decode(many).fetches, 2 ** 32 - 1, 'counts stop at their end')
 })
 
 test('every row comes back as it was', async (t) => {
