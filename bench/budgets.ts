@@ -1,5 +1,6 @@
 // What each suite must hold. A ratio is throughput of the candidate over throughput of the baseline, both measured
 // in the same process and in turns: larger is better, and the budget is the least that passes.
+import { FEDERATION, SEARCH } from './search-budgets.ts'
 
 export interface Budget {
   suite: string
@@ -339,61 +340,12 @@ const TRANSFER: readonly Budget[] = [
   },
 ]
 
-const SEARCH_SUITE = { suite: 'search', baseline: 'MiniSearch over the same packages' }
-const QUALITY = { suite: 'search', unit: 'of 1', baseline: 'the package that was meant, always first' }
-const LARGE = { needs: ['corpus:large'] }
-const FIXTURE = { needs: ['corpus:fixture'] }
-
-const SEARCH: readonly Budget[] = [
-  { ...QUALITY, ...LARGE, name: 'MRR@10, test half', ratio: 0.89, source: 'asked over 226,993 packages' },
-  { ...QUALITY, ...FIXTURE, name: 'MRR@10, test half', ratio: 0.93, source: 'measured, less a margin' },
-  { ...QUALITY, ...LARGE, name: 'recall@10, test half', ratio: 0.96, source: 'asked over 226,993 packages' },
-  { ...QUALITY, ...FIXTURE, name: 'recall@10, test half', ratio: 0.95, source: 'measured, less a margin' },
-  { ...QUALITY, name: 'MRR@10, dev half', ratio: null, source: 'recorded: weights are tuned on it' },
-  { ...QUALITY, name: 'recall@10, dev half', ratio: null, source: 'recorded: weights are tuned on it' },
-  {
-    ...QUALITY,
-    ...LARGE,
-    name: 'MRR@10, test half, against MiniSearch',
-    baseline: 'MiniSearch over the same packages + 0.02',
-    ratio: 1,
-    source: 'asked over 226,993 packages',
-  },
-  {
-    ...QUALITY,
-    ...FIXTURE,
-    name: 'MRR@10, test half, against MiniSearch',
-    baseline: 'MiniSearch over the same packages + 0.02',
-    ratio: null,
-    source: 'recorded',
-  },
-  { suite: 'search', unit: 's', baseline: '15 s', name: 'index of all packages', ratio: 1, source: 'asked' },
-  ...['p50', 'p99'].flatMap((share): Budget[] => [
-    {
-      ...LARGE,
-      suite: 'search',
-      unit: 'ms',
-      baseline: share === 'p50' ? '2 ms' : '5 ms',
-      name: `${share} of the slowest class`,
-      ratio: 1,
-      source: 'asked of an idle machine, over 226,993 packages',
-    },
-    {
-      ...SEARCH_SUITE,
-      ...LARGE,
-      unit: 'ms',
-      name: `${share} against MiniSearch, worst class`,
-      ratio: share === 'p50' ? 5 : 20,
-      source: 'asked over 226,993 packages',
-    },
-    ...['exact', 'typo1', 'typo2', 'words', 'wordstypo', 'prefix', 'variant'].map((cls) => ({
-      ...SEARCH_SUITE,
-      unit: 'ms',
-      name: `${share} of ${cls}`,
-      ratio: null,
-      source: 'recorded',
-    })),
-  ]),
+export const BUDGETS: readonly Budget[] = [
+  ...NATIVE,
+  ...WASM,
+  ...WORKERS,
+  ...STORE,
+  ...TRANSFER,
+  ...SEARCH,
+  ...FEDERATION,
 ]
-
-export const BUDGETS: readonly Budget[] = [...NATIVE, ...WASM, ...WORKERS, ...STORE, ...TRANSFER, ...SEARCH]

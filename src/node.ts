@@ -26,7 +26,6 @@ import { loadOrCreateSeed } from './network/identity.ts'
 import type { Network } from './network/network.ts'
 import { Providers } from './network/providers.ts'
 import { Rpc } from './network/rpc.ts'
-import { PACKAGE_TYPES } from './package-types/all.ts'
 import { Groups } from './publishing/groups.ts'
 import { Installing } from './publishing/install.ts'
 import { Mending } from './publishing/mending.ts'
@@ -282,8 +281,6 @@ export class CatalogNode implements AsyncDisposable {
   }
 }
 
-const packageType = (type: string) => PACKAGE_TYPES.find((candidate) => candidate.type === type)
-
 /** Make every part. `undo` collects how to end what was made, for when a later part fails. */
 async function assemble(
   settings: Settings,
@@ -328,8 +325,8 @@ async function assemble(
   undo.push(() => limits.stop())
   const looking = { records, shares, access, blobs, pins, exchange, hello, providers }
   const packages = new Packages({ ...looking, fetcher, clock, random })
-  const finding = { ...looking, heard, usage, rpc, clock, random, effects, underWay, packageType }
-  const discovery = await openDiscovery(finding, { folder: paths.search, shareUsage: settings.shareUsage })
+  const finding = { ...looking, heard, usage, rpc, clock, random, effects, underWay }
+  const discovery = await openDiscovery(finding, { folder: paths.search, settings })
   undo.push(() => discovery.close())
   const { search, recommendations } = discovery
   const mending = new Mending({ records, packages, underWay })

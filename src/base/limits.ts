@@ -116,6 +116,8 @@ export const SEARCH_RESULTS_MAX = 100
 export const SEARCH_PEER_RESULTS_MAX = 20
 export const SEARCH_PUBLISHER_RESULTS_MAX = 5
 export const SEARCH_REPLY_BYTES_MAX = 2 * MiB
+/** Candidates of a reply that come in one frame; a larger one has a frame to itself. */
+export const SEARCH_FRAME_BYTES = 128 * KiB
 export const SEARCH_FAN_OUT_MAX = 8
 export const SEARCH_DEADLINE_MS = 350
 /** Queries of one peer answered, and at once after a quiet time. */
@@ -124,6 +126,8 @@ export const SEARCHES_BURST = 20
 /** Peers of which it is remembered how often they ask, and how well they answer. */
 export const SEARCHERS_TRACKED_MAX = 10_000
 export const SEARCH_MERITS_MAX = 1_000
+/** Candidates whose signatures are known to hold, for when they are offered again. */
+export const VERIFIED_BUNDLES_BYTES = 16 * MiB
 /** A publisher that nobody else has heard of is new for so long. */
 export const NEWCOMER_MS = DAY_MS
 /** Publishers of which it is remembered since when, and from whom, this node has heard of them. */

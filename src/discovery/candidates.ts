@@ -26,12 +26,6 @@ export interface Ranked extends Found {
   readonly claimants: number
 }
 
-interface RankComponents {
-  index: Pick<TextIndex, 'score'>
-  standing: Pick<Standing, 'isKnown'>
-  popularity: Pick<Popularity, 'of'>
-}
-
 export interface RankOptions {
   readonly limit: number
   /** List what only peers offer of publishers nobody knew before, even beside better known. */
@@ -57,9 +51,15 @@ export function merged(found: readonly Found[], packageType: (type: string) => P
   })
 }
 
+interface Components {
+  index: Pick<TextIndex, 'score'>
+  standing: Pick<Standing, 'isKnown'>
+  popularity: Pick<Popularity, 'of'>
+}
+
 /** @returns best first, and how many were left out for being of publishers nobody knew before */
 export async function rankedFound(
-  { index, standing, popularity }: RankComponents,
+  { index, standing, popularity }: Components,
   query: string,
   found: readonly Found[],
   { limit, newcomers }: RankOptions,

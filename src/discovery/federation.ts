@@ -8,7 +8,7 @@ import type { Random } from '../base/random.ts'
 import { connectedTo, type HelloService } from '../network/hello.ts'
 import type { Rpc } from '../network/rpc.ts'
 import type { RecordExchange } from '../trust/exchange.ts'
-import { type Proven, verifyBundle } from '../trust/verify.ts'
+import { BundleVerifier, type Proven } from '../trust/verify.ts'
 import { SEARCH, type SearchReply } from '../wire/messages.ts'
 import { type AnswerState, Merits } from './merits.ts'
 
@@ -49,6 +49,7 @@ export interface FederatedAnswer {
 export class Federation {
   readonly merits: Merits
   readonly #components: Components
+  readonly #verifier = new BundleVerifier()
   readonly #underWay = new Set<Asking>()
 
   constructor(components: Components) {
@@ -94,7 +95,7 @@ export class Federation {
   }
 
   #begin(peer: string, query: string, limit: number): Asking {
-    const asking = new Asking(this.#components, peer, query, limit)
+    const asking = new Asking({ ...this.#components, verifier: this.#verifier }, peer, { query, limit })
     this.#underWay.add(asking)
     void asking.over.then(() => this.#underWay.delete(asking))
     return asking
@@ -114,14 +115,18 @@ class Asking {
   readonly peer: string
   /** Resolves when it has ended, however it ended. */
   readonly over: Promise<void>
-  readonly #components: Components
+  readonly #components: Components & { verifier: BundleVerifier }
   readonly #stop = new AbortController()
   readonly #startedAt: number
   readonly #candidates: Candidate[] = []
   #index: IndexFreshness | undefined
   #end: { state: AnswerState; ms: number } | undefined
 
-  constructor(components: Components, peer: string, query: string, limit: number) {
+  constructor(
+    components: Components & { verifier: BundleVerifier },
+    peer: string,
+    { query, limit }: { query: string; limit: number },
+  ) {
     this.#components = components
     this.peer = peer
     this.#startedAt = components.clock.now()
@@ -152,7 +157,7 @@ class Asking {
     let state: AnswerState = 'answered'
     try {
       for await (const reply of rpc.call(SEARCH, this.peer, request, { signal: this.#stop.signal })) {
-        this.#take(reply)
+        this.#take(reply, request.limit)
         if (this.#candidates.length >= request.limit) break
       }
     } catch (thrown) {
@@ -162,9 +167,12 @@ class Asking {
     this.#end = { state, ms: this.#elapsed() }
   }
 
-  #take(reply: SearchReply): void {
-    if ('index' in reply) this.#index = reply.index
-    else this.#candidates.push({ ...verifyBundle(reply.records, this.#components.exchange.addressee), peer: this.peer })
+  #take({ index, candidates }: SearchReply, most: number): void {
+    if (index) this.#index = index
+    const { exchange, verifier } = this.#components
+    for (const records of candidates.slice(0, most - this.#candidates.length)) {
+      this.#candidates.push({ ...verifier.verify(records, exchange.addressee), peer: this.peer })
+    }
   }
 
   #tell(state: AnswerState, thrown: unknown): void {

@@ -141,11 +141,8 @@ export class Indexer {
         const visible = seen.filter(({ audiences }) => audiences.includes(audience)).map(({ release }) => release)
         const best = type && newest(visible, type)
         const key = formatKey(audience, name, signer)
-        if (!best) deletes.push(key)
-        else {
-          const scored = textOfRelease(best, popularity.given(name))
-          upserts.push({ key, payload: best.record.id, audience, scored })
-        }
+        if (best) upserts.push(document(key, audience, best, popularity.given(name)))
+        else deletes.push(key)
       }
     }
     return { upserts, deletes }
@@ -217,6 +214,10 @@ function packageOf(subject: string): PackageName | undefined {
 
 function formatKey(audience: Audience, name: PackageName, signer: string): string {
   return `${audience}\n${packageKey(name, signer)}`
+}
+
+function document(key: string, audience: Audience, release: Release, popularity: number): IndexDocument {
+  return { key, payload: release.record.id, audience, scored: textOfRelease(release, popularity) }
 }
 
 /** What brings packages together that depend on the same one; no query can filter by it. */

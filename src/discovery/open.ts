@@ -1,11 +1,13 @@
-// Makes the parts of this room for a node: the index and its upkeep, the peers that are asked, and search over both.
+// Makes the parts of this room for a node: what is searched and by what it is ranked, what keeps both up, and the peers
+// that are asked.
 import type { Clock } from '../base/clock.ts'
 import type { Effects } from '../base/effects.ts'
 import type { Random } from '../base/random.ts'
 import type { UnderWay } from '../base/under-way.ts'
+import type { Settings } from '../model/config.ts'
 import type { HelloService } from '../network/hello.ts'
 import type { Rpc } from '../network/rpc.ts'
-import type { PackageType } from '../package-types/package-type.ts'
+import { PACKAGE_TYPES } from '../package-types/all.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Heard } from '../store/heard.ts'
 import type { Pins } from '../store/pins.ts'
@@ -38,7 +40,6 @@ interface Components {
   random: Random
   effects: Effects
   underWay: UnderWay
-  packageType: (type: string) => PackageType | undefined
 }
 
 export interface DiscoveryRoom {
@@ -56,21 +57,20 @@ export interface DiscoveryRoom {
 /** @throws CatalogError as `openNativeIndex` */
 export async function openDiscovery(
   components: Components,
-  { folder, shareUsage }: { folder: string; shareUsage: boolean },
+  { folder, settings }: { folder: string; settings: Pick<Settings, 'shareUsage'> },
 ): Promise<DiscoveryRoom> {
   const index = await openNativeIndex(components, folder)
+  const popularity = new Popularity(components)
   const federation = new Federation(components)
   const standing = new Standing({ ...components, merits: federation.merits })
-  const popularity = new Popularity(components)
-  const freshness = () => indexer.freshness()
-  const search = new Search({ ...components, index, federation, standing, popularity, freshness })
-  const indexer = new Indexer({ ...components, index, popularity, answers: search.cache })
-  const recommendations = new Recommendations({ ...components, index, popularity })
+  const ranking = { ...components, index, popularity, packageType }
+  const search = new Search({ ...ranking, federation, standing, freshness: () => indexer.freshness() })
+  const indexer = new Indexer({ ...ranking, answers: search.cache })
   const refresh = indexer.refresh.bind(indexer)
-  const usageExchange = new UsageExchange({ ...components, popularity, refresh }, { shares: shareUsage })
+  const usageExchange = new UsageExchange({ ...ranking, refresh }, { shares: settings.shareUsage })
   return {
     search,
-    recommendations,
+    recommendations: new Recommendations(ranking),
     services: [search, usageExchange],
     start: () => indexer.start(),
     settle: () => indexer.settle(),
@@ -82,3 +82,5 @@ export async function openDiscovery(
     },
   }
 }
+
+const packageType = (type: string) => PACKAGE_TYPES.find((candidate) => candidate.type === type)

@@ -6,6 +6,7 @@ import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import {
   SEARCH_AUDIENCES_MAX,
+  SEARCH_FRAME_BYTES,
   SEARCH_QUERY_LENGTH_MAX,
   SEARCH_RESULTS_MAX,
   SEARCHERS_TRACKED_MAX,
@@ -205,10 +206,12 @@ export class Search {
       throw new CatalogError('PEER_BUSY', `More than ${SEARCHES_PER_SECOND} queries a second are not answered.`)
     }
     const { exchange, freshness } = this.#components
-    yield { index: freshness() }
-    for (const release of await this.#forPeer(query, limit, peer)) {
-      yield { records: exchange.bundle(release, peer, 1).map(({ envelope }) => envelope) }
-    }
+    const releases = await this.#forPeer(query, limit, peer)
+    const bundles = releases.map((release) => exchange.bundle(release, peer, 1).map(({ envelope }) => envelope))
+    // Together, as each frame costs more than what it carries; but no frame is longer than one may be.
+    const frames = framed(bundles)
+    yield { index: freshness(), candidates: frames[0] ?? [] }
+    for (const candidates of frames.slice(1)) yield { candidates }
   }
 
   /** Each audience is a search of its own: what a peer may not see must not take the place of what it may. */
@@ -303,6 +306,22 @@ export class Search {
       if (code !== 'CLOSED' && code !== 'DISK_FULL') emit('catalog:failure', { task: 'note publishers', code, message })
     }
   }
+}
+
+/** In their order, as many in a frame as its bound allows. */
+function framed(bundles: readonly Uint8Array[][]): Uint8Array[][][] {
+  const frames: Uint8Array[][][] = []
+  let bytes = SEARCH_FRAME_BYTES
+  for (const bundle of bundles) {
+    const size = bundle.reduce((sum, { length }) => sum + length, 0)
+    if (bytes + size > SEARCH_FRAME_BYTES) {
+      frames.push([])
+      bytes = 0
+    }
+    frames.at(-1)?.push(bundle)
+    bytes += size
+  }
+  return frames
 }
 
 function local(release: Release): Found {

@@ -3,7 +3,13 @@ import { toHex } from '../base/bytes.ts'
 import { type Clock, deadline, sleep, untilAborted } from '../base/clock.ts'
 import { CatalogError, hasCode } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
-import { GREETING_PATIENCE_MS, PROVIDER_RETRY_MS, SEARCH_FAN_OUT_MAX, SHOWN_RELEASES_MAX } from '../base/limits.ts'
+import {
+  GREETING_PATIENCE_MS,
+  HELLO_DEADLINE_MS,
+  PROVIDER_RETRY_MS,
+  SEARCH_FAN_OUT_MAX,
+  SHOWN_RELEASES_MAX,
+} from '../base/limits.ts'
 import { type Random, shuffled } from '../base/random.ts'
 import type { PackageName } from '../model/purl.ts'
 import { type Artifact, type Release, readRelease } from '../model/release.ts'
@@ -154,11 +160,15 @@ export class Packages {
     throw failure
   }
 
-  /** Give those who have just come a moment to say hello. */
+  /** Give those who have just come a moment to say hello, and where nobody else can be asked, all the time it takes. */
   async #greeted(signal?: AbortSignal): Promise<void> {
     const { hello, clock } = this.#components
-    using patience = deadline(clock, GREETING_PATIENCE_MS, 'who has just come', signal)
-    await untilAborted(hello.settled(), patience.signal).catch(() => signal?.throwIfAborted())
+    const wait = async (patienceMs: number) => {
+      using patience = deadline(clock, patienceMs, 'who has just come', signal)
+      await untilAborted(hello.settled(), patience.signal).catch(() => signal?.throwIfAborted())
+    }
+    await wait(GREETING_PATIENCE_MS)
+    if (connectedTo(hello).length === 0) await wait(HELLO_DEADLINE_MS)
   }
 
   /** @returns why those gave no answer that may give one another time, by peer */

@@ -52,8 +52,8 @@ export interface StoreRoom {
   readonly peers: Peers
   readonly kept: Kept
   readonly ledger: Ledger
-  readonly usage: Usage
   readonly heard: Heard
+  readonly usage: Usage
   readonly quota: Quota
   readonly collector: GarbageCollector
   readonly repacker: Repacker

@@ -1,11 +1,17 @@
 // Records that came with an answer and are not (yet) kept: checked by the same rule as admission, in memory.
+import { createHash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import { toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
+import { VERIFIED_BUNDLES_BYTES } from '../base/limits.ts'
 import { admit, type ShelfState } from '../model/admission.ts'
 import { type PublisherDocument, readPublisherDocument } from '../model/publisher.ts'
 import { type CatalogRecord, decodeRecord } from '../model/record.ts'
 import { type Release, readRelease } from '../model/release.ts'
 import { type Addressee, addressed } from './addressed.ts'
+
+/** About what a record takes decoded, beside its bytes. */
+const VERIFIED_RECORD_BYTES = 2_048
 
 /** A release with all that proves it. */
 export interface Proven {
@@ -21,7 +27,39 @@ export interface Proven {
  * @throws CatalogError `RECORD_INVALID`, `RECORD_SIGNATURE`
  */
 export function verifyBundle(envelopes: readonly Uint8Array[], me: Addressee): Proven {
-  const records = verifyRecords(envelopes)
+  return provenBy(verifyRecords(envelopes), me)
+}
+
+/**
+ * The same for bundles that come again and again: several peers show the same release, and queries like each other find
+ * the same ones. What is remembered is that the signatures hold; whom a bundle is for is looked at each time.
+ */
+export class BundleVerifier {
+  readonly #verified = new LRUCache<string, readonly CatalogRecord[]>({
+    maxSize: VERIFIED_BUNDLES_BYTES,
+    sizeCalculation: (records) =>
+      records.reduce((sum, { envelope }) => sum + VERIFIED_RECORD_BYTES + envelope.length, 0),
+  })
+
+  /** @throws CatalogError as `verifyBundle` */
+  verify(envelopes: readonly Uint8Array[], me: Addressee): Proven {
+    const key = nameOf(envelopes)
+    const known = this.#verified.get(key)
+    const records = known ?? verifyRecords(envelopes)
+    if (!known) this.#verified.set(key, records)
+    return provenBy(records, me)
+  }
+}
+
+function nameOf(envelopes: readonly Uint8Array[]): string {
+  const hash = createHash('sha256')
+  // With their lengths: the same bytes cut otherwise are other records.
+  hash.update(Uint32Array.from(envelopes, ({ length }) => length))
+  for (const envelope of envelopes) hash.update(envelope)
+  return hash.digest('base64')
+}
+
+function provenBy(records: readonly CatalogRecord[], me: Addressee): Proven {
   const releases = records.filter(({ statement }) => statement.kind === 'release')
   const [record] = releases
   if (releases.length !== 1 || !record) throw new CatalogError('RECORD_INVALID', 'A bundle holds exactly one release.')

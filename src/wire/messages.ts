@@ -100,12 +100,12 @@ export const SEARCH = protocol({
     query: z.string().min(1).max(SEARCH_QUERY_LENGTH_MAX),
     limit: z.int().min(1).max(SEARCH_PEER_RESULTS_MAX),
   }),
-  reply: z.union([
-    /** First: changes that the index has yet to take in, and when it last took in some. */
-    z.object({ index: z.object({ behind: z.int().min(0), at: z.int().min(0).optional() }) }),
-    /** Release, its share and its publisher's documents, the documents first. */
-    z.object({ records: z.array(bytesUpTo(RECORD_BYTES_MAX)).min(1).max(16) }),
-  ]),
+  reply: z.object({
+    /** Changes that the index has yet to take in, and when it last took in some. */
+    index: z.object({ behind: z.int().min(0), at: z.int().min(0).optional() }).optional(),
+    /** Of each the release, its share and its publisher's documents, the documents first. */
+    candidates: z.array(z.array(bytesUpTo(RECORD_BYTES_MAX)).min(1).max(16)).max(SEARCH_PEER_RESULTS_MAX),
+  }),
   requestBytesMax: 4 * KiB,
   replyFrameBytesMax: FRAME_BYTES_MAX,
   replyBytesMax: SEARCH_REPLY_BYTES_MAX,

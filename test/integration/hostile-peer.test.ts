@@ -5,7 +5,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import tap, { type Test, test } from 'tap'
 import { systemClock } from '../../src/base/clock.ts'
-import { FRAME_BYTES_MAX, STALL_TIMEOUT_MS } from '../../src/base/limits.ts'
+import { CatalogError } from '../../src/base/errors.ts'
+import { FRAME_BYTES_MAX, SEARCHES_BURST, STALL_TIMEOUT_MS } from '../../src/base/limits.ts'
 import { type Random, seededRandom, systemRandom } from '../../src/base/random.ts'
 import { MiB, SECOND_MS } from '../../src/base/units.ts'
 import { decodeCbor, encodeCbor } from '../../src/model/cbor.ts'
@@ -194,7 +195,7 @@ test('search answers that do not prove themselves', async (t) => {
   }
   for (const [name, bundle] of Object.entries(bundles)) {
     await liar.rpc.serve(SEARCH, async function* () {
-      yield { records: bundle }
+      yield { candidates: [bundle] }
     })
     const { status, lines } = await node.run('search', 'parser')
     t.equal(status, 0)
@@ -205,6 +206,66 @@ test('search answers that do not prove themselves', async (t) => {
   }
   await checkWell(t, node, 'after-search')
 })
+
+test('packages that are made up for a query', async (t) => {
+  const folder = t.testdir({
+    node: {},
+    parser: { 'package.json': JSON.stringify({ name: 'parser', version: '1.0.0' }) },
+  })
+  const node = await startNode(t, join(folder, 'node'))
+  const liar = await hostile(t, 6)
+  await meet(node, liar)
+  const names = ['parser-js', 'parsers', 'node-parser']
+  const candidates = names.map((name) => {
+    const records = [releaseOf(liar.publisher, { name }), shareOf(liar.publisher, `pkg:npm/${name}@1.0.0`, 1)]
+    return [liar.publisher.document, ...records].map(({ envelope }) => envelope)
+  })
+  await liar.rpc.serve(SEARCH, async function* () {
+    yield { candidates }
+  })
+  const found = async (...options: string[]) => {
+    const { lines } = await node.run('search', 'parser', ...options)
+    const results = lines.filter(({ type }) => type === 'result')
+    return { names: results.map(({ name }) => name), newcomers: results.map(({ newcomer }) => newcomer), lines }
+  }
+  t.strictSame((await found()).newcomers, [true, true, true], 'where nothing is known they are listed, and marked')
+  t.equal((await node.run('publish', join(folder, 'parser'))).status, 0)
+  const beside = await found()
+  t.strictSame(beside.names, ['parser'], 'beside what is known they are not')
+  t.match(beside.lines.at(-1), { withheld: 3, peersAsked: 1, peersAnswered: 1 })
+  const all = await found('--newcomers')
+  t.equal(all.names[0], 'parser')
+  t.strictSame(all.names.slice(1).toSorted(), names.toSorted(), 'unless they are asked for')
+  await checkWell(t, node, 'after-fakes')
+})
+
+test('a peer that asks without end', async (t) => {
+  const folder = t.testdir({ node: {} })
+  const node = await startNode(t, join(folder, 'node'))
+  const asker = await hostile(t, 7)
+  await meet(node, asker)
+  const { peerId } = (await node.run('status')).lines[0] as Line & { peerId: string }
+  const codes = new Map<string, number>()
+  for (let i = 0; i < 4 * SEARCHES_BURST; i++) {
+    const code = await answerTo(asker, peerId)
+    codes.set(code, (codes.get(code) ?? 0) + 1)
+  }
+  t.comment(JSON.stringify([...codes]))
+  t.ok((codes.get('answered') ?? 0) >= SEARCHES_BURST, 'it is answered at first')
+  t.ok((codes.get('PEER_BUSY') ?? 0) > 0, 'and then told to wait')
+  t.equal(codes.size, 2)
+  await checkWell(t, node, 'after-questions')
+})
+
+/** How a query ends. */
+async function answerTo({ rpc }: Hostile, peer: string): Promise<string> {
+  try {
+    for await (const _ of rpc.call(SEARCH, peer, { query: 'parser', limit: 1 }));
+    return 'answered'
+  } catch (thrown) {
+    return CatalogError.from(thrown).code
+  }
+}
 
 test('a peer that never answers', async (t) => {
   const folder = t.testdir({ node: {} })

@@ -12,5 +12,6 @@ mod files;
 mod flow;
 mod runtime;
 mod search;
+mod search_shapes;
 mod signing;
 mod transfer;

@@ -2,80 +2,12 @@
 
 use crate::failure::{Coded, Failure, guarded};
 use crate::runtime::blocking;
+use crate::search_shapes::{Explanation, Scored, SearchDocument, SearchDocumentTerms, SearchQueryTerms};
 use napi::Env;
-use napi::bindgen_prelude::{Buffer, PromiseRaw, Result, Uint8Array};
+use napi::bindgen_prelude::{Buffer, PromiseRaw, Result};
 use napi_derive::napi;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// What of a package is searched, filtered and ranked by, whoever offers it.
-#[napi(object, object_to_js = false)]
-pub struct Scored {
-    /// Full name, with its scope.
-    pub name: String,
-    /// Free text; only its first 1,024 terms count.
-    pub description: String,
-    /// Searched like the description, and counted with it.
-    pub keywords: Vec<String>,
-    /// What filters compare, `field:value` each: `type:npm`, `license:mit`.
-    pub labels: Vec<String>,
-    /// How often it is fetched; 0 when unknown.
-    pub popularity: f64,
-    /// When, in milliseconds since 1970; 0 when unknown.
-    pub published: f64,
-}
-
-/// One package as one audience may see it.
-#[napi(object, object_to_js = false)]
-pub struct SearchDocument {
-    /// Unique, 1 to 1,024 bytes; a later document with the same key replaces this one.
-    pub key: String,
-    /// At most 64 bytes, returned with each hit as it is.
-    pub payload: Uint8Array,
-    /// Who may see it: `public` or `private`.
-    pub audience: String,
-    /// What it is found by.
-    pub scored: Scored,
-}
-
-impl From<Scored> for catalog_search::Scored {
-    fn from(scored: Scored) -> Self {
-        let Scored { name, description, keywords, labels, popularity, published } = scored;
-        Self { name, description, keywords, labels, popularity, published }
-    }
-}
-
-impl From<SearchDocument> for catalog_search::Document {
-    /// Copies the payload, which belongs to JavaScript.
-    fn from(document: SearchDocument) -> Self {
-        let SearchDocument { key, payload, audience, scored } = document;
-        Self { key, payload: payload.to_vec(), audience, scored: scored.into() }
-    }
-}
-
-/// A query as the index reads it.
-#[napi(object, object_from_js = false)]
-pub struct SearchQueryTerms {
-    /// The same for queries that find the same.
-    pub normal: String,
-    /// Terms, one of which a document has that the query finds as it is written.
-    pub terms: Vec<String>,
-    /// What a name, or a word of one, may begin with instead.
-    pub beginnings: Vec<String>,
-    /// Labels that a document must have, all of them.
-    pub filters: Vec<String>,
-}
-
-/// A document as the index reads it.
-#[napi(object, object_from_js = false)]
-pub struct SearchDocumentTerms {
-    /// Of all its texts, each once.
-    pub terms: Vec<String>,
-    /// Its name run together, with and without its scope, and the words of it.
-    pub names: Vec<String>,
-    /// In lower case.
-    pub labels: Vec<String>,
-}
 
 /// A full-text index in a directory of its own.
 #[napi]
@@ -226,6 +158,77 @@ impl SearchIndex {
     ) -> Result<PromiseRaw<'env, Coded<Buffer>>> {
         let index = self.index.clone();
         blocking(env, move || Ok(index.labelled(&label, audience.as_deref(), limit as usize)?.into()))
+    }
+
+    /// Why each candidate is worth what it is: `score`, taken apart.
+    ///
+    /// @param query - as for `search`
+    /// @returns one for each candidate, in their order
+    /// @throws Error as `score`
+    #[napi(
+        catch_unwind,
+        ts_args_type = "query: string, candidates: Array<Scored>",
+        ts_return_type = "Promise<Array<Explanation>>"
+    )]
+    pub fn explain<'env>(
+        &self,
+        env: &'env Env,
+        query: String,
+        candidates: Vec<Scored>,
+    ) -> Result<PromiseRaw<'env, Coded<Vec<Explanation>>>> {
+        let index = self.index.clone();
+        let candidates: Vec<_> = candidates.into_iter().map(catalog_search::Scored::from).collect();
+        blocking(env, move || {
+            Ok(index.explain(&query, &candidates)?.into_iter().map(Explanation::from).collect())
+        })
+    }
+
+    /// What was probably meant by a query that finds nothing.
+    ///
+    /// @param query - as for `search`
+    /// @param audience - as for `search`: no word comes from what others see
+    /// @returns a query that finds something, or null
+    /// @throws Error as `search`
+    #[napi(
+        catch_unwind,
+        ts_args_type = "query: string, audience: string | undefined",
+        ts_return_type = "Promise<string | null>"
+    )]
+    pub fn suggest<'env>(
+        &self,
+        env: &'env Env,
+        query: String,
+        audience: Option<String>,
+    ) -> Result<PromiseRaw<'env, Coded<Option<String>>>> {
+        let index = self.index.clone();
+        blocking(env, move || Ok(index.suggest(&query, audience.as_deref())?))
+    }
+
+    /// Documents whose name begins so, letter for letter but for case: the most popular first, then the shortest.
+    ///
+    /// @param beginning - at most 256 characters; empty for all names
+    /// @param filters - words of a query that are all filters, such as `type:npm`
+    /// @param audience - as for `search`
+    /// @param limit - most hits, 1…100
+    /// @returns as of `search`, with scores of 0
+    /// @throws Error as `search`
+    #[napi(
+        catch_unwind,
+        ts_args_type = "beginning: string, filters: string, audience: string | undefined, limit: number",
+        ts_return_type = "Promise<Buffer>"
+    )]
+    pub fn complete<'env>(
+        &self,
+        env: &'env Env,
+        beginning: String,
+        filters: String,
+        audience: Option<String>,
+        limit: u32,
+    ) -> Result<PromiseRaw<'env, Coded<Buffer>>> {
+        let index = self.index.clone();
+        blocking(env, move || {
+            Ok(index.complete(&beginning, &filters, audience.as_deref(), limit as usize)?.into())
+        })
     }
 
     /// Merges all into one segment when there are several: every look-up is made in each. Searches go on

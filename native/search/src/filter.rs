@@ -20,7 +20,9 @@ const ALL_DAYS: Range<u64> = 0..u64::MAX;
 /// All must hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Filters {
-    /// In lower case, as they were typed.
+    /// As they were typed.
+    pub typed: Vec<String>,
+    /// In lower case.
     pub labels: Vec<String>,
     /// Days since 1970 on which it may have been published.
     days: Range<u64>,
@@ -36,7 +38,8 @@ impl Filters {
     /// # Errors
     /// `SEARCH_QUERY` when something that should be a date is none.
     pub fn of(words: &[&str]) -> Result<Self, SearchError> {
-        let mut filters = Self { labels: Vec::new(), days: ALL_DAYS };
+        let typed = words.iter().map(|&word| word.to_owned()).collect();
+        let mut filters = Self { typed, labels: Vec::new(), days: ALL_DAYS };
         for word in words {
             match word.split_once(':') {
                 Some((AFTER, date)) => filters.days.start = filters.days.start.max(first_day(date)?),

@@ -1,10 +1,12 @@
 //! The index on disk: opening, changing and asking it.
 
 use crate::SearchError;
+use crate::explain::{Explanation, explain};
 use crate::plan::{self, Plan};
-use crate::rank::ranked;
+use crate::rank::{completions, ranked};
 use crate::schema::{Document, Fields};
 use crate::score::{self, Scored, Verdict};
+use crate::suggest::suggest;
 use crate::text::TEXT_VERSION;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -164,6 +166,50 @@ impl SearchIndex {
         let plan = Plan::new(self.fields, query, None)?;
         let verdicts = score::verdicts(&self.reader.searcher(), self.fields, &plan, candidates)?;
         Ok(verdicts.iter().map(Verdict::score).collect())
+    }
+
+    /// Why each candidate is worth what it is; scores are those of [`score`](Self::score) for the same candidates.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search).
+    pub fn explain(&self, query: &str, candidates: &[Scored]) -> Result<Vec<Explanation>, SearchError> {
+        let plan = Plan::new(self.fields, query, None)?;
+        let verdicts = score::verdicts(&self.reader.searcher(), self.fields, &plan, candidates)?;
+        let explained = candidates.iter().zip(&verdicts);
+        Ok(explained.map(|(candidate, verdict)| explain(&plan, candidate, verdict)).collect())
+    }
+
+    /// What was probably meant by a query that finds nothing: one that does, made of words that documents with that
+    /// audience have.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search).
+    pub fn suggest(&self, query: &str, audience: Option<&str>) -> Result<Option<String>, SearchError> {
+        let plan = Plan::new(self.fields, query, audience)?;
+        Ok(suggest(&self.reader.searcher(), &plan)?)
+    }
+
+    /// Documents whose name begins so, letter for letter but for case: the most popular first, and of those the
+    /// shortest name. Packed as by [`search`](Self::search), with scores of 0.
+    ///
+    /// `filters` are words of a query that must all be filters.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search).
+    pub fn complete(
+        &self,
+        beginning: &str,
+        filters: &str,
+        audience: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<u8>, SearchError> {
+        plan::check_limit(limit)?;
+        plan::check_length(beginning)?;
+        let plan = Plan::new(self.fields, filters, audience)?;
+        let searcher = self.reader.searcher();
+        let found = completions(&searcher, &plan, beginning, limit)?;
+        let hits: Vec<_> = found.into_iter().map(|address| (0.0, address)).collect();
+        self.pack(&searcher, &hits)
     }
 
     /// Merges all into one segment when there are several: every look-up is made in each. Searches go on

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod explain;
 mod filter;
 mod index;
 mod near;
@@ -15,11 +16,14 @@ mod plan;
 mod rank;
 mod schema;
 mod score;
+mod suggest;
 mod text;
+mod typo;
 
 pub use error::SearchError;
+pub use explain::Explanation;
 pub use index::SearchIndex;
 pub use overlap::{DocumentTerms, QueryTerms};
 pub use plan::{MAX_LIMIT, MAX_QUERY_CHARS, MAX_QUERY_WORDS, MAX_WORD_CHARS};
 pub use schema::{Document, MAX_KEY_BYTES, MAX_PAYLOAD_BYTES};
-pub use score::Scored;
+pub use score::{Match, Scored};

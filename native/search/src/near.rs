@@ -40,16 +40,21 @@ struct NearFromOneSide {
 
 impl Query for NearFromOneSide {
     fn weight(&self, _: EnableScoring<'_>) -> Result<Box<dyn Weight>> {
-        let term = |text: &str| Term::from_field_text(self.field, text);
-        let whole = FuzzyTermQuery::new(term(&self.text), self.errors, true).automaton()?;
-        let first = FuzzyTermQuery::new_prefix(term(&self.first), self.errors / 2, true).automaton()?;
-        let near = Near { whole, first, is_ascii: self.text.is_ascii() };
-        Ok(Box::new(AutomatonWeight::new(self.field, near)))
+        let automaton = near_automaton(self.field, &self.text, &self.first, self.errors)?;
+        Ok(Box::new(AutomatonWeight::new(self.field, automaton)))
     }
 }
 
+/// Accepts terms at most `errors` away, of which at most half are in the part that comes first.
+pub(crate) fn near_automaton(field: Field, text: &str, first: &str, errors: u8) -> Result<Near> {
+    let term = |text: &str| Term::from_field_text(field, text);
+    let whole = FuzzyTermQuery::new(term(text), errors, true).automaton()?;
+    let first = FuzzyTermQuery::new_prefix(term(first), errors / 2, true).automaton()?;
+    Ok(Near { whole, first, is_ascii: text.is_ascii() })
+}
+
 /// What both automata accept.
-struct Near {
+pub(crate) struct Near {
     whole: DfaWrapper,
     first: DfaWrapper,
     /// Nobody types a letter of another script by mistake, and there are thousands of them to look into.

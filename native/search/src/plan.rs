@@ -9,11 +9,13 @@ use crate::filter::{Filters, is_filter};
 use crate::near::{near, near_in};
 use crate::schema::{Fields, MAX_EDGE_CHARS, MAX_WORD_EDGE_CHARS};
 use crate::text::{self, MAX_TERM_CHARS, Word};
-use tantivy::Term;
+use tantivy::collector::Count;
 use tantivy::query::{
-    BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, FuzzyTermQuery, Occur, Query, TermQuery,
+    AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, FuzzyTermQuery, Occur, Query,
+    TermQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{Searcher, Term};
 
 /// Most words in a query, parted by white space.
 pub const MAX_QUERY_WORDS: usize = 8;
@@ -76,8 +78,8 @@ impl Plan {
     /// # Errors
     /// `SEARCH_QUERY` when a limit is broken.
     pub fn new(fields: Fields, query: &str, audience: Option<&str>) -> Result<Self, SearchError> {
+        check_length(query)?;
         let typed: Vec<&str> = query.split_whitespace().collect();
-        refuse_beyond("the query", query.chars().count(), MAX_QUERY_CHARS, "characters")?;
         refuse_beyond("the query", typed.len(), MAX_QUERY_WORDS, "words")?;
         let (filters, rest): (Vec<&str>, Vec<&str>) = typed.iter().partition(|word| is_filter(word));
         // A filter may be longer, as a publisher's id is.
@@ -161,6 +163,38 @@ impl Plan {
         (!clauses.is_empty()).then(|| self.visible(any_of(clauses)))
     }
 
+    pub fn name_field(&self) -> Field {
+        self.fields.name
+    }
+
+    pub fn word_field(&self) -> Field {
+        self.fields.words
+    }
+
+    /// Whether some visible document has a term.
+    pub fn sees(&self, searcher: &Searcher, field: Field, text: &str) -> tantivy::Result<bool> {
+        Ok(searcher.search(&*self.visible(term(field, text)), &Count)? > 0)
+    }
+
+    /// Whether some visible document has all of these words.
+    pub fn finds_all(&self, searcher: &Searcher, words: &[String]) -> tantivy::Result<bool> {
+        let all = words.iter().map(|word| term(self.fields.words, word)).collect();
+        Ok(searcher.search(&*self.visible(all_of(all)), &Count)? > 0)
+    }
+
+    /// Its filters with other words.
+    pub fn with_words(&self, words: &str) -> String {
+        self.filters.typed.iter().map(String::as_str).chain([words]).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Names that begin as this does, letter for letter.
+    pub fn spelled_from(&self, beginning: &str) -> Box<dyn Query> {
+        self.visible(match beginning.is_empty() {
+            true => Box::new(AllQuery),
+            false => prefix(self.fields.spelled, &beginning.to_lowercase()),
+        })
+    }
+
     /// Restricts a query to the audience and to what the filters let pass, without touching its scores.
     fn visible(&self, query: Box<dyn Query>) -> Box<dyn Query> {
         all_of(std::iter::once(query).chain(self.conditions()).collect())
@@ -229,6 +263,12 @@ pub(crate) fn check_limit(limit: usize) -> Result<(), SearchError> {
         return Ok(());
     }
     Err(SearchError::Query(format!("the limit is {limit}, allowed are 1 to {MAX_LIMIT}")))
+}
+
+/// # Errors
+/// `SEARCH_QUERY` when a query, or the beginning of a name, is longer than [`MAX_QUERY_CHARS`].
+pub(crate) fn check_length(query: &str) -> Result<(), SearchError> {
+    refuse_beyond("the query", query.chars().count(), MAX_QUERY_CHARS, "characters")
 }
 
 fn refuse_beyond(what: &str, actual: usize, max: usize, unit: &str) -> Result<(), SearchError> {

@@ -2,7 +2,8 @@
 
 use crate::SearchError;
 use crate::plan::{ANY_WORD_BONUS, FIRST_STAGE_BONUS, POPULARITY_WEIGHT, Plan};
-use crate::schema::{POPULARITY, POPULARITY_STEPS};
+use crate::schema::{NAME_CHARS, POPULARITY, POPULARITY_STEPS};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use tantivy::collector::{Collector, Count, TopDocs};
 use tantivy::query::Query;
@@ -53,6 +54,23 @@ pub(crate) fn popular_first(limit: usize) -> impl Collector<Fruit = Vec<(Score, 
             score + POPULARITY_WEIGHT / POPULARITY_STEPS * popularity.get_val(doc) as f32
         }
     })
+}
+
+/// Names that begin in some way: the most popular, and of those the shortest.
+pub(crate) fn completions(
+    searcher: &Searcher,
+    plan: &Plan,
+    beginning: &str,
+    limit: usize,
+) -> tantivy::Result<Vec<DocAddress>> {
+    let popular_and_short = TopDocs::with_limit(limit).tweak_score(|segment: &SegmentReader| {
+        let column =
+            |name| segment.fast_fields().u64(name).expect("the schema has it").first_or_default_col(0);
+        let (popularity, chars) = (column(POPULARITY), column(NAME_CHARS));
+        move |doc: DocId, _: Score| (popularity.get_val(doc), Reverse(chars.get_val(doc)))
+    });
+    let found = searcher.search(&*plan.spelled_from(beginning), &popular_and_short)?;
+    Ok(found.into_iter().map(|(_, address)| address).collect())
 }
 
 /// Runs the stages of a plan until there is enough to show.

@@ -22,6 +22,8 @@ pub(crate) const MAX_WORD_EDGE_CHARS: usize = 3;
 /// The name of the fast field that holds how popular a package is, in eighths of its binary logarithm.
 pub(crate) const POPULARITY: &str = "popularity";
 pub(crate) const POPULARITY_STEPS: f32 = 8.0;
+/// The name of the fast field that holds how long a name is.
+pub(crate) const NAME_CHARS: &str = "name_chars";
 const MAX_POPULARITY: f64 = 1e12;
 const DAY_MS: f64 = 86_400_000.0;
 
@@ -61,6 +63,9 @@ pub(crate) struct Fields {
     pub words: Field,
     /// The same, written backwards: what begins with errors is found from its end.
     pub name_back: Field,
+    /// Name as it is written, in lower case.
+    pub spelled: Field,
+    name_chars: Field,
     /// Days since 1970.
     pub published: Field,
     popularity: Field,
@@ -81,6 +86,8 @@ impl Fields {
             word_edge: add_terms_field(&mut schema, "word_edge", IndexRecordOption::Basic),
             words: add_terms_field(&mut schema, "words", IndexRecordOption::WithFreqs),
             name_back: schema.add_text_field("name_back", STRING),
+            spelled: schema.add_text_field("spelled", STRING),
+            name_chars: schema.add_u64_field(NAME_CHARS, FAST),
             published: schema.add_u64_field("published", FAST),
             popularity: schema.add_u64_field(POPULARITY, FAST),
         };
@@ -122,6 +129,8 @@ impl Fields {
         }
         filled.add_text(self.tok, name_terms.join(" "));
         filled.add_text(self.words, all_terms.join(" "));
+        filled.add_text(self.spelled, name.to_lowercase());
+        filled.add_u64(self.name_chars, name.chars().count() as u64);
         filled.add_u64(self.published, day_of(*published));
         filled.add_u64(self.popularity, (doublings(*popularity) * POPULARITY_STEPS) as u64);
         Ok(filled)

@@ -10,6 +10,7 @@ use crate::plan::{
 };
 use crate::schema::{Fields, doublings};
 use crate::text::{self, Word};
+use crate::typo::{is_near, typo_distance};
 use std::collections::HashMap;
 use tantivy::schema::Field;
 use tantivy::{Searcher, Term};
@@ -72,6 +73,22 @@ pub enum Match {
     ExactName,
     /// What the filters let pass, where there is nothing else.
     Filters,
+}
+
+impl Match {
+    /// The stable name callers may go by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::AnyWord => "any-word",
+            Self::NearWords => "near-words",
+            Self::NearName => "near-name",
+            Self::AllWords => "all-words",
+            Self::NameBegins => "name-begins",
+            Self::ExactName => "exact-name",
+            Self::Filters => "filters",
+        }
+    }
 }
 
 /// What a document is worth for a query, and why.
@@ -270,8 +287,7 @@ impl Judge<'_> {
             chars if chars < MIN_FUZZY_2_CHARS => 1,
             _ => 2,
         };
-        let distance =
-            text::typo_distance(whole, &text.base, most).min(text::typo_distance(whole, &text.full, most));
+        let distance = typo_distance(whole, &text.base, most).min(typo_distance(whole, &text.full, most));
         let score = match distance {
             0 | 1 => FUZZY_1_SCORE,
             2 if most == 2 => FUZZY_2_SCORE,
@@ -331,7 +347,7 @@ impl Judge<'_> {
         if term.chars().count() < MIN_FUZZY_WORD_CHARS {
             return Found::Not;
         }
-        let near = |known: &str| text::is_near(term, known);
+        let near = |known: &str| is_near(term, known);
         if text.name.terms().any(near) {
             return Found::Mistyped(TOK_FUZZY_SCORE);
         }

@@ -58,7 +58,7 @@ function bundle(
 ): SearchReply {
   const release = releaseOf(publisher, { name })
   const share = shareOf(publisher, `pkg:npm/${name}@1.0.0`, 1)
-  return { records: [publisher.document.envelope, change(release), share.envelope] }
+  return { candidates: [[publisher.document.envelope, change(release), share.envelope]] }
 }
 
 const says = (...replies: SearchReply[]): Answer =>
@@ -66,7 +66,7 @@ const says = (...replies: SearchReply[]): Answer =>
     yield* replies
   }
 
-const index: SearchReply = { index: { behind: 3, at: 5 } }
+const index: SearchReply = { index: { behind: 3, at: 5 }, candidates: [] }
 const names = (candidates: readonly Candidate[]) => candidates.map(({ release }) => release.body.name).toSorted()
 
 test('each peer ends in its own way, and costs nobody else anything', async (t) => {
