@@ -1,6 +1,7 @@
-// What the suite `search` searches: packages, and queries that each have one package in mind.
+// What the suites of search are about: packages, and queries that each have one package in mind.
 import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
+import type { IndexDocument, Scored } from '../src/discovery/native-index.ts'
 
 /** Environment variables by which `run.ts` hands on its options. */
 export const CORPUS = 'CATALOG_BENCH_CORPUS'
@@ -45,6 +46,17 @@ export function readCorpus(): Corpus {
   const missing = CLASSES.filter((wanted) => !queries.some(({ cls }) => cls === wanted))
   if (missing.length > 0) throw new Error(`the queries have none of class ${missing.join(', ')}`)
   return { packages, queries, size: packages.length >= LARGE ? 'corpus:large' : 'corpus:fixture' }
+}
+
+/** A package as the index has it. @param at - its place among all, which its record's id would tell elsewhere */
+export function documentOf(each: Package, at: number): IndexDocument {
+  const payload = Buffer.alloc(32)
+  payload.writeUInt32LE(at)
+  return { key: each.name, payload, audience: 'public', scored: scoredOf(each) }
+}
+
+export function scoredOf({ name, summary, downloads }: Package): Scored {
+  return { name, description: summary, keywords: [], labels: ['type:npm'], popularity: downloads, published: 0 }
 }
 
 function text(variable: string, fixture: string): string {

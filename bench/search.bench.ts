@@ -13,7 +13,15 @@ import { openNativeIndex, type TextIndex } from '../src/discovery/native-index.t
 import { candidatesFor, ranked } from '../src/discovery/score.ts'
 import { fuzzedQueries } from '../test/fuzzed-queries.ts'
 import { quantile } from './harness.ts'
-import { CLASSES, type Corpus, type KnownItem, type Package, readCorpus } from './search-corpus.ts'
+import {
+  CLASSES,
+  type Corpus,
+  documentOf,
+  type KnownItem,
+  type Package,
+  readCorpus,
+  scoredOf,
+} from './search-corpus.ts'
 import type { Memory, Task } from './search-reader.ts'
 import { miniSearch } from './search-rival.ts'
 import type { Suite } from './suite.ts'
@@ -107,7 +115,7 @@ async function buildOurs(packages: readonly Package[], folder: string): Promise<
   const index = await openNativeIndex({ effects: directEffects }, folder)
   const start = performance.now()
   for (let at = 0; at < packages.length; at += BATCH) {
-    const batch = packages.slice(at, at + BATCH).map((each, i) => document(each, at + i))
+    const batch = packages.slice(at, at + BATCH).map((each, i) => documentOf(each, at + i))
     await index.apply(batch, [], at + BATCH)
   }
   await index.compact()
@@ -122,7 +130,7 @@ async function buildOurs(packages: readonly Package[], folder: string): Promise<
 async function findOurs(index: TextIndex, packages: readonly Package[], query: string, limit: number) {
   const ids = await index.search(query, 'public', candidatesFor(limit))
   const found = ids.map((id) => packages[Buffer.from(id).readUInt32LE()] as Package)
-  const best = await ranked({ index }, query, found, textOf, ({ name }) => name)
+  const best = await ranked({ index }, query, found, scoredOf, ({ name }) => name)
   return best.slice(0, limit).map(({ candidate }) => candidate.name)
 }
 
@@ -147,16 +155,6 @@ async function memoryOfReader(task: Task): Promise<Memory> {
   const [took] = (await emitted(reader, 'message')) as [Memory]
   await emitted(reader, 'exit')
   return took
-}
-
-function document(each: Package, at: number) {
-  const payload = Buffer.alloc(32)
-  payload.writeUInt32LE(at)
-  return { key: each.name, payload, audience: 'public' as const, scored: textOf(each) }
-}
-
-function textOf({ name, summary, downloads }: Package) {
-  return { name, description: summary, keywords: [], labels: ['type:npm'], popularity: downloads, published: 0 }
 }
 
 function openRival(packages: readonly Package[]): Engine {
