@@ -51,7 +51,7 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     const verb = fresh ? 'Published' : 'Already published'
     return [`${verb} ${colors.bold(purl)} (${permission})`, ...files].join('\n')
   },
-  result({ purl, description, trust, providers, newcomer }) {
+  result({ purl, description, trust, providers, newcomer, lookalikeOf }) {
     const marks: Record<string, string> = {
       pinned: colors.green('trusted'),
       unpinned: 'signed',
@@ -60,7 +60,8 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     }
     const offered = `${providers} provider${providers === 1 ? '' : 's'}`
     const fresh = newcomer ? `, ${colors.yellow('new publisher')}` : ''
-    return `${colors.bold(purl)}  ${marks[trust]}, ${offered}${fresh}\n  ${description || 'No description.'}`
+    const alike = lookalikeOf ? `, ${colors.red(`looks like ${lookalikeOf}`)}` : ''
+    return `${colors.bold(purl)}  ${marks[trust]}, ${offered}${fresh}${alike}\n  ${description || 'No description.'}`
   },
   recommendation({ purl, version, description, reasons }) {
     const named = `${colors.bold(purl)}${version === null ? '' : `@${version}`}`
