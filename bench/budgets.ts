@@ -1,6 +1,6 @@
 // What each suite must hold. A ratio is throughput of the candidate over throughput of the baseline, both measured
 // in the same process and in turns: larger is better, and the budget is the least that passes.
-import { FEDERATION, SEARCH } from './search-budgets.ts'
+import { FEDERATION, FINDABLE, SEARCH } from './search-budgets.ts'
 
 export interface Budget {
   suite: string
@@ -348,4 +348,5 @@ export const BUDGETS: readonly Budget[] = [
   ...TRANSFER,
   ...SEARCH,
   ...FEDERATION,
+  ...FINDABLE,
 ]

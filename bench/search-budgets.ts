@@ -1,4 +1,4 @@
-// What the suites about search must hold: `search` of one index, and `federation` of a network of nodes.
+// What the suites about search must hold: `search` of one index, `federation` of a network of nodes, and `findable`.
 import type { Budget } from './budgets.ts'
 
 const SEARCH_SUITE = { suite: 'search', baseline: 'MiniSearch over the same packages' }
@@ -79,3 +79,12 @@ export const FEDERATION: readonly Budget[] = [
   { ...MESH, name: 'MRR@10, beside a central index', unit: 'of 1', baseline: "the central index's − 0.01", ratio: 1 },
   { ...MESH, name: 'answers with no fake in the first ten', unit: 'of 1', baseline: 'all', ratio: 1 },
 ]
+
+export const FINDABLE: readonly Budget[] = ['p50', 'p95'].map((share) => ({
+  suite: 'findable',
+  name: `${share} from publish to findable`,
+  unit: 'ms',
+  baseline: '500 ms',
+  ratio: share === 'p95' ? 1 : null,
+  source: share === 'p95' ? 'asked' : 'recorded',
+}))

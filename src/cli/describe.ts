@@ -234,7 +234,7 @@ const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
       const asked = peersAsked === 0 ? 'no peers to ask' : `${peersAnswered} of ${peersAsked} peers answered`
       const age = ageMs > 0 ? ` ${Math.ceil(ageMs / 1000)} s ago` : ''
       const more = withheld > 0 ? ` ${withheld} of publishers nobody knew before left out: --newcomers lists them.` : ''
-      return `${results} found in ${ms} ms, ${asked}${describeSilence(peers)}${age}.${more}`
+      return `${results} found in ${ms} ms, ${asked}${age}${describeSilence(peers)}.${more}`
     },
   ],
   [

@@ -59,7 +59,7 @@ export interface TextIndex {
    */
   score(query: string, candidates: Scored[]): Promise<number[]>
   /**
-   * For each the most popular document with a name at most one typing error away, if it is a thousand times as popular.
+   * For each the most popular document with a name a typing error away at most, if it is a thousand times as popular.
    *
    * @returns record ids, in their order; nothing where there is none
    */

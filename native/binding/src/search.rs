@@ -160,8 +160,8 @@ impl SearchIndex {
         blocking(env, move || Ok(index.labelled(&label, audience.as_deref(), limit as usize)?.into()))
     }
 
-    /// For each candidate the most popular document with a name at most one typing error away, if it is a thousand times
-    /// as popular.
+    /// For each candidate the most popular document with a name at most one typing error away, if it is a
+    /// thousand times as popular.
     ///
     /// @param candidates - name and popularity count
     /// @param audience - only documents with this audience; undefined for all

@@ -17,8 +17,8 @@ const FAR: f64 = 1_000.0;
 const MIN_CHARS: usize = 4;
 
 impl SearchIndex {
-    /// For each, the most popular document with a name at most one typing error away, if it is a thousand times as
-    /// popular; packed as by [`search`](Self::search), a payload of no bytes where there is none.
+    /// For each, the most popular document with a name at most one typing error away, if it is a thousand times
+    /// as popular; packed as by [`search`](Self::search), a payload of no bytes where there is none.
     ///
     /// # Errors
     /// `SEARCH_INDEX` when reading fails.
