@@ -26,6 +26,7 @@ import { loadOrCreateSeed } from './network/identity.ts'
 import type { Network } from './network/network.ts'
 import { Providers } from './network/providers.ts'
 import { Rpc } from './network/rpc.ts'
+import { PackageView } from './package-view.ts'
 import { Groups } from './publishing/groups.ts'
 import { Installing } from './publishing/install.ts'
 import { Mending } from './publishing/mending.ts'
@@ -85,6 +86,7 @@ interface Parts {
   readonly network: Network
   readonly mending: Mending
   readonly storage: StorageManager
+  readonly view: PackageView
   readonly packages: Packages
   readonly limits: Limits
   readonly bulk: BulkSource
@@ -148,6 +150,11 @@ export class CatalogNode implements AsyncDisposable {
   /** All that can be done with what it keeps. */
   get storage(): StorageManager {
     return this.#parts.storage
+  }
+
+  /** What package managers read. */
+  get view(): PackageView {
+    return this.#parts.view
   }
 
   /** What opening did about how the last run ended. */
@@ -331,8 +338,9 @@ async function assemble(
   const { search, recommendations } = discovery
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
+  const view = new PackageView({ packages, records, shares, pins, usage, clock, underWay })
   const parts: Parts = {
-    ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage },
+    ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage, view },
     services: [hello, exchange, ...transfer.services, ...discovery.services],
     ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay },
   }
