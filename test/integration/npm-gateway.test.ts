@@ -1,4 +1,5 @@
-// The npm that is at hand, unmodified, against a node's registry: what one node has published is installed from another.
+// The npm that is at hand, unmodified, against a node's registry: what one node has published is installed from
+// another.
 import { execFile } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
