@@ -40,6 +40,7 @@ import { claimDirectory, type DataPaths, type DirectoryLock, dataPaths } from '.
 import { openStore, type StoreRoom } from './store/open.ts'
 import type { Recovery } from './store/recovery.ts'
 import type { Scratch } from './store/scratch.ts'
+import type { Tokens } from './store/tokens.ts'
 import type { BulkSource } from './transfer/bulk-source.ts'
 import type { Limits } from './transfer/limits.ts'
 import { openTransfer } from './transfer/open.ts'
@@ -150,6 +151,11 @@ export class CatalogNode implements AsyncDisposable {
   /** All that can be done with what it keeps. */
   get storage(): StorageManager {
     return this.#parts.storage
+  }
+
+  /** What lets programs change something over HTTP. */
+  get tokens(): Tokens {
+    return this.#parts.store.tokens
   }
 
   /** What package managers read. */
@@ -338,7 +344,7 @@ async function assemble(
   const { search, recommendations } = discovery
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
-  const view = new PackageView({ packages, records, shares, pins, usage, clock, underWay })
+  const view = new PackageView({ packages, records, shares, scratch, pins, usage, clock, underWay })
   const parts: Parts = {
     ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage, view },
     services: [hello, exchange, ...transfer.services, ...discovery.services],

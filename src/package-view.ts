@@ -11,6 +11,7 @@ import { packageType } from './package-types/all.ts'
 import { type FetchedArtifact, onlyArtifact, type Packages } from './publishing/packages.ts'
 import type { Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
+import type { Scratch, ScratchFolders } from './store/scratch.ts'
 import type { Usage } from './store/usage.ts'
 import type { Shares } from './trust/shares.ts'
 
@@ -18,6 +19,7 @@ interface Components {
   packages: Packages
   records: Records
   shares: Shares
+  scratch: Scratch
   pins: Pins
   usage: Usage
   clock: Clock
@@ -54,6 +56,11 @@ export class PackageView {
       usage.fetched(release.body)
       return fetched
     }, signal)
+  }
+
+  /** Folders for what is on its way in. */
+  workspace(): ScratchFolders {
+    return this.#components.scratch.open()
   }
 
   async #releases(name: PackageName, signal: AbortSignal): Promise<readonly Release[]> {

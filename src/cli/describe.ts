@@ -68,6 +68,13 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     const why = reasons.map(({ text }: { text: string }) => `\n  ${colors.dim(text)}`)
     return `${named}  ${description || 'No description.'}${why.join('')}`
   },
+  token({ id, note, createdAt, token }) {
+    const about = `${colors.bold(id)}  ${note || 'no note'}, made ${createdAt}`
+    return token === undefined
+      ? about
+      : `${about}\n${token}\nThis is told only once. It lets who has it publish as you.`
+  },
+  revoked: ({ id }) => `Token ${id} opens nothing any more.`,
   summary: (line) => {
     const describe = SUMMARIES.find(([field]) => line[field] !== undefined)?.[1]
     return colors.dim(describe?.(line) ?? '')
@@ -242,6 +249,7 @@ const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
     ({ recommendations }) =>
       recommendations === 0 ? 'Nothing here goes well with it, as far as is known.' : `${recommendations} recommended.`,
   ],
+  ['tokens', ({ tokens }) => `${plural(tokens, 'token')}.`],
   ['artifacts', ({ artifacts, bytes, damaged }) => `${artifacts} checked (${formatBytes(bytes)}), ${damaged} damaged.`],
   [
     'transfers',

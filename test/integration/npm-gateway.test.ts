@@ -5,7 +5,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import tap, { test } from 'tap'
-import { connected, eventually, startNode, type TestNode } from './processes.ts'
+import { connected, eventually, type Line, startNode, type TestNode } from './processes.ts'
 
 tap.setTimeout(120_000)
 
@@ -44,6 +44,27 @@ async function publish(node: TestNode, folder: string, manifest: object, flags: 
   await writeFile(join(folder, 'index.js'), `module.exports = ${JSON.stringify(manifest)}\n`)
   const { status, stderr } = await node.run('publish', folder, ...flags)
   if (status !== 0) throw new Error(stderr)
+}
+
+/** Packed by npm, under a name of this test's. */
+async function tarballOf(npm: Project['npm'], folder: string, name: string): Promise<string> {
+  await npm('pack')
+  return join(folder, `acme-${name}.tgz`)
+}
+
+/** What npm would send, had it not looked whether the version is there. */
+function sent({ http }: TestNode, token: string, name: string, tarball: Buffer): Promise<Response> {
+  const attachment = {
+    content_type: 'application/octet-stream',
+    data: tarball.toString('base64'),
+    length: tarball.length,
+  }
+  const body = {
+    ...{ _id: name, name, 'dist-tags': { latest: '1.0.0' }, versions: { '1.0.0': { name, version: '1.0.0' } } },
+    _attachments: { [`${name}-1.0.0.tgz`]: attachment },
+  }
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+  return fetch(`${http}/npm/${name.replace('/', '%2f')}`, { method: 'PUT', headers, body: JSON.stringify(body) })
 }
 
 /** What npm says when it fails. */
@@ -85,6 +106,47 @@ test('npm installs from one node what another has published', async (t) => {
   t.match(await npm('dist-tag', 'ls', 'part'), 'latest: 2.0.0')
   t.match(await npm('pack', 'part@^1'), 'part-1.0.0.tgz')
   t.match(await failure(npm('view', 'hidden')), /E404/, 'what is private is not there')
+})
+
+test('npm publishes at one node what is installed from another', async (t) => {
+  const sources = t.testdir({})
+  const near = await startNode(t, join(sources, 'near'))
+  const far = await startNode(t, join(sources, 'far'))
+  await connected(far, near)
+  const made = await near.run('token', 'create', 'for npm')
+  const [{ token, id }] = made.lines as [Line & { token: string; id: string }]
+  const { folder, npm } = await project(join(sources, 'author'), near)
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ name: '@acme/made', version: '1.0.0', main: 'x.js' }))
+  await writeFile(join(folder, 'x.js'), 'module.exports = 1\n')
+  t.match(await failure(npm('publish')), /ENEEDAUTH/)
+  const settings = { registry: `${near.http}/npm/`, where: near.http.replace('http:', '') }
+  await npm('config', 'set', `${settings.where}/npm/:_authToken=catalog_0000000000000000_${'0'.repeat(64)}`)
+  t.match(await failure(npm('publish')), /E401[\s\S]*catalog token create/, 'a token that was made up is none')
+  await npm('config', 'set', `${settings.where}/npm/:_authToken=${token}`)
+  await npm('publish')
+  t.match(await npm('whoami'), /^publisher:/)
+  t.match(await failure(npm('publish')), /cannot publish over the previously published versions: 1\.0\.0/)
+  const again = await sent(near, token, '@acme/made', await readFile(await tarballOf(npm, folder, 'made-1.0.0')))
+  t.equal(again.status, 409)
+  t.match(await again.json(), { error: /^You cannot publish over the previously published versions: 1\.0\.0/ })
+  await writeFile(join(folder, 'x.js'), 'module.exports = 2\n')
+  const other = await sent(near, token, '@acme/made', await readFile(await tarballOf(npm, folder, 'made-1.0.0')))
+  t.equal(other.status, 409, 'other bytes are no other version')
+  await npm('version', 'minor', '--no-git-tag-version')
+  t.match(await failure(npm('publish', '--tag', 'beta')), /No tag but/)
+  await npm('publish')
+  const user = await project(join(sources, 'user'), far)
+  await user.npm('install', '@acme/made@~1.0.0')
+  t.equal(await readFile(join(user.folder, 'node_modules/@acme/made/x.js'), 'utf8'), 'module.exports = 1\n')
+  await user.npm('install', '@acme/made@latest')
+  t.equal(await readFile(join(user.folder, 'node_modules/@acme/made/x.js'), 'utf8'), 'module.exports = 2\n')
+
+  t.match((await near.run('token', 'list')).lines, [{ type: 'token', id, note: 'for npm' }, { tokens: 1 }])
+  t.notMatch(JSON.stringify((await near.run('token', 'list')).lines), token, 'it is told only once')
+  t.equal((await near.run('token', 'revoke', id)).status, 0)
+  await npm('version', 'minor', '--no-git-tag-version')
+  t.match(await failure(npm('publish')), /E401/, 'a token that is revoked opens nothing')
+  t.equal((await near.run('token', 'revoke', id)).status, 3)
 })
 
 test('packuments and tarballs, as HTTP has them', async (t) => {
@@ -136,6 +198,16 @@ test('packuments and tarballs, as HTTP has them', async (t) => {
   ] as const) {
     t.equal((await at(path)).status, status, path)
   }
-  const claims = await fetch(`${node.http}/npm/@acme%2ftool`, { method: 'PUT', body: '{}' })
-  t.equal(claims.status, 405)
+  for (const [method, status] of [
+    ['PUT', 401],
+    ['DELETE', 405],
+    ['POST', 405],
+  ] as const) {
+    t.equal(
+      (await fetch(`${node.http}/npm/@acme%2ftool`, { method, ...(method !== 'DELETE' && { body: '{}' }) })).status,
+      status,
+    )
+  }
+  const page = await fetch(`${node.http}/npm/-/whoami`, { headers: { origin: 'http://elsewhere.example' } })
+  t.equal(page.status, 403, 'no other page speaks to it')
 })

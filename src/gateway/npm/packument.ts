@@ -1,5 +1,5 @@
-// Packuments: all that npm's registry says of a package in one answer, in its two forms. Made of releases alone, so that
-// two nodes that know the same releases say the same, but for where they are.
+// Packuments: all that npm's registry says of a package in one answer, in its two forms. Made of releases alone, so
+// that two nodes that know the same releases say the same, but for where they are.
 import type { Release } from '../../model/release.ts'
 import { packageType } from '../../package-types/all.ts'
 

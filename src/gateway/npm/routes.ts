@@ -1,6 +1,8 @@
-// npm's registry, the reading side: packuments, versions, tarballs, tags and search, as stock clients ask for them. Over
-// TCP nobody has shown any right, so only what everybody may have is there; all else looks absent.
+// npm's registry: packuments, versions, tarballs, tags and search, as stock clients ask for them, and publishing. Over
+// TCP anybody of this machine may ask, so only what everybody may have is there; all else looks absent. To publish
+// takes a token.
 import { createHash } from 'node:crypto'
+import type { Readable } from 'node:stream'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { LRUCache } from 'lru-cache'
 import { parse as parseRange } from 'range-parser'
@@ -12,7 +14,9 @@ import type { Release } from '../../model/release.ts'
 import { npm } from '../../package-types/npm.ts'
 import type { PackageView } from '../../package-view.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
+import type { Tokens } from '../../store/tokens.ts'
 import { distTags, MEDIA_TYPES, type PackumentForm, packument, tarballName, versionDocument } from './packument.ts'
+import { publish } from './publish.ts'
 
 const PREFIX = '/npm'
 const INSTALL_ACCEPT = 'application/vnd.npm.install-v1+json'
@@ -24,6 +28,7 @@ const SEARCH_SIZE = 20
 interface Components {
   view: PackageView
   sharing: SharingManager
+  tokens: Tokens
 }
 
 /** A packument as it goes out, and what it was made of. */
@@ -46,24 +51,23 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
     async (scope) => {
       scope.setErrorHandler(replyWithError)
       scope.setNotFoundHandler(({ method }, reply) => {
-        const message =
-          method === 'GET' || method === 'HEAD'
-            ? 'There is nothing here.'
-            : 'npm clients cannot change anything here yet. To publish: catalog publish PATH'
-        return reply.code(method === 'GET' || method === 'HEAD' ? 404 : 405).send({ error: message })
+        if (method === 'GET' || method === 'HEAD') return reply.code(404).send({ error: 'There is nothing here.' })
+        return reply.code(405).send({ error: 'npm clients can publish here, and change nothing else yet.' })
       })
-      // Of what clients send along here, nothing is looked at.
+      // Who takes a body reads it as it comes.
       scope.removeAllContentTypeParsers()
-      scope.addContentTypeParser('*', (_request, payload, done) => {
-        payload.on('error', done).on('end', () => done(null))
-        payload.resume()
-      })
+      scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
       scope.get('/', async () => ({}))
       scope.get('/-/ping', async () => ({}))
       scope.get('/-/v1/search', (request) => registry.search(request))
       scope.get<{ Params: { '*': string } }>('/-/package/*', (request) => registry.tags(request.params['*']))
       // Nothing is known of weaknesses; who asks at each install must not fail for it.
-      scope.post('/-/npm/v1/security/advisories/bulk', async () => ({}))
+      scope.post<{ Body: Readable }>('/-/npm/v1/security/advisories/bulk', async ({ body }) => {
+        body.resume()
+        return {}
+      })
+      scope.get('/-/whoami', (request) => registry.whoami(request))
+      scope.put<{ Params: { '*': string }; Body: Readable }>('/*', (request, reply) => registry.publish(request, reply))
       scope.get('/*', (request, reply) => registry.read(request, reply))
     },
     { prefix: PREFIX },
@@ -102,12 +106,41 @@ class NpmRegistry {
     return distTags(await this.#components.view.releases(named(name)))
   }
 
+  async whoami(request: FastifyRequest): Promise<{ username: string }> {
+    this.#authorise(request)
+    const { publisher } = await this.#components.sharing.status()
+    return { username: publisher ?? 'nobody yet' }
+  }
+
+  async publish(
+    request: FastifyRequest<{ Params: { '*': string }; Body: Readable }>,
+    reply: FastifyReply,
+  ): Promise<{ ok: true }> {
+    this.#authorise(request)
+    const { name, rest } = asked(request.params['*'])
+    if (rest.length > 0) throw new CatalogError('USAGE', 'npm clients can publish here, and change nothing else yet.')
+    named(name)
+    const length = Number(request.headers['content-length'] ?? 0)
+    await publish(this.#components, name, request.body, { length, signal: signalOf(reply) })
+    reply.code(201)
+    return { ok: true }
+  }
+
+  /** @throws CatalogError `UNAUTHORISED` */
+  #authorise({ headers: { authorization = '' } }: FastifyRequest): void {
+    const [, token = ''] = /^Bearer (\S+)$/i.exec(authorization) ?? []
+    if (this.#components.tokens.holds(token)) return
+    throw new CatalogError('UNAUTHORISED', 'This takes a token that the node has made, and that is not revoked.', {
+      hint: 'Make one with "catalog token create", and tell npm: npm config set //HOST/npm/:_authToken=TOKEN',
+    })
+  }
+
   async search({ query }: FastifyRequest): Promise<object> {
     const { text, from, size } = query as Record<string, unknown>
     const words = typeof text === 'string' ? text.trim().slice(0, SEARCH_QUERY_LENGTH_MAX - 'type:npm '.length) : ''
     const first = whole(from, 0)
     const most = Math.max(1, Math.min(whole(size, SEARCH_SIZE), SEARCH_RESULTS_MAX))
-    if (words === '' || first >= SEARCH_RESULTS_MAX) return { objects: [], total: 0, time: new Date().toUTCString() }
+    if (words === '' || first >= SEARCH_RESULTS_MAX) return { objects: [], total: 0 }
     const options = { limit: Math.min(first + most, SEARCH_RESULTS_MAX), publicOnly: true }
     const { results } = await this.#components.sharing.searchPackages(`type:npm ${words}`, options)
     const objects = results.slice(first, first + most).map(({ name, version, description, publisher, score }) => {
@@ -126,7 +159,7 @@ class NpmRegistry {
         searchScore: score,
       }
     })
-    return { objects, total: results.length, time: new Date().toUTCString() }
+    return { objects, total: results.length }
   }
 
   #packument(request: FastifyRequest, reply: FastifyReply, releases: readonly Release[]): FastifyReply {
