@@ -51,14 +51,14 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     const verb = fresh ? 'Published' : 'Already published'
     return [`${verb} ${colors.bold(purl)} (${permission})`, ...files].join('\n')
   },
-  result({ purl, description, trust, providers, newcomer, lookalikeOf }) {
+  result({ purl, description, trust, local, providers, newcomer, lookalikeOf }) {
     const marks: Record<string, string> = {
       pinned: colors.green('trusted'),
       unpinned: 'signed',
       contested: colors.yellow('several publishers'),
       foreign: colors.red('not the publisher you trust'),
     }
-    const offered = `${providers} provider${providers === 1 ? '' : 's'}`
+    const offered = `${local ? 'here, ' : ''}${plural(providers, 'provider')}`
     const fresh = newcomer ? `, ${colors.yellow('new publisher')}` : ''
     const alike = lookalikeOf ? `, ${colors.red(`looks like ${lookalikeOf}`)}` : ''
     return `${colors.bold(purl)}  ${marks[trust]}, ${offered}${fresh}${alike}\n  ${description || 'No description.'}`

@@ -63,6 +63,8 @@ export interface SearchResult {
   readonly verified: boolean
   /** Whether this node's user has decided who owns the name, and for whom. */
   readonly trust: TrustState
+  /** Whether all its bytes are on this node. */
+  readonly local: boolean
   /** Nodes known to offer it, this one included. */
   readonly providers: number
   /** A name a typing error away that is a thousand times as popular. */
@@ -292,6 +294,7 @@ export class Search {
         score: result.score,
         verified: trust === 'pinned' || trust === 'unpinned',
         trust,
+        local: here,
         providers: result.peers.length + (here ? 1 : 0),
         ...this.#lookalike(result),
         newcomer: !standing.isKnown(release),
