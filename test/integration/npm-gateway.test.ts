@@ -1,6 +1,7 @@
 // The npm that is at hand, unmodified, against a node's registry: what one node has published is installed from
 // another.
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -118,6 +119,8 @@ test('npm publishes at one node what is installed from another', async (t) => {
   const { folder, npm } = await project(join(sources, 'author'), near)
   await writeFile(join(folder, 'package.json'), JSON.stringify({ name: '@acme/made', version: '1.0.0', main: 'x.js' }))
   await writeFile(join(folder, 'x.js'), 'module.exports = 1\n')
+  const bytes = randomBytes(3_000_000)
+  await writeFile(join(folder, 'large.bin'), bytes)
   t.match(await failure(npm('publish')), /ENEEDAUTH/)
   const settings = { registry: `${near.http}/npm/`, where: near.http.replace('http:', '') }
   await npm('config', 'set', `${settings.where}/npm/:_authToken=catalog_0000000000000000_${'0'.repeat(64)}`)
@@ -138,6 +141,8 @@ test('npm publishes at one node what is installed from another', async (t) => {
   const user = await project(join(sources, 'user'), far)
   await user.npm('install', '@acme/made@~1.0.0')
   t.equal(await readFile(join(user.folder, 'node_modules/@acme/made/x.js'), 'utf8'), 'module.exports = 1\n')
+  const large = await readFile(join(user.folder, 'node_modules/@acme/made/large.bin'))
+  t.ok(large.equals(bytes), 'of any size')
   await user.npm('install', '@acme/made@latest')
   t.equal(await readFile(join(user.folder, 'node_modules/@acme/made/x.js'), 'utf8'), 'module.exports = 2\n')
 

@@ -4,9 +4,14 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { CatalogError, hasCode } from '../../base/errors.ts'
+import { ARCHIVE_BYTES_MAX } from '../../base/limits.ts'
+import { MiB } from '../../base/units.ts'
 import type { PackageView } from '../../package-view.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
 import { PublishBody, type PublishDocument } from './publish-body.ts'
+
+/** Looked for on the disk at a time: a client need not say how much will come. */
+const ROOM_BYTES = 16 * MiB
 
 interface Components {
   view: PackageView
@@ -15,19 +20,17 @@ interface Components {
 
 /**
  * @param name - as the path has it
- * @param length - bytes of the body, as far as the client says
- * @throws CatalogError `USAGE`, `RELEASE_EXISTS` with npm's words, `MANIFEST_INVALID`, `DISK_FULL`
+ * @throws CatalogError `USAGE`, `RELEASE_EXISTS` with npm's words, `MANIFEST_INVALID`, `LIMIT_EXCEEDED`, `DISK_FULL`
  */
 export async function publish(
   { view, sharing }: Components,
   name: string,
   body: Readable,
-  { length, signal }: { length: number; signal: AbortSignal },
+  signal: AbortSignal,
 ): Promise<void> {
   await using folders = view.workspace()
-  folders.mayWrite(length)
   const path = join(await folders.folder(), 'package.tgz')
-  const { document, decoded } = await received(body, path)
+  const { document, decoded } = await received(body, path, folders.mayWrite)
   const { version, access } = checked(document, name, decoded)
   const permission = access === 'restricted' ? { permission: 'private' as const } : {}
   try {
@@ -38,11 +41,26 @@ export async function publish(
   }
 }
 
-async function received(body: Readable, path: string): Promise<{ document: PublishDocument; decoded: number }> {
+async function received(
+  body: Readable,
+  path: string,
+  mayWrite: (bytes: number) => void,
+): Promise<{ document: PublishDocument; decoded: number }> {
   const reader = new PublishBody()
   const file = await open(path, 'wx')
+  let room = 0
   try {
-    for await (const chunk of body) for (const piece of reader.push(chunk)) await writeAll(file, piece)
+    for await (const chunk of body) {
+      const pieces = reader.push(chunk)
+      if (reader.decoded > ARCHIVE_BYTES_MAX) {
+        throw new CatalogError('LIMIT_EXCEEDED', `A tarball has at most ${ARCHIVE_BYTES_MAX} bytes.`)
+      }
+      if (reader.decoded > room) {
+        mayWrite(ROOM_BYTES)
+        room = reader.decoded + ROOM_BYTES
+      }
+      for (const piece of pieces) await writeAll(file, piece)
+    }
   } finally {
     await file.close()
   }

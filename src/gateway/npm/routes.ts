@@ -120,8 +120,7 @@ class NpmRegistry {
     const { name, rest } = asked(request.params['*'])
     if (rest.length > 0) throw new CatalogError('USAGE', 'npm clients can publish here, and change nothing else yet.')
     named(name)
-    const length = Number(request.headers['content-length'] ?? 0)
-    await publish(this.#components, name, request.body, { length, signal: signalOf(reply) })
+    await publish(this.#components, name, request.body, signalOf(reply))
     reply.code(201)
     return { ok: true }
   }
