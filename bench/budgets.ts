@@ -1,6 +1,6 @@
 // What each suite must hold. A ratio is throughput of the candidate over throughput of the baseline, both measured
 // in the same process and in turns: larger is better, and the budget is the least that passes.
-import { FEDERATION, SEARCH, SEARCH_CACHE } from './search-budgets.ts'
+import { FEDERATION, FINDABLE, SEARCH, SEARCH_CACHE } from './search-budgets.ts'
 
 export interface Budget {
   suite: string
@@ -349,4 +349,5 @@ export const BUDGETS: readonly Budget[] = [
   ...SEARCH,
   ...SEARCH_CACHE,
   ...FEDERATION,
+  ...FINDABLE,
 ]

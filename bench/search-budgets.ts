@@ -1,4 +1,4 @@
-// What the suites about search must hold: `search` of one index, and `federation` of a network of nodes.
+// What the suites about search must hold: `search` of one index, `federation` of a network of nodes, and `findable`.
 import type { Budget } from './budgets.ts'
 
 const SEARCH_SUITE = { suite: 'search', baseline: 'MiniSearch over the same packages' }
@@ -92,3 +92,12 @@ export const SEARCH_CACHE: readonly Budget[] = [
   { suite: 'search-cache', unit: 'µs', baseline: '100 µs', name: 'a hit', ratio: null, source: 'recorded' },
   { suite: 'search-cache', unit: 'ms', baseline: '10 ms', name: 'a commit told', ratio: null, source: 'recorded' },
 ]
+
+export const FINDABLE: readonly Budget[] = ['p50', 'p95'].map((share) => ({
+  suite: 'findable',
+  name: `${share} from publish to findable`,
+  unit: 'ms',
+  baseline: '500 ms',
+  ratio: share === 'p95' ? 1 : null,
+  source: share === 'p95' ? 'asked' : 'recorded',
+}))

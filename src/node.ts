@@ -26,6 +26,7 @@ import { loadOrCreateSeed } from './network/identity.ts'
 import type { Network } from './network/network.ts'
 import { Providers } from './network/providers.ts'
 import { Rpc } from './network/rpc.ts'
+import { PackageView } from './package-view.ts'
 import { Groups } from './publishing/groups.ts'
 import { Installing } from './publishing/install.ts'
 import { Mending } from './publishing/mending.ts'
@@ -39,6 +40,7 @@ import { claimDirectory, type DataPaths, type DirectoryLock, dataPaths } from '.
 import { openStore, type StoreRoom } from './store/open.ts'
 import type { Recovery } from './store/recovery.ts'
 import type { Scratch } from './store/scratch.ts'
+import type { Tokens } from './store/tokens.ts'
 import type { BulkSource } from './transfer/bulk-source.ts'
 import type { Limits } from './transfer/limits.ts'
 import { openTransfer } from './transfer/open.ts'
@@ -85,6 +87,7 @@ interface Parts {
   readonly network: Network
   readonly mending: Mending
   readonly storage: StorageManager
+  readonly view: PackageView
   readonly packages: Packages
   readonly limits: Limits
   readonly bulk: BulkSource
@@ -148,6 +151,16 @@ export class CatalogNode implements AsyncDisposable {
   /** All that can be done with what it keeps. */
   get storage(): StorageManager {
     return this.#parts.storage
+  }
+
+  /** What lets programs change something over HTTP. */
+  get tokens(): Tokens {
+    return this.#parts.store.tokens
+  }
+
+  /** What package managers read. */
+  get view(): PackageView {
+    return this.#parts.view
   }
 
   /** What opening did about how the last run ended. */
@@ -331,8 +344,9 @@ async function assemble(
   const { search, recommendations } = discovery
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
+  const view = new PackageView({ packages, records, shares, scratch, pins, usage, clock, underWay })
   const parts: Parts = {
-    ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage },
+    ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage, view },
     services: [hello, exchange, ...transfer.services, ...discovery.services],
     ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay },
   }

@@ -12,7 +12,7 @@ import type { Recommendation, Recommendations, RecommendOptions } from './discov
 import type { Search, SearchAnswer, SearchOptions } from './discovery/search.ts'
 import type { Group } from './model/group.ts'
 import { formatPurl, parsePurl } from './model/purl.ts'
-import type { Artifact, Release } from './model/release.ts'
+import type { Release } from './model/release.ts'
 import { peerAddress } from './network/addresses.ts'
 import type { Bootstrap } from './network/bootstrap.ts'
 import type { HelloService } from './network/hello.ts'
@@ -21,7 +21,7 @@ import { packageType } from './package-types/all.ts'
 import type { ConnectedPeer, FetchedPackage, NodeStatus, PackageInfo, SharedPackage } from './publishing/answers.ts'
 import type { Groups } from './publishing/groups.ts'
 import { copyOut, type Installed, type Installing, type InstallOptions } from './publishing/install.ts'
-import type { FetchedArtifact, Packages } from './publishing/packages.ts'
+import { type FetchedArtifact, onlyArtifact, type Packages } from './publishing/packages.ts'
 import type { PermissionOptions, Permissions, SharedSubject } from './publishing/permissions.ts'
 import type { Publishing } from './publishing/publish.ts'
 import type { Blobs } from './store/blobs.ts'
@@ -372,14 +372,6 @@ export class SharingManager {
 function usageOf(used: PackageUsage | undefined): PackageInfo['usage'] {
   const { fetches, installs, hour, day, month } = used ?? { fetches: 0, installs: 0, hour: 0, day: 0, month: 0 }
   return { fetches, installs, hour, day, month }
-}
-
-function onlyArtifact(release: Release): Artifact {
-  const [artifact, ...more] = release.body.artifacts
-  if (!artifact || more.length > 0) {
-    throw new CatalogError('USAGE', `${release.purl} has several artifacts.`, { hint: 'Use "catalog install" for it.' })
-  }
-  return artifact
 }
 
 function fetchSummary(release: Release, { artifact, sources, failures }: FetchedArtifact) {

@@ -38,7 +38,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['transfer', 'discovery'],
   ['synchronization', 'mirroring', 'incentives'],
   ['publishing'],
-  ['sharing-manager.ts', 'storage-manager.ts', 'telemetry'],
+  ['package-view.ts', 'sharing-manager.ts', 'storage-manager.ts', 'telemetry'],
   ['gateway'],
   ['node.ts'],
   ['cli', 'index.ts'],

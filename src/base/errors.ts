@@ -49,6 +49,7 @@ export const ERRORS = {
   // Decisions against the asker.
   UNTRUSTED: kind(EXIT.permission, 403),
   REFUSED: kind(EXIT.permission, 403),
+  UNAUTHORISED: kind(EXIT.permission, 401),
   // The network.
   PEER_UNREACHABLE: kind(EXIT.network, 502, true),
   PEER_PROTOCOL: kind(EXIT.network, 502),

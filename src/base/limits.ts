@@ -170,6 +170,16 @@ export const USAGE_PACKAGES_PER_PEER_MAX = 4_000
 /** The least number of peers whose counts count, and the most that they can make of a package. */
 export const POPULARITY_WITNESSES_MIN = 2
 export const POPULARITY_HEARD_MAX = 1_024
+/** Names that nobody knew, so that a package manager which asks again at once does not have all peers asked again. */
+export const ABSENT_NAMES_MAX = 10_000
+export const ABSENT_NAMES_MS = 10 * SECOND_MS
+/** Tokens that let a program change something over HTTP. */
+export const TOKENS_MAX = 1_000
+export const TOKEN_NOTE_LENGTH_MAX = 200
+/** What npm sends to publish a package, beside its tarball. */
+export const NPM_PUBLISH_TEXT_MAX = 8 * MiB
+/** Packuments kept as bytes, and what they may take together. */
+export const PACKUMENTS_BYTES_MAX = 64 * MiB
 /** An announcement: record id, purl, signer. */
 export const ANNOUNCEMENT_BYTES_MAX = 1 * KiB
 /** Announcements of one signer relayed a minute, and its burst. */

@@ -51,22 +51,30 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     const verb = fresh ? 'Published' : 'Already published'
     return [`${verb} ${colors.bold(purl)} (${permission})`, ...files].join('\n')
   },
-  result({ purl, description, trust, providers, newcomer }) {
+  result({ purl, description, trust, local, providers, newcomer, lookalikeOf }) {
     const marks: Record<string, string> = {
       pinned: colors.green('trusted'),
       unpinned: 'signed',
       contested: colors.yellow('several publishers'),
       foreign: colors.red('not the publisher you trust'),
     }
-    const offered = `${providers} provider${providers === 1 ? '' : 's'}`
+    const offered = `${local ? 'here, ' : ''}${plural(providers, 'provider')}`
     const fresh = newcomer ? `, ${colors.yellow('new publisher')}` : ''
-    return `${colors.bold(purl)}  ${marks[trust]}, ${offered}${fresh}\n  ${description || 'No description.'}`
+    const alike = lookalikeOf ? `, ${colors.red(`looks like ${lookalikeOf}`)}` : ''
+    return `${colors.bold(purl)}  ${marks[trust]}, ${offered}${fresh}${alike}\n  ${description || 'No description.'}`
   },
   recommendation({ purl, version, description, reasons }) {
     const named = `${colors.bold(purl)}${version === null ? '' : `@${version}`}`
     const why = reasons.map(({ text }: { text: string }) => `\n  ${colors.dim(text)}`)
     return `${named}  ${description || 'No description.'}${why.join('')}`
   },
+  token({ id, note, createdAt, token }) {
+    const about = `${colors.bold(id)}  ${note || 'no note'}, made ${createdAt}`
+    return token === undefined
+      ? about
+      : `${about}\n${token}\nThis is told only once. It lets who has it publish as you.`
+  },
+  revoked: ({ id }) => `Token ${id} opens nothing any more.`,
   summary: (line) => {
     const describe = SUMMARIES.find(([field]) => line[field] !== undefined)?.[1]
     return colors.dim(describe?.(line) ?? '')
@@ -233,7 +241,7 @@ const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
       const asked = peersAsked === 0 ? 'no peers to ask' : `${peersAnswered} of ${peersAsked} peers answered`
       const age = ageMs > 0 ? ` ${Math.ceil(ageMs / 1000)} s ago` : ''
       const more = withheld > 0 ? ` ${withheld} of publishers nobody knew before left out: --newcomers lists them.` : ''
-      return `${results} found in ${ms} ms, ${asked}${describeSilence(peers)}${age}.${more}`
+      return `${results} found in ${ms} ms, ${asked}${age}${describeSilence(peers)}.${more}`
     },
   ],
   [
@@ -241,6 +249,7 @@ const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
     ({ recommendations }) =>
       recommendations === 0 ? 'Nothing here goes well with it, as far as is known.' : `${recommendations} recommended.`,
   ],
+  ['tokens', ({ tokens }) => `${plural(tokens, 'token')}.`],
   ['artifacts', ({ artifacts, bytes, damaged }) => `${artifacts} checked (${formatBytes(bytes)}), ${damaged} damaged.`],
   [
     'transfers',

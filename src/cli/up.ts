@@ -178,6 +178,7 @@ function welcome(node: CatalogNode, http: string, dataDir: string): string {
     `  peer id   ${node.peerId}`,
     ...node.addresses().map((address, i) => `${i === 0 ? '  listens  ' : '           '} ${address}`),
     `  page      ${http}`,
+    `  for npm   ${http}/npm/`,
     `  data      ${node.dataDir}`,
     '',
     'Try, in another terminal:',

@@ -24,6 +24,8 @@ export interface Ranked extends Found {
   readonly score: number
   /** Publishers found of the name. */
   readonly claimants: number
+  /** A far more popular name that it looks like, by the record of its release. */
+  readonly lookalikeOf?: Uint8Array
 }
 
 export interface RankOptions {
@@ -52,7 +54,7 @@ export function merged(found: readonly Found[], packageType: (type: string) => P
 }
 
 interface Components {
-  index: Pick<TextIndex, 'score'>
+  index: Pick<TextIndex, 'score' | 'outshone'>
   standing: Pick<Standing, 'isKnown'>
   popularity: Pick<Popularity, 'of'>
 }
@@ -76,7 +78,10 @@ export async function rankedFound(
   )
   const { here = [], offered = [] } = Object.groupBy(capped(fresh), ({ isHere }) => (isHere ? 'here' : 'offered'))
   const withheld = known.length > 0 && !newcomers ? offered.length : 0
-  return { ranked: [...known, ...here, ...(withheld > 0 ? [] : offered)].slice(0, limit), withheld }
+  const listed = [...known, ...here, ...(withheld > 0 ? [] : offered)].slice(0, limit)
+  const alike = await index.outshone(listed.map(textOf), 'public')
+  const marked = listed.map((each, i) => ({ ...each, ...(alike[i] && { lookalikeOf: alike[i] }) }))
+  return { ranked: marked, withheld }
 }
 
 function nameOf({ release: { body } }: Found): string {

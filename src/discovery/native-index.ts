@@ -58,6 +58,12 @@ export interface TextIndex {
    * @returns in their order; 0 for what has nothing of the query; only the order of scores means something
    */
   score(query: string, candidates: Scored[]): Promise<number[]>
+  /**
+   * For each the most popular document with a name a typing error away at most, if it is a thousand times as popular.
+   *
+   * @returns record ids, in their order; nothing where there is none
+   */
+  outshone(candidates: Scored[], audience: Audience | undefined): Promise<(Uint8Array | undefined)[]>
   /** The most popular documents that have a label, `field:value`. @returns record ids, at most 100 */
   labelled(label: string, audience: Audience | undefined, limit: number): Promise<Uint8Array[]>
   /** @throws CatalogError `SEARCH_QUERY` */
@@ -90,6 +96,10 @@ export async function openNativeIndex({ effects }: { effects: Effects }, folder:
     apply: (upserts, deletes, sequence) => coded(() => index.apply(upserts, deletes, sequence)),
     search: async (query, audience, limit) => unpack(await coded(() => index.search(query, audience, limit))),
     score: async (query, candidates) => unpackScores(await coded(() => index.score(query, candidates))),
+    outshone: async (candidates, audience) => {
+      const ids = unpack(await coded(() => index.outshone(candidates, audience)))
+      return ids.map((id) => (id.length > 0 ? id : undefined))
+    },
     labelled: async (label, audience, limit) => unpack(await coded(() => index.labelled(label, audience, limit))),
     queryTerms(query) {
       try {

@@ -63,8 +63,12 @@ export interface SearchResult {
   readonly verified: boolean
   /** Whether this node's user has decided who owns the name, and for whom. */
   readonly trust: TrustState
+  /** Whether all its bytes are on this node. */
+  readonly local: boolean
   /** Nodes known to offer it, this one included. */
   readonly providers: number
+  /** A name a typing error away that is a thousand times as popular. */
+  readonly lookalikeOf?: string
   /** Whether its publisher was first heard of within a day, and by few: ranked behind all others. */
   readonly newcomer: boolean
 }
@@ -107,7 +111,7 @@ interface Components {
 }
 
 /** A result as it is kept: the release itself only where no record here is it. */
-interface KeptResult extends Pick<Ranked, 'isHere' | 'peers' | 'score' | 'claimants'> {
+interface KeptResult extends Omit<Ranked, 'release'> {
   readonly id: Uint8Array
   readonly release?: Release
 }
@@ -290,10 +294,17 @@ export class Search {
         score: result.score,
         verified: trust === 'pinned' || trust === 'unpinned',
         trust,
+        local: here,
         providers: result.peers.length + (here ? 1 : 0),
+        ...this.#lookalike(result),
         newcomer: !standing.isKnown(release),
       }
     })
+  }
+
+  #lookalike({ lookalikeOf }: KeptResult): { lookalikeOf?: string } {
+    const record = lookalikeOf && this.#components.records.get(lookalikeOf)
+    return record ? { lookalikeOf: readRelease(record).body.name } : {}
   }
 
   async #learn(candidates: readonly Candidate[], { results }: Kept): Promise<void> {

@@ -8,15 +8,22 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { CatalogError, ERRORS } from '../base/errors.ts'
 import { HTTP_BODY_BYTES_MAX } from '../base/limits.ts'
 import { MINUTE_MS } from '../base/units.ts'
+import type { PackageView } from '../package-view.ts'
 import type { SharingManager } from '../sharing-manager.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import type { Facades } from './api/operation.ts'
 import { apiRoutes } from './api/routes.ts'
 import { dashboardRoutes } from './dashboard/page.ts'
+import { npmRoutes } from './npm/routes.ts'
 
 /** HTTP is for this machine; peers come over libp2p. */
 const HTTP_HOST = '127.0.0.1'
 const LOCAL_NAMES = new Set(['127.0.0.1', 'localhost', '[::1]'])
+
+/** What is served of a node. */
+interface Served extends Facades {
+  readonly view: PackageView
+}
 
 export interface GatewayOptions {
   /** TCP port on 127.0.0.1; 0 takes any. */
@@ -26,13 +33,13 @@ export interface GatewayOptions {
 }
 
 export class Gateway {
-  readonly #node: Facades
+  readonly #node: Served
   readonly #options: GatewayOptions
   readonly #socketServer: FastifyInstance
   readonly #tcpServer: FastifyInstance
   readonly #metrics: Metrics
 
-  constructor(node: Facades, options: GatewayOptions) {
+  constructor(node: Served, options: GatewayOptions) {
     this.#node = node
     this.#options = options
     this.#socketServer = server()
@@ -56,6 +63,7 @@ export class Gateway {
     healthRoute(this.#tcpServer, sharing)
     metricsRoute(this.#tcpServer, this.#metrics)
     dashboardRoutes(this.#tcpServer, sharing)
+    npmRoutes(this.#tcpServer, this.#node)
     const { port, socket } = this.#options
     // The lock of the data directory is ours: a socket that is there was left by a process that is gone.
     await rm(socket, { force: true })

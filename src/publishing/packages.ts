@@ -218,3 +218,12 @@ export class Packages {
     }
   }
 }
+
+/** The file of a release that has one. @throws CatalogError `USAGE` */
+export function onlyArtifact(release: Release): Artifact {
+  const [artifact, ...more] = release.body.artifacts
+  if (!artifact || more.length > 0) {
+    throw new CatalogError('USAGE', `${release.purl} has several artifacts.`, { hint: 'Use "catalog install" for it.' })
+  }
+  return artifact
+}

@@ -24,6 +24,7 @@ import { Repacker } from './repack.ts'
 import { Scratch } from './scratch.ts'
 import { Scrubber } from './scrub.ts'
 import { databaseGuard, Space } from './space.ts'
+import { Tokens } from './tokens.ts'
 import { Usage } from './usage.ts'
 
 interface Components {
@@ -53,6 +54,7 @@ export interface StoreRoom {
   readonly kept: Kept
   readonly ledger: Ledger
   readonly heard: Heard
+  readonly tokens: Tokens
   readonly usage: Usage
   readonly quota: Quota
   readonly collector: GarbageCollector
@@ -93,6 +95,7 @@ export async function openStore(components: Components, { paths, maxMirrorStorag
     ...{ environment, records, blobs, packs, space, scratch, kept, ledger, usage, collector, repacker, maintenance },
     ...{ recovery, failed },
     heard: new Heard({ environment, clock }),
+    tokens: new Tokens({ environment, clock, random }),
     pins: new Pins({ environment, clock }),
     peers: new Peers({ environment, clock }),
     quota: new Quota({ environment, blobs, packs, clock }, { max: maxMirrorStorage }),

@@ -22,6 +22,7 @@ const TABLES = {
   kept: 'kept/2',
   ledger: 'ledger/1',
   heard: 'heard/1',
+  tokens: 'tokens/1',
   limits: 'limits/1',
   pins: 'pins/1',
   peers: 'peers/1',
@@ -110,6 +111,13 @@ export interface HeardRow {
   /** The first peers that did. */
   readonly from: readonly string[]
 }
+export interface TokenRow {
+  /** SHA-256 of the token: the token itself is nowhere. */
+  readonly hash: Uint8Array
+  readonly at: number
+  /** What the user calls it. */
+  readonly note: string
+}
 /** Rates the user has changed, in bytes a second; infinity for no limit. */
 export interface LimitsRow {
   readonly up?: number
@@ -196,6 +204,8 @@ export class Tables {
   readonly ledger: Table<LedgerRow, string>
   /** By publisher. */
   readonly heard: Table<HeardRow, string>
+  /** By the id that stands in the token. */
+  readonly tokens: Table<TokenRow, string>
   readonly limits: Table<LimitsRow, string>
   readonly pins: Table<PinRow, string[]>
   readonly peers: Table<PeerRow, string>
@@ -230,6 +240,7 @@ export class Tables {
     this.kept = byBytes(TABLES.kept)
     this.ledger = table(TABLES.ledger)
     this.heard = table(TABLES.heard)
+    this.tokens = table(TABLES.tokens)
     this.limits = table(TABLES.limits)
     this.pins = table(TABLES.pins)
     this.peers = table(TABLES.peers)

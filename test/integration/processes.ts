@@ -5,10 +5,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
+import { request } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
+import { dataPaths } from '../../src/store/data-directory.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const NOISE_BLOCK_BYTES = 1_000_000
@@ -244,4 +246,21 @@ export async function startNode(t: Teardown, dataDir: string, options: NodeOptio
 export async function connected(node: TestNode, other: TestNode): Promise<void> {
   const { status, lines } = await node.run('peers', 'add', other.address)
   if (status !== 0) throw new Error(`not connected: ${JSON.stringify(lines)}`)
+}
+
+/** Run an operation on a node over its socket. @returns all its lines */
+export async function ask(node: TestNode, name: string, input: Record<string, unknown>): Promise<Line[]> {
+  const call = request({
+    socketPath: dataPaths(node.dataDir).socket,
+    path: `/api/v1/${name}`,
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+  })
+  call.end(JSON.stringify(input))
+  const [response] = await once(call, 'response')
+  const lines: Line[] = []
+  for await (const line of createInterface({ input: response })) lines.push(JSON.parse(line))
+  const last = lines.at(-1)
+  if (last === undefined || last.type === 'error') throw new Error(`${name}: ${JSON.stringify(last)}`)
+  return lines
 }

@@ -6,16 +6,13 @@
 // a second, and from 200 MB of a node's own on. The nodes run as a user runs them, built and supervised; the one that
 // has published starts anew before it sends, so that what it has then is for sending.
 // node test/soak/small-blobs.ts [N, 2000 by default]
-import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { seededRandom } from '../../src/base/random.ts'
 import { atMost } from '../../src/base/together.ts'
-import { connected, type Line, type NodeOptions, startNode, type TestNode } from '../integration/processes.ts'
+import { ask, connected, type NodeOptions, startNode, type TestNode } from '../integration/processes.ts'
 import { cpuSeconds, residentBytes } from '../proc.ts'
 
 const PACKAGES = Number(process.argv[2] ?? 2_000)
@@ -99,23 +96,6 @@ async function install(far: TestNode, near: TestNode): Promise<void> {
 function resident({ pid }: TestNode): string {
   const [own, mapped] = [residentBytes(pid, 'RssAnon'), residentBytes(pid, 'RssFile')]
   return `${inMb(own)} MB and ${inMb(mapped)} MB mapped`
-}
-
-/** Run an operation on a node over its socket. @returns all its lines */
-async function ask(node: TestNode, name: string, input: Record<string, unknown>): Promise<Line[]> {
-  const call = request({
-    socketPath: join(node.dataDir, 'node.sock'),
-    path: `/api/v1/${name}`,
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-  })
-  call.end(JSON.stringify(input))
-  const [response] = await once(call, 'response')
-  const lines: Line[] = []
-  for await (const line of createInterface({ input: response })) lines.push(JSON.parse(line))
-  const last = lines.at(-1)
-  if (last === undefined || last.type === 'error') throw new Error(`${name}: ${JSON.stringify(last)}`)
-  return lines
 }
 
 function inMb(bytes: number): number {

@@ -160,6 +160,29 @@ impl SearchIndex {
         blocking(env, move || Ok(index.labelled(&label, audience.as_deref(), limit as usize)?.into()))
     }
 
+    /// For each candidate the most popular document with a name at most one typing error away, if it is a
+    /// thousand times as popular.
+    ///
+    /// @param candidates - name and popularity count
+    /// @param audience - only documents with this audience; undefined for all
+    /// @returns as `search`, one hit for each candidate, without payload where there is none
+    /// @throws Error `SEARCH_INDEX` when reading fails
+    #[napi(
+        catch_unwind,
+        ts_args_type = "candidates: Array<Scored>, audience: string | undefined",
+        ts_return_type = "Promise<Buffer>"
+    )]
+    pub fn outshone<'env>(
+        &self,
+        env: &'env Env,
+        candidates: Vec<Scored>,
+        audience: Option<String>,
+    ) -> Result<PromiseRaw<'env, Coded<Buffer>>> {
+        let index = self.index.clone();
+        let candidates: Vec<_> = candidates.into_iter().map(catalog_search::Scored::from).collect();
+        blocking(env, move || Ok(index.outshone(&candidates, audience.as_deref())?.into()))
+    }
+
     /// Why each candidate is worth what it is: `score`, taken apart.
     ///
     /// @param query - as for `search`

@@ -11,6 +11,7 @@ mod explain;
 mod filter;
 mod index;
 mod near;
+mod outshone;
 mod overlap;
 mod plan;
 mod rank;

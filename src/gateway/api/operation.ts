@@ -2,14 +2,16 @@
 import { z } from 'zod'
 import type { SharingManager } from '../../sharing-manager.ts'
 import type { StorageManager } from '../../storage-manager.ts'
+import type { Tokens } from '../../store/tokens.ts'
 
 /** One line of output. `progress` lines come any number of times before the results. */
 export type Line = { readonly type: string } & Readonly<Record<string, unknown>>
 
-/** What operations are run on: a node has both. */
+/** What operations are run on: a node has all. */
 export interface Facades {
   readonly sharing: SharingManager
   readonly storage: StorageManager
+  readonly tokens: Tokens
 }
 
 export interface Operation<Input> {

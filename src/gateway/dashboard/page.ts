@@ -65,13 +65,18 @@ ${connections(peers)}
 
 function results(query: string, found: Found): string {
   if ('problem' in found) return `<section><h2>Results</h2><p class="note">${escapeHtml(found.problem)}</p></section>`
-  const { results, peersAsked, peersAnswered, ms } = found.answer
+  const { results, peersAsked, peersAnswered, ms, withheld } = found.answer
   const asked = peersAsked === 0 ? 'No peers to ask.' : `${peersAnswered} of ${count(peersAsked, 'peer')} answered.`
-  const summary = `${count(results.length, 'package')} for “${escapeHtml(query)}” in ${ms} ms. ${asked}`
+  const left = withheld === 0 ? '' : ` ${count(withheld, 'package')} of publishers nobody knew before left out.`
+  const summary = `${count(results.length, 'package')} for “${escapeHtml(query)}” in ${ms} ms. ${asked}${left}`
   const items = results.map(
-    ({ purl, name, version, description, trust, providers }) => `<li>
+    ({ purl, name, version, description, trust, providers, newcomer, lookalikeOf }) => `<li>
 <h3>${escapeHtml(name)} <small>${escapeHtml(version)}</small>
-<span class="badge ${trust}">${TRUST_WORDS[trust]}</span></h3>
+<span class="badge ${trust}">${TRUST_WORDS[trust]}</span>${
+      newcomer ? ' <span class="badge contested">new publisher</span>' : ''
+    }${
+      lookalikeOf === undefined ? '' : ` <span class="badge foreign">looks like ${escapeHtml(lookalikeOf)}</span>`
+    }</h3>
 <p>${escapeHtml(description) || 'No description.'}</p>
 <p class="how"><code>catalog install ${escapeHtml(purl)}</code> · ${count(providers, 'provider')}</p>
 </li>`,

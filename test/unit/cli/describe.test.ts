@@ -133,7 +133,11 @@ test('a recommendation is told with its reasons', async (t) => {
 })
 
 test('a search tells how old its answer is', async (t) => {
-  const summary = { type: 'summary', results: 3, ms: 0, peersAsked: 2, peersAnswered: 1 }
-  t.equal(say({ ...summary, ageMs: 0 }), '3 found in 0 ms, 1 of 2 peers answered.')
-  t.equal(say({ ...summary, ageMs: 4_200 }), '3 found in 0 ms, 1 of 2 peers answered 5 s ago.')
+  const peers = [{ state: 'answered' }, { state: 'timed-out' }]
+  const summary = { type: 'summary', results: 3, ms: 0, peersAsked: 2, peersAnswered: 1, peers, withheld: 0 }
+  t.equal(say({ ...summary, ageMs: 0 }), '3 found in 0 ms, 1 of 2 peers answered (1 did not in time).')
+  t.equal(say({ ...summary, ageMs: 4_200 }), '3 found in 0 ms, 1 of 2 peers answered 5 s ago (1 did not in time).')
+  const left = ' 2 of publishers nobody knew before left out: --newcomers lists them.'
+  const alone = { ...summary, peers: [], peersAsked: 0, peersAnswered: 0, ageMs: 0 }
+  t.equal(say({ ...alone, withheld: 2 }), `3 found in 0 ms, no peers to ask.${left}`)
 })

@@ -9,7 +9,10 @@ import { publisherOf, releaseOf } from '../model/made.ts'
 const packageType = (type: string) => (type === 'npm' ? npm : undefined)
 const [known, unknown, other] = [publisherOf(50), publisherOf(51), publisherOf(52)]
 /** A name is worth its length: what is ranked here is only who stands before whom. */
-const index = { score: async (_: string, scored: Scored[]) => scored.map(({ name }) => name.length) }
+const index = {
+  score: async (_: string, scored: Scored[]) => scored.map(({ name }) => name.length),
+  outshone: async (scored: Scored[]) => scored.map(({ name }) => (name === 'k1' ? Uint8Array.of(1) : undefined)),
+}
 const standing = { isKnown: ({ record }: Found['release']) => record.signer === known.signer }
 const popularity = { of: () => 0 }
 
@@ -61,6 +64,15 @@ test('who is known stands first; what only peers offer of others is left out, un
   const names = ['k22', 'k1', 'here-already', 'made-up-for-this']
   t.strictSame(await ranked(all, { newcomers: true }), { names, withheld: 0 })
   t.strictSame(await ranked(all, { limit: 1 }), { names: ['k22'], withheld: 1 })
+  const { ranked: marked } = await rankedFound({ index, standing, popularity }, 'query', all, {
+    limit: 9,
+    newcomers: false,
+  })
+  t.strictSame(
+    marked.map(({ lookalikeOf }) => lookalikeOf !== undefined),
+    [false, true, false],
+    'what looks like another is marked',
+  )
 })
 
 test('where nobody is known, all are listed, of each publisher only a few', async (t) => {
@@ -72,7 +84,7 @@ test('where nobody is known, all are listed, of each publisher only a few', asyn
 })
 
 test('what has nothing to do with the query is not listed', async (t) => {
-  const nothing = { score: async (_: string, scored: Scored[]) => scored.map(() => 0) }
+  const nothing = { ...index, score: async (_: string, scored: Scored[]) => scored.map(() => 0) }
   const answer = await rankedFound({ index: nothing, standing, popularity }, 'query', [found(known, 'k')], {
     limit: 10,
     newcomers: true,

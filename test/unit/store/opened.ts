@@ -28,6 +28,7 @@ import { Repacker } from '../../../src/store/repack.ts'
 import { Scratch } from '../../../src/store/scratch.ts'
 import { Scrubber } from '../../../src/store/scrub.ts'
 import { Space } from '../../../src/store/space.ts'
+import { Tokens } from '../../../src/store/tokens.ts'
 import { ManualClock } from '../../manual-clock.ts'
 import { publisherOf, releaseOf, shareOf } from '../model/made.ts'
 
@@ -38,6 +39,7 @@ export interface Opened {
   readonly packs: Packs
   readonly kept: Kept
   readonly heard: Heard
+  readonly tokens: Tokens
   readonly pins: Pins
   readonly scratch: Scratch
   readonly collector: GarbageCollector
@@ -114,6 +116,7 @@ export async function openParts(folder: string, options: OpenOptions = {}): Prom
   return {
     ...{ environment, records, blobs, packs, kept, scratch, clock, disk, folder, recovery },
     heard: new Heard(components),
+    tokens: new Tokens({ ...components, random: seededRandom(2) }),
     pins: new Pins(components),
     collector: new GarbageCollector(components),
     repacker: new Repacker(components),

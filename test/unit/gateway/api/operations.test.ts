@@ -145,7 +145,9 @@ test('findings end in an error that says what repairs them', async (t) => {
       for (const repair of repairs) yield { ...finding, repair }
     }
     const storage = { check } as unknown as StorageManager
-    return failed(prepare('doctor', {}).run({ storage, sharing: undefined as never }, never))
+    return failed(
+      prepare('doctor', {}).run({ storage, sharing: undefined as never, tokens: undefined as never }, never),
+    )
   }
   const one = await told('rebuild-index')
   t.match(one.lines, [
@@ -170,7 +172,9 @@ test('gc tells of each piece, and sums them up', async (t) => {
     },
     isPaused: false,
   } as unknown as StorageManager
-  const lines = await linesOf(prepare('gc', { dryRun: true }).run({ storage, sharing: undefined as never }, never))
+  const lines = await linesOf(
+    prepare('gc', { dryRun: true }).run({ storage, sharing: undefined as never, tokens: undefined as never }, never),
+  )
   const told = { type: 'garbage', root: '01'.repeat(32), release: '01'.repeat(32), purl: 'pkg:npm/a@1.0.0' }
   const sums = { garbage: 2, garbageBytes: 11, packs: 1, movedBytes: 20, freedBytes: 100 }
   t.match(lines, [

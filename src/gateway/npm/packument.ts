@@ -1,0 +1,108 @@
+// Packuments: all that npm's registry says of a package in one answer, in its two forms. Made of releases alone, so
+// that two nodes that know the same releases say the same, but for where they are.
+import type { Release } from '../../model/release.ts'
+import { packageType } from '../../package-types/all.ts'
+
+/** `full` is the whole manifest of each version; `install` what a client needs to resolve and install. */
+export type PackumentForm = 'full' | 'install'
+
+export const MEDIA_TYPES: Record<PackumentForm, string> = {
+  full: 'application/json; charset=utf-8',
+  install: 'application/vnd.npm.install-v1+json; charset=utf-8',
+}
+
+/** Source: npm's registry documentation, "package-metadata". */
+const INSTALL_FIELDS = [
+  'name',
+  'version',
+  'dependencies',
+  'optionalDependencies',
+  'devDependencies',
+  'bundleDependencies',
+  'peerDependencies',
+  'peerDependenciesMeta',
+  'bin',
+  'directories',
+  'engines',
+  'os',
+  'cpu',
+  'libc',
+  'funding',
+] as const
+const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall']
+
+type Json = Record<string, unknown>
+
+/**
+ * @param releases - of one package, in the order of their versions; at least one
+ * @param registry - the URL of the gateway, with a slash at its end
+ */
+export function packument(releases: readonly Release[], form: PackumentForm, registry: string): Json {
+  const newest = newestOf(releases)
+  const { name } = newest.body
+  const versions = Object.fromEntries(
+    releases.map((release) => [release.body.version, versionDocument(release, form, registry)]),
+  )
+  const tags = { 'dist-tags': distTags(releases) }
+  const modified = timeOf(releases.reduce((last, release) => (at(release) > at(last) ? release : last)))
+  if (form === 'install') return { name, modified, ...tags, versions }
+  const created = timeOf(releases.reduce((first, release) => (at(release) < at(first) ? release : first)))
+  const times = releases.map((release) => [release.body.version, timeOf(release)])
+  const { description, keywords, license, homepage, repository, bugs, author } = newest.body.manifest as Json
+  return {
+    ...{ _id: name, name, description, ...tags, versions },
+    time: { created, modified, ...Object.fromEntries(times) },
+    ...{ keywords, license, homepage, repository, bugs, author, readme: '' },
+  }
+}
+
+/** What is said of one version. */
+export function versionDocument(release: Release, form: PackumentForm, registry: string): Json {
+  const { manifest, name, version } = release.body
+  const scripts = (manifest['scripts'] ?? {}) as Json
+  const hasInstallScript = INSTALL_SCRIPTS.some((script) => script in scripts)
+  const fields = form === 'full' ? manifest : picked(manifest)
+  return {
+    ...fields,
+    // Under which the release stands: a manifest says so too, and is not what was signed for it.
+    ...{ name, version, ...(form === 'full' && { _id: `${name}@${version}` }) },
+    ...(hasInstallScript && { hasInstallScript }),
+    dist: dist(release, registry),
+  }
+}
+
+export function distTags(releases: readonly Release[]): Record<string, string> {
+  return { latest: newestOf(releases).body.version }
+}
+
+/** What a tarball is called: npm leaves the scope out. */
+export function tarballName({ body: { name, version } }: Release): string {
+  return `${name.slice(name.lastIndexOf('/') + 1)}-${version}.tgz`
+}
+
+function dist(release: Release, registry: string): Json {
+  const [artifact] = release.body.artifacts
+  const integrity = artifact?.sha512 && `sha512-${Buffer.from(artifact.sha512).toString('base64')}`
+  const tarball = `${registry}${release.body.name}/-/${tarballName(release)}`
+  return { tarball, ...(integrity && { integrity }) }
+}
+
+/** The highest version; a pre-release only when there is nothing else. */
+function newestOf(releases: readonly Release[]): Release {
+  const isSteady = ({ body }: Release) => !packageType(body.type).isPrerelease(body.version)
+  const newest = releases.findLast(isSteady) ?? releases.at(-1)
+  if (!newest) throw new Error('a packument is made of at least one release')
+  return newest
+}
+
+function picked(manifest: Json): Json {
+  return Object.fromEntries(INSTALL_FIELDS.flatMap((field) => (field in manifest ? [[field, manifest[field]]] : [])))
+}
+
+function at({ record }: Release): number {
+  return record.statement.at
+}
+
+function timeOf(release: Release): string {
+  return new Date(at(release)).toISOString()
+}

@@ -1,0 +1,286 @@
+// npm's registry: packuments, versions, tarballs, tags and search, as stock clients ask for them, and publishing. Over
+// TCP anybody of this machine may ask, so only what everybody may have is there; all else looks absent. To publish
+// takes a token.
+import { createHash } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { LRUCache } from 'lru-cache'
+import { parse as parseRange } from 'range-parser'
+import { streamOf } from '../../base/byte-source.ts'
+import { CatalogError, ERRORS } from '../../base/errors.ts'
+import { PACKUMENTS_BYTES_MAX, SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../../base/limits.ts'
+import type { PackageName } from '../../model/purl.ts'
+import type { Release } from '../../model/release.ts'
+import { npm } from '../../package-types/npm.ts'
+import type { PackageView } from '../../package-view.ts'
+import type { SharingManager } from '../../sharing-manager.ts'
+import type { Tokens } from '../../store/tokens.ts'
+import { distTags, MEDIA_TYPES, type PackumentForm, packument, tarballName, versionDocument } from './packument.ts'
+import { publish } from './publish.ts'
+
+const PREFIX = '/npm'
+const INSTALL_ACCEPT = 'application/vnd.npm.install-v1+json'
+const TARBALL_TYPE = 'application/octet-stream'
+/** What a tarball of a version is, it stays. */
+const IMMUTABLE = 'public, max-age=31536000, immutable'
+const SEARCH_SIZE = 20
+
+interface Components {
+  view: PackageView
+  sharing: SharingManager
+  tokens: Tokens
+}
+
+/** A packument as it goes out, and what it was made of. */
+interface Packument {
+  readonly releases: readonly Release[]
+  readonly bytes: Buffer
+  readonly etag: string
+}
+
+/** What a path asks for, read from behind the prefix. */
+interface Asked {
+  readonly name: string
+  /** A version, a tag, or `-` and a file. */
+  readonly rest: readonly string[]
+}
+
+export function npmRoutes(server: FastifyInstance, components: Components): void {
+  const registry = new NpmRegistry(components)
+  server.register(
+    async (scope) => {
+      scope.setErrorHandler(replyWithError)
+      scope.setNotFoundHandler(({ method }, reply) => {
+        if (method === 'GET' || method === 'HEAD') return reply.code(404).send({ error: 'There is nothing here.' })
+        return reply.code(405).send({ error: 'npm clients can publish here, and change nothing else yet.' })
+      })
+      // Who takes a body reads it as it comes.
+      scope.removeAllContentTypeParsers()
+      scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+      scope.get('/', async () => ({}))
+      scope.get('/-/ping', async () => ({}))
+      scope.get('/-/v1/search', (request) => registry.search(request))
+      scope.get<{ Params: { '*': string } }>('/-/package/*', (request) => registry.tags(request.params['*']))
+      // Nothing is known of weaknesses; who asks at each install must not fail for it.
+      scope.post<{ Body: Readable }>('/-/npm/v1/security/advisories/bulk', async ({ body }) => {
+        body.resume()
+        return {}
+      })
+      scope.get('/-/whoami', (request) => registry.whoami(request))
+      scope.put<{ Params: { '*': string }; Body: Readable }>('/*', (request, reply) => registry.publish(request, reply))
+      scope.get('/*', (request, reply) => registry.read(request, reply))
+    },
+    { prefix: PREFIX },
+  )
+}
+
+class NpmRegistry {
+  readonly #components: Components
+  readonly #packuments = new LRUCache<string, Packument>({
+    maxSize: PACKUMENTS_BYTES_MAX,
+    sizeCalculation: ({ bytes }) => bytes.length + 1_024,
+  })
+
+  constructor(components: Components) {
+    this.#components = components
+  }
+
+  async read(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { name, rest } = askedBy(request)
+    const signal = signalOf(reply)
+    const releases = await this.#components.view.releases(named(name), signal)
+    const [first, file] = rest
+    if (first === undefined) return this.#packument(request, reply, releases)
+    if (first === '-' && file !== undefined) {
+      const release = releases.find((release) => tarballName(release) === file)
+      return this.#tarball(request, reply, found(release), signal)
+    }
+    const release = releases.find(({ body }) => body.version === (distTags(releases)[first] ?? first))
+    return reply.send(versionDocument(found(release), 'full', registryOf(request)))
+  }
+
+  /** `NAME/dist-tags` */
+  async tags(path: string): Promise<Record<string, string>> {
+    const { name, rest } = asked(path)
+    if (rest.length !== 1 || rest[0] !== 'dist-tags') throw nothing()
+    return distTags(await this.#components.view.releases(named(name)))
+  }
+
+  async whoami(request: FastifyRequest): Promise<{ username: string }> {
+    this.#authorise(request)
+    const { publisher } = await this.#components.sharing.status()
+    return { username: publisher ?? 'nobody yet' }
+  }
+
+  async publish(
+    request: FastifyRequest<{ Params: { '*': string }; Body: Readable }>,
+    reply: FastifyReply,
+  ): Promise<{ ok: true }> {
+    this.#authorise(request)
+    const { name, rest } = asked(request.params['*'])
+    if (rest.length > 0) throw new CatalogError('USAGE', 'npm clients can publish here, and change nothing else yet.')
+    named(name)
+    await publish(this.#components, name, request.body, signalOf(reply))
+    reply.code(201)
+    return { ok: true }
+  }
+
+  /** @throws CatalogError `UNAUTHORISED` */
+  #authorise({ headers: { authorization = '' } }: FastifyRequest): void {
+    const [, token = ''] = /^Bearer (\S+)$/i.exec(authorization) ?? []
+    if (this.#components.tokens.holds(token)) return
+    throw new CatalogError('UNAUTHORISED', 'This takes a token that the node has made, and that is not revoked.', {
+      hint: 'Make one with "catalog token create", and tell npm: npm config set //HOST/npm/:_authToken=TOKEN',
+    })
+  }
+
+  async search({ query }: FastifyRequest): Promise<object> {
+    const { text, from, size } = query as Record<string, unknown>
+    const words = typeof text === 'string' ? text.trim().slice(0, SEARCH_QUERY_LENGTH_MAX - 'type:npm '.length) : ''
+    const first = whole(from, 0)
+    const most = Math.max(1, Math.min(whole(size, SEARCH_SIZE), SEARCH_RESULTS_MAX))
+    if (words === '' || first >= SEARCH_RESULTS_MAX) return { objects: [], total: 0 }
+    const options = { limit: Math.min(first + most, SEARCH_RESULTS_MAX), publicOnly: true }
+    const { results } = await this.#components.sharing.searchPackages(`type:npm ${words}`, options)
+    const objects = results.slice(first, first + most).map(({ name, version, description, publisher, score }) => {
+      const maintainer = { username: publisher }
+      return {
+        package: {
+          name,
+          version,
+          description,
+          keywords: [],
+          links: {},
+          publisher: maintainer,
+          maintainers: [maintainer],
+        },
+        score: { final: score, detail: { quality: 0, popularity: 0, maintenance: 0 } },
+        searchScore: score,
+      }
+    })
+    return { objects, total: results.length }
+  }
+
+  #packument(request: FastifyRequest, reply: FastifyReply, releases: readonly Release[]): FastifyReply {
+    const form: PackumentForm = request.headers.accept?.includes(INSTALL_ACCEPT) ? 'install' : 'full'
+    const { bytes, etag } = this.#made(releases, form, registryOf(request))
+    reply.header('etag', etag).header('vary', 'accept').header('cache-control', 'no-cache')
+    if (request.headers['if-none-match'] === etag) return reply.code(304).send()
+    return reply.type(MEDIA_TYPES[form]).send(bytes)
+  }
+
+  /** Made again only when it would be of other releases. */
+  #made(releases: readonly Release[], form: PackumentForm, registry: string): Packument {
+    const key = `${form} ${registry} ${releases[0]?.body.name}`
+    const known = this.#packuments.get(key)
+    if (known?.releases.length === releases.length && known.releases.every((one, i) => one === releases[i]))
+      return known
+    const bytes = Buffer.from(JSON.stringify(packument(releases, form, registry)))
+    const made = { releases, bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` }
+    this.#packuments.set(key, made)
+    return made
+  }
+
+  async #tarball(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    release: Release,
+    signal: AbortSignal,
+  ): Promise<FastifyReply> {
+    const [artifact] = release.body.artifacts
+    const etag = `"${Buffer.from(artifact?.root ?? []).toString('base64url')}"`
+    reply.header('etag', etag).header('cache-control', IMMUTABLE).header('accept-ranges', 'bytes')
+    if (request.headers['if-none-match'] === etag) return reply.code(304).send()
+    const { lease } = await this.#components.view.open(release, signal)
+    // Given back when all of it is out, or when the client is gone.
+    reply.raw.once('close', () => lease[Symbol.dispose]())
+    const range = rangeOf(request, lease.length)
+    if (range === 'none') return reply.code(416).header('content-range', `bytes */${lease.length}`).send()
+    const { start, end } = range ?? { start: 0, end: lease.length - 1 }
+    if (range) reply.code(206).header('content-range', `bytes ${start}-${end}/${lease.length}`)
+    const length = end - start + 1
+    const part = lease.bytes
+      ? { ...lease, length, bytes: lease.bytes.subarray(start, end + 1) }
+      : { ...lease, length, offset: lease.offset + start }
+    return reply.type(TARBALL_TYPE).header('content-length', length).send(streamOf(part, signal))
+  }
+}
+
+/** One range that can be had, `none` when there is none, or nothing where the whole is meant. */
+function rangeOf(
+  { headers: { range } }: FastifyRequest,
+  length: number,
+): { start: number; end: number } | 'none' | undefined {
+  if (range === undefined || range.length > 256) return undefined
+  const { type, code, ranges } = parseRange(length, range)
+  // What is malformed counts as not said, and so do several at once.
+  if (type !== 'bytes' || (code & 1) === 1 || ranges.length > 1) return undefined
+  return ranges[0] ?? 'none'
+}
+
+function askedBy(request: FastifyRequest): Asked {
+  const [path = ''] = request.url.split('?', 1)
+  return asked(path.slice(PREFIX.length + 1))
+}
+
+/** A name with a scope comes as one segment, its slash encoded, or as two. */
+function asked(path: string): Asked {
+  let text: string
+  try {
+    text = decodeURIComponent(path)
+  } catch {
+    throw nothing()
+  }
+  const segments = text.replace(/\/$/, '').split('/')
+  const count = text.startsWith('@') ? 2 : 1
+  return { name: segments.slice(0, count).join('/'), rest: segments.slice(count) }
+}
+
+/** @throws CatalogError `NOT_FOUND` for what is no name */
+function named(name: string): PackageName {
+  try {
+    npm.checkName(name)
+  } catch (cause) {
+    throw new CatalogError('NOT_FOUND', CatalogError.from(cause).message, { cause })
+  }
+  return { type: 'npm', name }
+}
+
+function found(release: Release | undefined): Release {
+  if (!release) throw new CatalogError('NOT_FOUND', 'There is no such version of this package.')
+  return release
+}
+
+function nothing(): CatalogError {
+  return new CatalogError('NOT_FOUND', 'There is nothing here.')
+}
+
+/** Where this gateway is, as the client calls it: its name was checked before. */
+function registryOf({ headers }: FastifyRequest): string {
+  return `http://${headers.host}${PREFIX}/`
+}
+
+/** Aborts when the client has gone before it had everything. */
+function signalOf(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) gone.abort(new CatalogError('ABORTED', 'The client went away.'))
+  })
+  return gone.signal
+}
+
+function whole(text: unknown, otherwise: number): number {
+  const number = Number(text)
+  return typeof text === 'string' && Number.isInteger(number) && number >= 0 ? number : otherwise
+}
+
+/** As npm reads it: `error` is what it prints. */
+function replyWithError(thrown: FastifyError | CatalogError, _request: FastifyRequest, reply: FastifyReply) {
+  const error = CatalogError.from(thrown)
+  const status = thrown instanceof CatalogError ? ERRORS[error.code].http : (thrown.statusCode ?? 500)
+  const hint = error.hint === undefined ? '' : ` ${error.hint}`
+  return reply
+    .code(status)
+    .type('application/json; charset=utf-8')
+    .send({ error: `${error.message}${hint}` })
+}

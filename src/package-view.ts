@@ -1,0 +1,119 @@
+// What package managers read: the releases that a name means, and their bytes. Only what everybody may have: who asks
+// over TCP has shown no right to more.
+import { LRUCache } from 'lru-cache'
+import type { Clock } from './base/clock.ts'
+import { CatalogError, hasCode } from './base/errors.ts'
+import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS } from './base/limits.ts'
+import type { UnderWay } from './base/under-way.ts'
+import { formatPurl, type PackageName } from './model/purl.ts'
+import type { Release } from './model/release.ts'
+import { packageType } from './package-types/all.ts'
+import { type FetchedArtifact, onlyArtifact, type Packages } from './publishing/packages.ts'
+import type { Pins } from './store/pins.ts'
+import type { Records } from './store/records.ts'
+import type { Scratch, ScratchFolders } from './store/scratch.ts'
+import type { Usage } from './store/usage.ts'
+import type { Shares } from './trust/shares.ts'
+
+interface Components {
+  packages: Packages
+  records: Records
+  shares: Shares
+  scratch: Scratch
+  pins: Pins
+  usage: Usage
+  clock: Clock
+  underWay: UnderWay
+}
+
+export class PackageView {
+  readonly #components: Components
+  /** Names that neither this node nor its peers knew, and when they were asked for. */
+  readonly #absent = new LRUCache<string, number>({ max: ABSENT_NAMES_MAX })
+
+  constructor(components: Components) {
+    this.#components = components
+    components.records.onChange((changes) => {
+      if (changes.some(({ kind }) => kind === 'release' || kind === 'share')) this.#absent.clear()
+    })
+  }
+
+  /**
+   * All public releases of a name by the one publisher whose it is here, one a version, in the order of versions; peers
+   * are asked when nothing is known here.
+   *
+   * @throws CatalogError `NOT_FOUND`, `UNTRUSTED` when several publishers claim the name
+   */
+  releases(name: PackageName, signal?: AbortSignal): Promise<readonly Release[]> {
+    return this.#components.underWay.run((signal) => this.#releases(name, signal), signal)
+  }
+
+  /** A release's bytes, here and verified; `lease` is to be given back. @throws CatalogError `NO_PROVIDERS` */
+  open(release: Release, signal?: AbortSignal): Promise<FetchedArtifact> {
+    const { packages, usage, underWay } = this.#components
+    return underWay.run(async (signal) => {
+      const fetched = await packages.fetch(release, onlyArtifact(release), { signal })
+      usage.fetched(release.body)
+      return fetched
+    }, signal)
+  }
+
+  /** Folders for what is on its way in. */
+  workspace(): ScratchFolders {
+    return this.#components.scratch.open()
+  }
+
+  async #releases(name: PackageName, signal: AbortSignal): Promise<readonly Release[]> {
+    const known = await this.#known(name, signal)
+    const signer = this.#ownerOf(name, known)
+    const byVersion = Map.groupBy(
+      known.filter(({ record }) => record.signer === signer),
+      ({ body }) => body.version,
+    )
+    // A publisher that signed two releases of one version has said nothing of what it is.
+    const releases = [...byVersion.values()].flatMap((all) => (all.length === 1 ? all : []))
+    if (releases.length === 0) throw absent(name)
+    const { compareVersions } = packageType(name.type)
+    return releases.sort((a, b) => compareVersions(a.body.version, b.body.version))
+  }
+
+  /** The publisher that is pinned for a name, or the only one. @throws CatalogError `UNTRUSTED` */
+  #ownerOf(name: PackageName, known: readonly Release[]): string | undefined {
+    const pin = this.#components.pins.get(name)
+    if (pin) return pin.signer
+    const signers = [...new Set(known.map(({ record }) => record.signer))]
+    if (signers.length <= 1) return signers[0]
+    const purl = formatPurl(name)
+    throw new CatalogError('UNTRUSTED', `${signers.length} publishers claim ${purl}, and none is trusted.`, {
+      hint: `See who they are with "catalog search", then choose: catalog trust ${purl} PUBLISHER`,
+      details: { publishers: signers },
+    })
+  }
+
+  async #known(name: PackageName, signal: AbortSignal): Promise<Release[]> {
+    const { packages, clock } = this.#components
+    const here = this.#public(name)
+    if (here.length > 0) return here
+    const key = formatPurl(name)
+    const since = this.#absent.get(key)
+    if (since !== undefined && clock.now() - since < ABSENT_NAMES_MS) return []
+    try {
+      // What is known here, and not public, is not asked for: peers would hear of it.
+      await packages.resolve(name, signal)
+    } catch (thrown) {
+      if (!hasCode(thrown, 'NOT_FOUND', 'UNTRUSTED')) throw thrown
+    }
+    const asked = this.#public(name)
+    if (asked.length === 0) this.#absent.set(key, clock.now())
+    return asked
+  }
+
+  #public(name: PackageName): Release[] {
+    const { records, shares } = this.#components
+    return records.releases(name).filter((release) => shares.isPublic(release))
+  }
+}
+
+function absent(name: PackageName): CatalogError {
+  return new CatalogError('NOT_FOUND', `${formatPurl(name)} is known neither here nor at the peers that were asked.`)
+}
