@@ -1,5 +1,6 @@
 // The façade: what a user can do with a node, in the architecture's own words. The HTTP API, the command line and
 // programs that import the library all come in here.
+import { resolve } from 'node:path'
 import { toHex } from './base/bytes.ts'
 import { type Clock, sleep, untilAborted } from './base/clock.ts'
 import type { Effects } from './base/effects.ts'
@@ -273,7 +274,7 @@ export class SharingManager {
     const { installing, usage, underWay } = this.#components
     const wanted = parsePurl(text)
     const onInstalled = (installed: Installed) => {
-      usage.installed(parsePurl(installed.purl), options.to)
+      usage.installed(parsePurl(installed.purl), resolve(options.to))
       options.onInstalled?.(installed)
     }
     return underWay.run((signal) => installing.install(wanted, { ...options, onInstalled, signal }), options.signal)

@@ -17,7 +17,7 @@ import { USAGE_WINDOWS, type Usage } from '../store/usage.ts'
 const SEEN_MIN = 0.125
 
 /** A sum that fades, and as of when it is. */
-interface Heard {
+interface FadingSum {
   readonly sum: number
   readonly at: number
 }
@@ -30,7 +30,7 @@ interface Components {
 export class Popularity {
   readonly #components: Components
   /** What each peer told, by package. Not kept over a restart: whoever is asked anew tells all its days again. */
-  readonly #heard = new LRUCache<string, Map<string, Heard>>({ max: USAGE_PEERS_MAX })
+  readonly #heard = new LRUCache<string, Map<string, FadingSum>>({ max: USAGE_PEERS_MAX })
   /** What the index goes by, in doublings; packages that nobody uses are not in it. */
   readonly #given = new Map<string, { name: PackageName; doublings: number }>()
   readonly #maybeChanged = new Map<string, PackageName>()
@@ -66,7 +66,7 @@ export class Popularity {
 
   /** Take what a peer tells of one day. */
   hear(peer: string, day: number, counts: ReadonlyMap<string, { name: PackageName; count: number }>): void {
-    const packages = this.#heard.get(peer) ?? new Map<string, Heard>()
+    const packages = this.#heard.get(peer) ?? new Map<string, FadingSum>()
     const now = this.#components.clock.now()
     const age = Math.max(0, now - (day + 0.5) * DAY_MS)
     for (const { name, count } of counts.values()) {
@@ -102,7 +102,7 @@ export class Popularity {
     }
   }
 
-  #now(heard: Heard | undefined): number | undefined {
+  #now(heard: FadingSum | undefined): number | undefined {
     return heard && faded(heard.sum, this.#components.clock.now() - heard.at)
   }
 }

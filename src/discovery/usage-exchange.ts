@@ -82,7 +82,7 @@ export class UsageExchange {
     const today = Math.floor(clock.now() / DAY_MS)
     const after = this.#asked.get(peer)?.day ?? 0
     this.#asked.set(peer, { at: clock.now(), day: after })
-    const heard = new Heard(Math.max(after, today - USAGE_DAYS_MAX - 1), today)
+    const heard = new HeardDays(Math.max(after, today - USAGE_DAYS_MAX - 1), today)
     for await (const reply of rpc.call(USAGE, peer, { after }, { signal })) heard.take(reply)
     // Only now: of a reply that broke off, the same days would come again.
     for (const [day, counts] of heard.days) popularity.hear(peer, day, counts)
@@ -145,7 +145,7 @@ export class UsageExchange {
 }
 
 /** The days of one reply, held against the rules of WIRE.md. */
-class Heard {
+class HeardDays {
   readonly days = new Map<number, Day>()
   readonly #after: number
   readonly #today: number
