@@ -40,6 +40,7 @@ export class Indexer {
   #cancelTimer: (() => void) | undefined
   #running: Promise<void> = Promise.resolve()
   #sinceCompacted = 0
+  /** When it last took in something public. */
   #changedAt: number | undefined
 
   constructor(components: Components) {
@@ -64,10 +65,10 @@ export class Indexer {
     })
   }
 
-  /** How far the index is behind the records. */
+  /** How far the index is behind the public records, up to a batch of them: of others peers hear nothing. */
   freshness(): IndexFreshness {
     const { records, index } = this.#components
-    const behind = Math.max(0, records.lastSequence() - index.committedSequence())
+    const behind = records.changesAfter(index.committedSequence(), BATCH_CHANGES).filter(isPublic).length
     return { behind, ...(this.#changedAt === undefined ? {} : { at: this.#changedAt }) }
   }
 
@@ -122,7 +123,7 @@ export class Indexer {
           documents: upserts,
         })
       }
-      this.#changedAt = Math.floor(this.#components.clock.now())
+      if (changes.some(isPublic)) this.#changedAt = Math.floor(this.#components.clock.now())
     }
     if (this.#sinceCompacted < COMPACT_CHANGES) return
     await index.compact()
@@ -179,6 +180,10 @@ export class Indexer {
     }
     return [...packages.values()]
   }
+}
+
+function isPublic({ audience }: Change): boolean {
+  return audience === 'public'
 }
 
 interface PublisherPackage {
