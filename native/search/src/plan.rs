@@ -7,7 +7,7 @@
 use crate::SearchError;
 use crate::filter::{Filters, is_filter};
 use crate::near::{near, near_in};
-use crate::schema::{Fields, MAX_EDGE_CHARS, MAX_WORD_EDGE_CHARS};
+use crate::schema::{Fields, MAX_EDGE_CHARS, MAX_SPELLED_EDGE_CHARS, MAX_WORD_EDGE_CHARS};
 use crate::text::{self, MAX_TERM_CHARS, Word};
 use tantivy::collector::Count;
 use tantivy::query::{
@@ -189,9 +189,11 @@ impl Plan {
 
     /// Names that begin as this does, letter for letter.
     pub fn spelled_from(&self, beginning: &str) -> Box<dyn Query> {
-        self.visible(match beginning.is_empty() {
-            true => Box::new(AllQuery),
-            false => prefix(self.fields.spelled, &beginning.to_lowercase()),
+        let beginning = beginning.to_lowercase();
+        self.visible(match beginning.chars().count() {
+            0 => Box::new(AllQuery),
+            chars if chars <= MAX_SPELLED_EDGE_CHARS => term(self.fields.spelled_edge, &beginning),
+            _ => prefix(self.fields.spelled, &beginning),
         })
     }
 

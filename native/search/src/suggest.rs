@@ -1,6 +1,6 @@
 //! What was probably meant by a query that finds nothing.
 
-use crate::near::{Near, near_automaton};
+use crate::near::near_automaton;
 use crate::plan::Plan;
 use crate::typo::typo_distance;
 use tantivy::schema::Field;
@@ -46,7 +46,7 @@ fn mended(searcher: &Searcher, plan: &Plan, field: Field, word: &str) -> Result<
         chars if chars < MIN_TWO_ERRORS_CHARS => 1,
         _ => ERRORS,
     };
-    let automaton: Near = near_automaton(field, word, "", errors)?;
+    let automaton = near_automaton(field, word, errors)?;
     let mut near: Vec<(usize, std::cmp::Reverse<u32>, String)> = Vec::new();
     for segment in searcher.segment_readers() {
         let inverted = segment.inverted_index(field)?;
