@@ -171,9 +171,9 @@ impl Plan {
         self.fields.words
     }
 
-    /// Whether some visible document has a term.
-    pub fn sees(&self, searcher: &Searcher, field: Field, text: &str) -> tantivy::Result<bool> {
-        Ok(searcher.search(&*self.visible(term(field, text)), &Count)? > 0)
+    /// How many visible documents have a term.
+    pub fn count(&self, searcher: &Searcher, field: Field, text: &str) -> tantivy::Result<usize> {
+        searcher.search(&*self.visible(term(field, text)), &Count)
     }
 
     /// Whether some visible document has all of these words.
