@@ -58,7 +58,8 @@ test('what was meant is told when nothing is found, of what the asker may see', 
 })
 
 test('names go on as they were begun', async (t) => {
-  const { sharing, storage } = await openNode(t)
+  const node = await openNode(t)
+  const { sharing } = node
   const completed = async (prefix: string, options = {}) =>
     (await sharing.completeNames(prefix, options)).map(({ completion }) => completion)
   t.strictSame(await completed('ast'), ['asteroid', 'astrolabe', 'astro-chart'], 'the shortest first')
@@ -73,7 +74,7 @@ test('names go on as they were begun', async (t) => {
   await t.rejects(sharing.completeNames('x'.repeat(257)), { code: 'SEARCH_QUERY' })
   await t.rejects(sharing.completeNames('x', { limit: 0 }), { code: 'SEARCH_QUERY' })
 
-  const lines = prepare('complete', { prefix: 'astrol' }).run({ sharing, storage }, new AbortController().signal)
+  const lines = prepare('complete', { prefix: 'astrol' }).run(node, new AbortController().signal)
   const told: object[] = []
   for await (const line of lines) told.push(line)
   t.strictSame(told, [{ type: 'completion', completion: 'astrolabe', name: 'astrolabe', purl: 'pkg:npm/astrolabe' }])

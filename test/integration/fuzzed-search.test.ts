@@ -22,9 +22,9 @@ test('no query brings a node down', async (t) => {
   await using node = await CatalogNode.open({ dataDir: join(folder, 'node'), ...place })
   await node.sharing.sharePackage(join(folder, 'source'))
   await node.catchUp()
-  const { sharing, storage } = node
+  const { sharing } = node
   const operate = async (name: 'search' | 'complete', input: object) => {
-    const lines = prepare(name, input).run({ sharing, storage }, new AbortController().signal)
+    const lines = prepare(name, input).run(node, new AbortController().signal)
     for await (const { type } of lines) if (type === 'error') throw new Error('errors are thrown')
   }
   const ways = [
