@@ -91,6 +91,13 @@ impl Plan {
         if words.iter().any(|word| !is_stop_word(word)) {
             words.retain(|word| !is_stop_word(word));
         }
+        // Of the same word twice the last one counts, as it may still be being typed.
+        let mut at = 0;
+        let later = words.clone();
+        words.retain(|word| {
+            at += 1;
+            !later[at..].contains(word)
+        });
         words.truncate(MAX_PLAN_WORDS);
         let audience = audience.map(str::to_owned);
         let filters = Filters::of(&filters)?;
@@ -136,8 +143,9 @@ impl Plan {
 
     /// Names two typing errors away, for one long word.
     pub fn two_errors_in_name(&self) -> Option<Box<dyn Query>> {
-        let one_word = !self.is_phrase;
-        one_word.then(|| self.fuzzy_names(2, MIN_FUZZY_2_CHARS, FUZZY_2_SCORE)).flatten()
+        // In scripts of thousands of letters, two of them may be anything: the automaton alone takes megabytes.
+        let may_have_two = !self.is_phrase && self.whole.is_ascii();
+        may_have_two.then(|| self.fuzzy_names(2, MIN_FUZZY_2_CHARS, FUZZY_2_SCORE)).flatten()
     }
 
     /// Documents that have all words, those that `is_rare` finds rare with at most one typing error: what

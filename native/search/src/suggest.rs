@@ -44,7 +44,7 @@ pub(crate) fn suggest(searcher: &Searcher, plan: &Plan) -> Result<Option<String>
 fn mended(searcher: &Searcher, plan: &Plan, field: Field, word: &str) -> Result<Option<String>> {
     let errors = match word.chars().count() {
         chars if chars < MIN_ONE_ERROR_CHARS => return Ok(None),
-        chars if chars < MIN_TWO_ERRORS_CHARS => 1,
+        chars if chars < MIN_TWO_ERRORS_CHARS || !word.is_ascii() => 1,
         _ => ERRORS,
     };
     let automaton = near_automaton(field, word, errors)?;
