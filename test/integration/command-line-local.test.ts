@@ -56,7 +56,7 @@ test('people read sentences, and colours only where they are wanted', async (t) 
   const found = await runPlain(['search', 'sextant', ...dataDir])
   t.match(
     found.stdout,
-    /^pkg:npm\/sextant@2\.0\.1 {2}trusted, 1 provider\n {2}Angles at sea\n1 found in \d+ ms, no peers to ask\.\n$/,
+    /^pkg:npm\/sextant@2\.0\.1 {2}trusted, here, 1 provider\n {2}Angles at sea\n1 found in \d+ ms, no peers to ask\.\n$/,
   )
   const coloured = await runPlain(['search', 'sextant', ...dataDir], { env: { FORCE_COLOR: '1' } })
   t.match(coloured.stdout, `pkg:npm/${ESCAPE}[1msextant${ESCAPE}[22m@2.0.1`, 'what matches is bold')
