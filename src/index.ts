@@ -1,7 +1,8 @@
 // The library: public exports only.
 export { CatalogError, type ErrorCode } from './base/errors.ts'
+export type { Completion, Highlights, Why } from './discovery/hints.ts'
 export type { Reason, ReasonKind, Recommendation, RecommendOptions } from './discovery/recommendations.ts'
-export type { SearchAnswer, SearchOptions, SearchResult } from './discovery/search.ts'
+export type { CompletionOptions, SearchAnswer, SearchOptions, SearchResult } from './discovery/search.ts'
 export { CatalogNode, type NodeOptions } from './node.ts'
 export type { ConnectedPeer, FetchedPackage, NodeStatus, PackageInfo, SharedPackage } from './publishing/answers.ts'
 export type { Installed } from './publishing/install.ts'

@@ -9,8 +9,9 @@ import type { Random } from './base/random.ts'
 import type { UnderWay } from './base/under-way.ts'
 import { SECOND_MS } from './base/units.ts'
 import type { Core } from './core/surface.ts'
+import type { Completion } from './discovery/hints.ts'
 import type { Recommendation, Recommendations, RecommendOptions } from './discovery/recommendations.ts'
-import type { Search, SearchAnswer, SearchOptions } from './discovery/search.ts'
+import type { CompletionOptions, Search, SearchAnswer, SearchOptions } from './discovery/search.ts'
 import type { Group } from './model/group.ts'
 import { formatPurl, parsePurl } from './model/purl.ts'
 import type { Release } from './model/release.ts'
@@ -216,6 +217,17 @@ export class SharingManager {
   recommendPackages(purl?: string, options: RecommendOptions = {}): Promise<Recommendation[]> {
     const { recommendations, underWay } = this.#components
     return underWay.run(() => recommendations.recommend(purl, options))
+  }
+
+  /**
+   * Names of packages known here that begin so: the most popular first, then the shortest.
+   *
+   * @param prefix - of a name or a package URL; empty for all
+   * @throws CatalogError `SEARCH_QUERY`
+   */
+  completeNames(prefix: string, options: CompletionOptions = {}): Promise<readonly Completion[]> {
+    const { search, underWay } = this.#components
+    return underWay.run(() => search.complete(prefix, options))
   }
 
   /**

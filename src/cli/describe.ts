@@ -3,6 +3,7 @@ import { formatBytes, formatRate } from '../base/units.ts'
 import type { Line } from '../gateway/api/operation.ts'
 import { describeRecovery } from '../store/recovery.ts'
 import { dataColours as colors } from './colours.ts'
+import { describeResult } from './describe-search.ts'
 
 interface Source {
   peer: string
@@ -51,18 +52,8 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     const verb = fresh ? 'Published' : 'Already published'
     return [`${verb} ${colors.bold(purl)} (${permission})`, ...files].join('\n')
   },
-  result({ purl, description, trust, local, providers, newcomer, lookalikeOf }) {
-    const marks: Record<string, string> = {
-      pinned: colors.green('trusted'),
-      unpinned: 'signed',
-      contested: colors.yellow('several publishers'),
-      foreign: colors.red('not the publisher you trust'),
-    }
-    const offered = `${local ? 'here, ' : ''}${plural(providers, 'provider')}`
-    const fresh = newcomer ? `, ${colors.yellow('new publisher')}` : ''
-    const alike = lookalikeOf ? `, ${colors.red(`looks like ${lookalikeOf}`)}` : ''
-    return `${colors.bold(purl)}  ${marks[trust]}, ${offered}${fresh}${alike}\n  ${description || 'No description.'}`
-  },
+  result: describeResult,
+  completion: ({ completion }) => completion,
   recommendation({ purl, version, description, reasons }) {
     const named = `${colors.bold(purl)}${version === null ? '' : `@${version}`}`
     const why = reasons.map(({ text }: { text: string }) => `\n  ${colors.dim(text)}`)
@@ -237,11 +228,12 @@ function describeSilence(peers: readonly { state: string }[]): string {
 const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
   [
     'results',
-    ({ results, ms, peersAsked, peersAnswered, peers, withheld, ageMs }) => {
+    ({ results, suggestion, ms, peersAsked, peersAnswered, peers, withheld, ageMs }) => {
       const asked = peersAsked === 0 ? 'no peers to ask' : `${peersAnswered} of ${peersAsked} peers answered`
       const age = ageMs > 0 ? ` ${Math.ceil(ageMs / 1000)} s ago` : ''
       const more = withheld > 0 ? ` ${withheld} of publishers nobody knew before left out: --newcomers lists them.` : ''
-      return `${results} found in ${ms} ms, ${asked}${age}${describeSilence(peers)}.${more}`
+      const meant = suggestion === undefined ? '' : ` Did you mean: ${suggestion}`
+      return `${results} found in ${ms} ms, ${asked}${age}${describeSilence(peers)}.${more}${meant}`
     },
   ],
   [

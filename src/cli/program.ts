@@ -60,6 +60,10 @@ const SCHEDULE_HELP = `
 Times are local; days may be left out; rates are up=, down= and per-peer=. Where parts overlap, the first decides.
 Example: catalog limits --schedule "mon-fri 08:00-18:00 up=1MB/s" --schedule "22:00-06:00 up=unlimited"`
 
+const SEARCH_HELP = `
+What matches is bold. after: and before: take a day, a month or a year.
+Example: catalog search --explain http client type:npm license:mit after:2026-03`
+
 function nodeCommands(program: Command, exit: (status: number) => void, run: Run): void {
   program
     .command('up')
@@ -151,7 +155,15 @@ function packageCommands(program: Command, run: Run): void {
     .option('--limit <n>', 'results at most', whole, 20)
     .option('--local', 'ask no peers')
     .option('--newcomers', 'list what only peers offer of publishers nobody knew before, even beside better known')
-    .action((query: string[], options) => run('search', { query: query.join(' '), ...options }))
+    .option('--explain', 'say why each result ranks where it does')
+    .addHelpText('after', SEARCH_HELP)
+    .action((query: string[], options) => run('search', { query: query.join(' '), highlight: true, ...options }))
+  program
+    .command('complete')
+    .description('names of packages known here that begin so, the most popular first, then the shortest')
+    .argument('[prefix]', 'of a name, or of a package URL such as pkg:npm/rea', '')
+    .option('--limit <n>', 'names at most', whole, 20)
+    .action((prefix: string, options) => run('complete', { prefix, ...options }))
   program
     .command('recommend')
     .description('what goes well with a package, and why; without one, with what is used here. Nobody is asked')

@@ -6,7 +6,7 @@ import { packageKey } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
 import { newest, textOfRelease } from './indexer.ts'
-import type { TextIndex } from './native-index.ts'
+import type { Explanation, TextIndex } from './native-index.ts'
 import type { Popularity } from './popularity.ts'
 import { ranked } from './score.ts'
 import type { Standing } from './standing.ts'
@@ -26,12 +26,16 @@ export interface Ranked extends Found {
   readonly claimants: number
   /** A far more popular name that it looks like, by the record of its release. */
   readonly lookalikeOf?: Uint8Array
+  /** Why, where that was asked. */
+  readonly explanation?: Explanation
 }
 
 export interface RankOptions {
   readonly limit: number
   /** List what only peers offer of publishers nobody knew before, even beside better known. */
   readonly newcomers: boolean
+  /** Say why each ranks where it does. */
+  readonly explain?: boolean
 }
 
 /** @returns one entry a package and publisher: its newest release among those found */
@@ -54,7 +58,7 @@ export function merged(found: readonly Found[], packageType: (type: string) => P
 }
 
 interface Components {
-  index: Pick<TextIndex, 'score' | 'outshone'>
+  index: Pick<TextIndex, 'score' | 'explain' | 'outshone'>
   standing: Pick<Standing, 'isKnown'>
   popularity: Pick<Popularity, 'of'>
 }
@@ -64,15 +68,15 @@ export async function rankedFound(
   { index, standing, popularity }: Components,
   query: string,
   found: readonly Found[],
-  { limit, newcomers }: RankOptions,
+  { limit, newcomers, explain }: RankOptions,
 ): Promise<{ ranked: Ranked[]; withheld: number }> {
   const textOf = ({ release }: Found) => textOfRelease(release, popularity.of(release.body))
-  const best = await ranked({ index }, query, found, textOf, ({ release }) => release.purl)
+  const best = await ranked({ index }, query, found, textOf, ({ release }) => release.purl, explain)
   const claims = claimsOf(found)
   // Peers may offer what has nothing to do with the query, or what its filters exclude.
   const matching = best
     .filter(({ score }) => score > 0)
-    .map(({ candidate, score }) => ({ ...candidate, score, claimants: claims.get(nameOf(candidate)) ?? 1 }))
+    .map(({ candidate, ...worth }) => ({ ...candidate, ...worth, claimants: claims.get(nameOf(candidate)) ?? 1 }))
   const { known = [], fresh = [] } = Object.groupBy(matching, ({ release }) =>
     standing.isKnown(release) ? 'known' : 'fresh',
   )

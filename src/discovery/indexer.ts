@@ -45,6 +45,7 @@ export class Indexer {
 
   constructor(components: Components) {
     this.#components = components
+    components.index.onEmptied(() => void this.settle())
   }
 
   /** Replay what is missing, then follow. */

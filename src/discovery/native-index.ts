@@ -3,6 +3,7 @@
 import type { Effects } from '../base/effects.ts'
 import { CatalogError } from '../base/errors.ts'
 import type { Audience } from '../model/audience.ts'
+import { HeldIndex } from './held-index.ts'
 
 /** What of a package is searched, filtered and ranked by, whoever offers it. */
 export interface Scored {
@@ -47,6 +48,42 @@ export interface DocumentTerms {
   readonly labels: readonly string[]
 }
 
+/** Whose name begins as was asked. */
+export interface Completed {
+  /** Record id of the release. */
+  readonly id: Uint8Array
+  /** Only its order means something. */
+  readonly popularity: number
+}
+
+/** From and to, in UTF-16 units. */
+export type Place = readonly [start: number, end: number]
+
+export type Match =
+  | 'exact-name'
+  | 'name-begins'
+  | 'all-words'
+  | 'near-name'
+  | 'near-words'
+  | 'any-word'
+  | 'filters'
+  | 'nothing'
+
+/** Why a candidate is worth what it is. */
+export interface Explanation {
+  readonly found: Match
+  /** Words of the query that it has, and those that it has a letter off. */
+  readonly words: readonly string[]
+  readonly near: readonly string[]
+  /** What the match is worth, and what being fetched often adds to that: their sum is the score. */
+  readonly matched: number
+  readonly popularity: number
+  readonly score: number
+  /** Where the query is in its texts, in order and apart. */
+  readonly name: readonly Place[]
+  readonly description: readonly Place[]
+}
+
 export interface TextIndex {
   /** One commit, tagged with the sequence number of the last change it covers. */
   apply(upserts: IndexDocument[], deletes: string[], sequence: number): Promise<void>
@@ -64,6 +101,17 @@ export interface TextIndex {
    * @returns record ids, in their order; nothing where there is none
    */
   outshone(candidates: Scored[], audience: Audience | undefined): Promise<(Uint8Array | undefined)[]>
+  /** The same, taken apart. */
+  explain(query: string, candidates: Scored[]): Promise<Explanation[]>
+  /** @returns a query that finds something where this one does not, made of words that the audience may see */
+  suggest(query: string, audience: Audience | undefined): Promise<string | undefined>
+  /**
+   * Names that begin so, letter for letter but for case: the most popular first, then the shortest.
+   *
+   * @param filters - words of a query that are all filters
+   * @param limit - at most 100
+   */
+  complete(beginning: string, filters: string, audience: Audience | undefined, limit: number): Promise<Completed[]>
   /** The most popular documents that have a label, `field:value`. @returns record ids, at most 100 */
   labelled(label: string, audience: Audience | undefined, limit: number): Promise<Uint8Array[]>
   /** @throws CatalogError `SEARCH_QUERY` */
@@ -72,6 +120,8 @@ export interface TextIndex {
   documentTerms(documents: Scored[]): Promise<DocumentTerms[]>
   /** Make searches quick again after many changes. */
   compact(): Promise<void>
+  /** The index was damaged, and has nothing any more: `committedSequence` tells from where on to replay. */
+  onEmptied(listener: () => void): void
   committedSequence(): number
   count(): number
   close(): Promise<void>
@@ -87,48 +137,55 @@ export async function openNativeIndex({ effects }: { effects: Effects }, folder:
         cause,
       })
     })
-  const coded = <T>(work: () => Promise<T>): Promise<T> =>
-    effects.run(work).catch((thrown) => {
-      throw CatalogError.from(thrown, 'SEARCH_INDEX')
-    })
-  const index = await coded(() => SearchIndex.open(folder))
+  const held = await HeldIndex.open({ effects }, () => SearchIndex.open(folder))
   return {
-    apply: (upserts, deletes, sequence) => coded(() => index.apply(upserts, deletes, sequence)),
-    search: async (query, audience, limit) => unpack(await coded(() => index.search(query, audience, limit))),
-    score: async (query, candidates) => unpackScores(await coded(() => index.score(query, candidates))),
+    apply: (upserts, deletes, sequence) => held.run((index) => index.apply(upserts, deletes, sequence)),
+    search: async (query, audience, limit) => idsOf(await held.run((index) => index.search(query, audience, limit))),
+    score: async (query, candidates) => unpackScores(await held.run((index) => index.score(query, candidates))),
+    explain: (query, candidates) => held.run((index) => index.explain(query, candidates)) as Promise<Explanation[]>,
+    suggest: async (query, audience) => (await held.run((index) => index.suggest(query, audience))) ?? undefined,
+    async complete(beginning, filters, audience, limit) {
+      const hits = unpack(await held.run((index) => index.complete(beginning, filters, audience, limit)))
+      return hits.map(({ id, score: popularity }) => ({ id, popularity }))
+    },
+    labelled: async (label, audience, limit) =>
+      idsOf(await held.run((index) => index.labelled(label, audience, limit))),
     outshone: async (candidates, audience) => {
-      const ids = unpack(await coded(() => index.outshone(candidates, audience)))
+      const ids = idsOf(await held.run((index) => index.outshone(candidates, audience)))
       return ids.map((id) => (id.length > 0 ? id : undefined))
     },
-    labelled: async (label, audience, limit) => unpack(await coded(() => index.labelled(label, audience, limit))),
     queryTerms(query) {
       try {
-        return index.queryTerms(query)
+        return held.index.queryTerms(query)
       } catch (thrown) {
         throw CatalogError.from(thrown, 'SEARCH_INDEX')
       }
     },
-    documentTerms: (documents) => coded(() => index.documentTerms(documents)),
-    compact: () => coded(() => index.compact()),
-    committedSequence: () => index.committedSequence(),
-    count: () => index.count(),
-    close: () => coded(() => index.close()),
+    documentTerms: (documents) => held.run((index) => index.documentTerms(documents)),
+    compact: () => held.run((index) => index.compact()),
+    onEmptied: (listener) => held.onEmptied(listener),
+    committedSequence: () => held.index.committedSequence(),
+    count: () => held.index.count(),
+    close: () => held.close(),
   }
 }
 
-/**
- * u32le count, then per hit: u8 length ‖ payload ‖ f32le score. That score stays behind: it says little beside peers'.
- */
-function unpack(packed: Buffer): Uint8Array[] {
-  const ids: Uint8Array[] = []
+/** The score by which the index orders its hits stays behind: it says little beside peers'. */
+function idsOf(packed: Buffer): Uint8Array[] {
+  return unpack(packed).map(({ id }) => id)
+}
+
+/** u32le count, then per hit: u8 length ‖ payload ‖ f32le score. */
+function unpack(packed: Buffer): { id: Uint8Array; score: number }[] {
+  const hits: { id: Uint8Array; score: number }[] = []
   const count = packed.readUInt32LE(0)
   let at = 4
   for (let hit = 0; hit < count; hit++) {
-    const length = packed.readUInt8(at)
-    ids.push(new Uint8Array(packed.subarray(at + 1, at + 1 + length)))
-    at += 1 + length + 4
+    const end = at + 1 + packed.readUInt8(at)
+    hits.push({ id: new Uint8Array(packed.subarray(at + 1, end)), score: packed.readFloatLE(end) })
+    at = end + 4
   }
-  return ids
+  return hits
 }
 
 function unpackScores(packed: Buffer): number[] {

@@ -33,6 +33,7 @@ import { SEARCH, type SearchReply } from '../wire/messages.ts'
 import { type Answer, QueryCache, type Question } from './cache.ts'
 import { type Found, merged, type Ranked, type RankOptions, rankedFound } from './candidates.ts'
 import type { Candidate, FederatedAnswer, Federation, IndexFreshness, Inquiry } from './federation.ts'
+import { type Completion, completions, type Highlights, highlighted, suggestion, type Why, whyOf } from './hints.ts'
 import type { TextIndex } from './native-index.ts'
 import type { Popularity } from './popularity.ts'
 import { candidatesFor } from './score.ts'
@@ -47,8 +48,14 @@ export interface SearchOptions {
   readonly publicOnly?: boolean | undefined
   /** List what only peers offer, of publishers nobody knew before, even when there is better known. */
   readonly newcomers?: boolean | undefined
+  /** Say where in its texts each result has the query. */
+  readonly highlight?: boolean | undefined
+  /** Find anew, and say why each result ranks where it does. */
+  readonly explain?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
+
+export type CompletionOptions = Pick<SearchOptions, 'limit' | 'publicOnly'>
 
 export interface SearchResult {
   readonly purl: string
@@ -71,10 +78,14 @@ export interface SearchResult {
   readonly lookalikeOf?: string
   /** Whether its publisher was first heard of within a day, and by few: ranked behind all others. */
   readonly newcomer: boolean
+  readonly highlights?: Highlights
+  readonly why?: Why
 }
 
 export interface SearchAnswer {
   readonly results: readonly SearchResult[]
+  /** What was probably meant, when there are no results. */
+  readonly suggestion?: string
   /** Left out: what only peers offer, of publishers nobody knew before, as there is better known. */
   readonly withheld: number
   readonly peersAsked: number
@@ -156,9 +167,13 @@ export class Search {
       options.local === true || (results.length > 0 && !federation.hasOthers(inquiries.map(({ peer }) => peer)))
     const question = questionOf(query, limit, options)
     const ask = (signal?: AbortSignal) => this.#ask(question, options, limit, signal)
-    const { answer: found, at } = await this.cache.answer(question, ask, { holds, signal: options.signal })
+    const { answer: found, at } = options.explain
+      ? { answer: await ask(options.signal), at: startedAt }
+      : await this.cache.answer(question, ask, { holds, signal: options.signal })
+    const told = this.#told(found.results, options.publicOnly === true)
     const answer = {
-      results: this.#told(found.results, options.publicOnly === true),
+      results: options.highlight ? await highlighted(this.#components, query, told) : told.map(([result]) => result),
+      ...(told.length === 0 && (await suggestion(this.#components, query, question.audiences))),
       withheld: found.withheld,
       peersAsked: found.inquiries.length,
       peersAnswered: found.inquiries.filter(({ state }) => state === 'answered').length,
@@ -171,9 +186,21 @@ export class Search {
     return answer
   }
 
+  /**
+   * Names of packages known here that begin so, the most popular first, then the shortest.
+   *
+   * @param prefix - of a name, or of a package URL
+   * @throws CatalogError `SEARCH_QUERY`
+   */
+  async complete(prefix: string, options: CompletionOptions = {}): Promise<readonly Completion[]> {
+    const limit = options.limit ?? DEFAULT_LIMIT
+    if (prefix !== '') checkQuery(prefix, limit)
+    return completions(this.#components, prefix, limit, audiencesFor(options))
+  }
+
   async #ask(question: Question, options: SearchOptions, limit: number, signal?: AbortSignal): Promise<Kept> {
     const { query } = question
-    const rank = { limit, newcomers: options.newcomers === true }
+    const rank = { limit, newcomers: options.newcomers === true, explain: options.explain === true }
     const onLate = (candidates: readonly Candidate[]) => void this.#takeLate(question, rank, candidates)
     const [here, remote] = await Promise.all([
       this.#local(query, limit, options.publicOnly === true),
@@ -277,7 +304,7 @@ export class Search {
   }
 
   /** What is to be told of them now. */
-  #told(kept: readonly KeptResult[], publicOnly: boolean): SearchResult[] {
+  #told(kept: readonly KeptResult[], publicOnly: boolean): [SearchResult, Release][] {
     const { blobs, pins, shares, standing } = this.#components
     return kept.flatMap((result) => {
       const release = this.#releaseOf(result)
@@ -285,7 +312,7 @@ export class Search {
       const { record, purl, body } = release
       const here = body.artifacts.every(({ root }) => blobs.isUnder(root, record.id))
       const trust = trustState(record.signer, pins.get(body), result.claimants)
-      return {
+      const told: SearchResult = {
         purl,
         name: body.name,
         version: body.version,
@@ -298,7 +325,9 @@ export class Search {
         providers: result.peers.length + (here ? 1 : 0),
         ...this.#lookalike(result),
         newcomer: !standing.isKnown(release),
+        ...(result.explanation && { why: whyOf(result.explanation) }),
       }
+      return [[told, release]]
     })
   }
 
@@ -343,8 +372,14 @@ function offered({ release, peer }: Candidate): Found {
   return { release, isHere: false, peers: [peer] }
 }
 
-function questionOf(query: string, limit: number, { publicOnly, local, newcomers }: SearchOptions): Question {
-  const audiences: Audience[] = publicOnly ? ['public'] : ['public', 'private']
+/** Whose documents this node's user, or everybody, may see. */
+function audiencesFor({ publicOnly }: CompletionOptions): Audience[] {
+  return publicOnly ? ['public'] : ['public', 'private']
+}
+
+function questionOf(query: string, limit: number, options: SearchOptions): Question {
+  const { local, newcomers } = options
+  const audiences = audiencesFor(options)
   return { query, audiences, scope: [local ? 'local' : 'all', ...(newcomers ? ['newcomers'] : []), limit].join(' ') }
 }
 

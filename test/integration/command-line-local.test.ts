@@ -56,10 +56,10 @@ test('people read sentences, and colours only where they are wanted', async (t) 
   const found = await runPlain(['search', 'sextant', ...dataDir])
   t.match(
     found.stdout,
-    /^pkg:npm\/sextant@2\.0\.1 {2}trusted, 1 provider\n {2}Angles at sea\n1 found in \d+ ms, no peers to ask\.\n$/,
+    /^pkg:npm\/sextant@2\.0\.1 {2}trusted, here, 1 provider\n {2}Angles at sea\n1 found in \d+ ms, no peers to ask\.\n$/,
   )
   const coloured = await runPlain(['search', 'sextant', ...dataDir], { env: { FORCE_COLOR: '1' } })
-  t.match(coloured.stdout, `${ESCAPE}[1mpkg:npm/sextant@2.0.1`)
+  t.match(coloured.stdout, `pkg:npm/${ESCAPE}[1msextant${ESCAPE}[22m@2.0.1`, 'what matches is bold')
   const muted = await runPlain(['search', 'sextant', ...dataDir], { env: { NO_COLOR: '1', FORCE_COLOR: '1' } })
   t.notMatch(muted.stdout, ESCAPE)
   const failed = await runPlain(['info', 'pkg:npm/compass', ...dataDir])
@@ -77,7 +77,7 @@ test('help, version and wrong usage', async (t) => {
   t.match(help, { status: 0, stderr: '' })
   t.match(help.stdout, /^Usage: catalog \[options\] \[command\]/)
   const commands = ['up', 'publish', 'search', 'fetch', 'install', 'verify', 'gc', 'pin', 'unpin', 'backup', 'restore']
-  for (const command of [...commands, 'doctor', 'trust', 'completion']) {
+  for (const command of [...commands, 'doctor', 'trust', 'complete', 'completion']) {
     t.match(help.stdout, new RegExp(`^ {2}${command}\\b`, 'm'))
   }
   t.match(help.stdout, /Exit status: 0 ok/)
@@ -114,6 +114,14 @@ test('completion scripts are ones their shells can read', async (t) => {
     const { stdout } = await runPlain(['completion', 'bash'])
     const ask = 'COMP_WORDS=(catalog ins); COMP_CWORD=1; _catalog; echo "$COMPREPLY"'
     t.equal(execFileSync('bash', ['-c', `${stdout}\n${ask}`], { cwd: folder, encoding: 'utf8' }), 'install\n')
+    const names = 'catalog() { [ "$3" = pkg:npm/rea ] && printf "%s\\n" pkg:npm/react \'pkg:npm/rea$(x)\'; }'
+    const typed = (...words: string[]) =>
+      `${names}; COMP_LINE="${words.join(' ')}"; COMP_POINT=99; COMP_WORDS=(${words.join(' ')}); COMP_CWORD=2; _catalog`
+    const replies = (...words: string[]) =>
+      execFileSync('bash', ['-c', `${stdout}\n${typed(...words)}; echo "\${COMPREPLY[@]}"`], { encoding: 'utf8' })
+    t.equal(replies('catalog', 'info', 'pkg:npm/rea'), 'npm/react\n', 'after the colon, and no commands')
+    t.equal(replies('catalog', 'info', 'rea'), 'pkg:npm/react\n')
+    t.equal(replies('catalog', 'info', '--js'), '--json\n')
   }
   t.match(await runPlain(['completion', 'cmd']), { status: 2, stderr: /bash, zsh, fish/ })
 })

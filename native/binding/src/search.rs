@@ -233,7 +233,7 @@ impl SearchIndex {
     /// @param filters - words of a query that are all filters, such as `type:npm`
     /// @param audience - as for `search`
     /// @param limit - most hits, 1…100
-    /// @returns as of `search`, with scores of 0
+    /// @returns as of `search`, with how popular each is for a score: only their order means something
     /// @throws Error as `search`
     #[napi(
         catch_unwind,
@@ -268,6 +268,13 @@ impl SearchIndex {
     #[napi(catch_unwind)]
     pub fn count(&self) -> f64 {
         self.index.count() as f64
+    }
+
+    /// Whether something has shown that a file is not what was written: closed and opened anew, the index is empty
+    /// and sound.
+    #[napi(catch_unwind)]
+    pub fn is_damaged(&self) -> bool {
+        self.index.is_damaged()
     }
 
     /// The sequence of the last commit; 0 when there is none.

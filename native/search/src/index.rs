@@ -1,25 +1,22 @@
 //! The index on disk: opening, changing and asking it.
 
-use crate::SearchError;
-use crate::explain::{Explanation, explain};
+use crate::damage::Damage;
+use crate::error::{SearchError, means_damage};
 use crate::plan::{self, Plan};
-use crate::rank::{completions, ranked};
-use crate::schema::{Document, Fields};
+use crate::rank::ranked;
+use crate::schema::{Document, Fields, MAX_PAYLOAD_BYTES};
 use crate::score::{self, Scored, Verdict};
-use crate::suggest::suggest;
 use crate::text::TEXT_VERSION;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tantivy::directory::error::OpenReadError;
 use tantivy::directory::{Directory, DirectoryLock, Lock, MmapDirectory};
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::schema::Value;
 use tantivy::store::Compressor;
 use tantivy::{
-    DocAddress, Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyDocument,
-    TantivyError, Term,
+    DocAddress, Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, Term,
 };
 
 /// Held for as long as an index is open. Tantivy's own lock is taken by its writer, which is only made
@@ -38,6 +35,7 @@ pub struct SearchIndex {
     fields: Fields,
     sequence: AtomicU64,
     writer: Mutex<Writer>,
+    damage: Damage,
 }
 
 /// What the only one who may write holds; whoever has locked it changes the index.
@@ -87,7 +85,14 @@ impl SearchIndex {
         };
         let Opened { index, reader, sequence } = opened;
         let fields = Fields::build().1;
-        Ok(Self { index, reader, fields, sequence: sequence.into(), writer: Mutex::new(Writer::Idle(lock)) })
+        Ok(Self {
+            index,
+            reader,
+            fields,
+            sequence: sequence.into(),
+            writer: Mutex::new(Writer::Idle(lock)),
+            damage: Damage::default(),
+        })
     }
 
     /// Applies one batch as one commit: after a crash all of it is there, or none.
@@ -99,11 +104,13 @@ impl SearchIndex {
     /// `SEARCH_INDEX` when a document is malformed, the disk fails or the index is closed. The same call
     /// may be repeated: a batch that was kept after all is replaced by itself.
     pub fn apply(&self, upserts: &[Document], deletes: &[String], sequence: u64) -> Result<(), SearchError> {
-        // Before the writer sees anything, so that a malformed document costs nothing but this call.
-        let filled =
-            upserts.iter().map(|document| self.fields.fill(document)).collect::<Result<Vec<_>, _>>()?;
-        let replacements = upserts.iter().map(|document| &document.key).zip(filled);
-        self.write(&mut self.lock_writer(), |writer| self.commit(writer, replacements, deletes, sequence))
+        self.damage.watch(|| {
+            // Before the writer sees anything, so that a malformed document costs nothing but this call.
+            let filled =
+                upserts.iter().map(|document| self.fields.fill(document)).collect::<Result<Vec<_>, _>>()?;
+            let replacements = upserts.iter().map(|document| &document.key).zip(filled);
+            self.write(&mut self.lock_writer(), |writer| self.commit(writer, replacements, deletes, sequence))
+        })
     }
 
     fn write(
@@ -136,6 +143,12 @@ impl SearchIndex {
         self.sequence.load(Ordering::Acquire)
     }
 
+    /// Whether something has shown that a file is not what was written. [`close`](Self::close) and
+    /// [`open`](Self::open) mend that: such an index is emptied.
+    pub fn is_damaged(&self) -> bool {
+        self.damage.is_noticed()
+    }
+
     /// How many documents a search can find.
     pub fn count(&self) -> u64 {
         self.reader.searcher().num_docs()
@@ -151,11 +164,13 @@ impl SearchIndex {
     /// `SEARCH_QUERY` beyond the limits ([`MAX_QUERY_WORDS`](crate::MAX_QUERY_WORDS) and its neighbours),
     /// `SEARCH_INDEX` when reading fails.
     pub fn search(&self, query: &str, audience: Option<&str>, limit: usize) -> Result<Vec<u8>, SearchError> {
-        plan::check_limit(limit)?;
-        let plan = Plan::new(self.fields, query, audience)?;
-        let searcher = self.reader.searcher();
-        let hits = ranked(&searcher, &plan, limit)?;
-        self.pack(&searcher, &hits)
+        self.damage.watch(|| {
+            plan::check_limit(limit)?;
+            let plan = Plan::new(self.fields, query, audience)?;
+            let searcher = self.reader.searcher();
+            let hits = ranked(&searcher, &plan, limit)?;
+            self.pack(&searcher, &hits)
+        })
     }
 
     /// What each candidate is worth for a query, wherever it comes from; 0 for those that have nothing of it.
@@ -163,53 +178,11 @@ impl SearchIndex {
     /// # Errors
     /// As [`search`](Self::search).
     pub fn score(&self, query: &str, candidates: &[Scored]) -> Result<Vec<f32>, SearchError> {
-        let plan = Plan::new(self.fields, query, None)?;
-        let verdicts = score::verdicts(&self.reader.searcher(), self.fields, &plan, candidates)?;
-        Ok(verdicts.iter().map(Verdict::score).collect())
-    }
-
-    /// Why each candidate is worth what it is; scores are those of [`score`](Self::score) for the same candidates.
-    ///
-    /// # Errors
-    /// As [`search`](Self::search).
-    pub fn explain(&self, query: &str, candidates: &[Scored]) -> Result<Vec<Explanation>, SearchError> {
-        let plan = Plan::new(self.fields, query, None)?;
-        let verdicts = score::verdicts(&self.reader.searcher(), self.fields, &plan, candidates)?;
-        let explained = candidates.iter().zip(&verdicts);
-        Ok(explained.map(|(candidate, verdict)| explain(&plan, candidate, verdict)).collect())
-    }
-
-    /// What was probably meant by a query that finds nothing: one that does, made of words that documents with that
-    /// audience have.
-    ///
-    /// # Errors
-    /// As [`search`](Self::search).
-    pub fn suggest(&self, query: &str, audience: Option<&str>) -> Result<Option<String>, SearchError> {
-        let plan = Plan::new(self.fields, query, audience)?;
-        Ok(suggest(&self.reader.searcher(), &plan)?)
-    }
-
-    /// Documents whose name begins so, letter for letter but for case: the most popular first, and of those the
-    /// shortest name. Packed as by [`search`](Self::search), with scores of 0.
-    ///
-    /// `filters` are words of a query that must all be filters.
-    ///
-    /// # Errors
-    /// As [`search`](Self::search).
-    pub fn complete(
-        &self,
-        beginning: &str,
-        filters: &str,
-        audience: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<u8>, SearchError> {
-        plan::check_limit(limit)?;
-        plan::check_length(beginning)?;
-        let plan = Plan::new(self.fields, filters, audience)?;
-        let searcher = self.reader.searcher();
-        let found = completions(&searcher, &plan, beginning, limit)?;
-        let hits: Vec<_> = found.into_iter().map(|address| (0.0, address)).collect();
-        self.pack(&searcher, &hits)
+        self.damage.watch(|| {
+            let plan = Plan::new(self.fields, query, None)?;
+            let verdicts = score::verdicts(&self.reader.searcher(), self.fields, &plan, candidates)?;
+            Ok(verdicts.iter().map(Verdict::score).collect())
+        })
     }
 
     /// Merges all into one segment when there are several: every look-up is made in each. Searches go on
@@ -218,15 +191,17 @@ impl SearchIndex {
     /// # Errors
     /// `SEARCH_INDEX` when the disk fails or the index is closed.
     pub fn compact(&self) -> Result<(), SearchError> {
-        let mut slot = self.lock_writer();
-        // A merge that has begun by itself would take segments away from this one.
-        slot.rest()?;
-        self.write(&mut slot, |writer| {
-            let segments = self.index.searchable_segment_ids()?;
-            if segments.len() > 1 {
-                writer.merge(&segments).wait()?;
-            }
-            self.reader.reload()
+        self.damage.watch(|| {
+            let mut slot = self.lock_writer();
+            // A merge that has begun by itself would take segments away from this one.
+            slot.rest()?;
+            self.write(&mut slot, |writer| {
+                let segments = self.index.searchable_segment_ids()?;
+                if segments.len() > 1 {
+                    writer.merge(&segments).wait()?;
+                }
+                self.reader.reload()
+            })
         })
     }
 
@@ -279,6 +254,10 @@ impl SearchIndex {
         self.reader.reload()
     }
 
+    pub(crate) fn watch<T>(&self, work: impl FnOnce() -> Result<T, SearchError>) -> Result<T, SearchError> {
+        self.damage.watch(work)
+    }
+
     pub(crate) fn fields(&self) -> Fields {
         self.fields
     }
@@ -298,7 +277,9 @@ impl SearchIndex {
             let document: TantivyDocument = searcher.doc(address)?;
             let payload = document.get_first(self.fields.payload).and_then(|value| value.as_bytes());
             let payload = payload.unwrap_or_default();
-            // `Fields::fill` keeps payloads far below 256 bytes.
+            if payload.len() > MAX_PAYLOAD_BYTES {
+                return Err(SearchError::Damaged("a payload is too long".into()));
+            }
             packed.push(payload.len() as u8);
             packed.extend_from_slice(payload);
             packed.extend_from_slice(&score.to_le_bytes());
@@ -345,26 +326,6 @@ fn try_open(directory: &MmapDirectory) -> Result<Option<Opened>, SearchError> {
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Ok(None),
     }
-}
-
-/// Errors that rebuilding cures. Others (no rights, too many open files) would only come back.
-fn means_damage(error: &TantivyError) -> bool {
-    match error {
-        TantivyError::DataCorruption(_)
-        | TantivyError::SchemaError(_)
-        | TantivyError::IncompatibleIndex(_)
-        | TantivyError::InternalError(_)
-        | TantivyError::DeserializeError(_) => true,
-        TantivyError::OpenReadError(OpenReadError::IoError { io_error, .. }) => is_bad_content(io_error),
-        TantivyError::OpenReadError(_) => true,
-        TantivyError::IoError(cause) => is_bad_content(cause),
-        _ => false,
-    }
-}
-
-fn is_bad_content(cause: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
-    matches!(cause.kind(), InvalidData | NotFound | UnexpectedEof)
 }
 
 /// Removes the files of an index, and leaves all others: whoever names the wrong directory loses nothing.

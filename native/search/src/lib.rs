@@ -6,9 +6,11 @@
 
 #![forbid(unsafe_code)]
 
+mod damage;
 mod error;
 mod explain;
 mod filter;
+mod hints;
 mod index;
 mod near;
 mod outshone;

@@ -7,7 +7,7 @@
 use crate::SearchError;
 use crate::filter::{Filters, is_filter};
 use crate::near::{near, near_in};
-use crate::schema::{Fields, MAX_EDGE_CHARS, MAX_WORD_EDGE_CHARS};
+use crate::schema::{Fields, MAX_EDGE_CHARS, MAX_SPELLED_EDGE_CHARS, MAX_WORD_EDGE_CHARS};
 use crate::text::{self, MAX_TERM_CHARS, Word};
 use tantivy::collector::Count;
 use tantivy::query::{
@@ -91,6 +91,13 @@ impl Plan {
         if words.iter().any(|word| !is_stop_word(word)) {
             words.retain(|word| !is_stop_word(word));
         }
+        // Of the same word twice the last one counts, as it may still be being typed.
+        let mut at = 0;
+        let later = words.clone();
+        words.retain(|word| {
+            at += 1;
+            !later[at..].contains(word)
+        });
         words.truncate(MAX_PLAN_WORDS);
         let audience = audience.map(str::to_owned);
         let filters = Filters::of(&filters)?;
@@ -136,8 +143,9 @@ impl Plan {
 
     /// Names two typing errors away, for one long word.
     pub fn two_errors_in_name(&self) -> Option<Box<dyn Query>> {
-        let one_word = !self.is_phrase;
-        one_word.then(|| self.fuzzy_names(2, MIN_FUZZY_2_CHARS, FUZZY_2_SCORE)).flatten()
+        // In scripts of thousands of letters, two of them may be anything: the automaton alone takes megabytes.
+        let may_have_two = !self.is_phrase && self.whole.is_ascii();
+        may_have_two.then(|| self.fuzzy_names(2, MIN_FUZZY_2_CHARS, FUZZY_2_SCORE)).flatten()
     }
 
     /// Documents that have all words, those that `is_rare` finds rare with at most one typing error: what
@@ -171,9 +179,9 @@ impl Plan {
         self.fields.words
     }
 
-    /// Whether some visible document has a term.
-    pub fn sees(&self, searcher: &Searcher, field: Field, text: &str) -> tantivy::Result<bool> {
-        Ok(searcher.search(&*self.visible(term(field, text)), &Count)? > 0)
+    /// How many visible documents have a term.
+    pub fn count(&self, searcher: &Searcher, field: Field, text: &str) -> tantivy::Result<usize> {
+        searcher.search(&*self.visible(term(field, text)), &Count)
     }
 
     /// Whether some visible document has all of these words.
@@ -189,9 +197,11 @@ impl Plan {
 
     /// Names that begin as this does, letter for letter.
     pub fn spelled_from(&self, beginning: &str) -> Box<dyn Query> {
-        self.visible(match beginning.is_empty() {
-            true => Box::new(AllQuery),
-            false => prefix(self.fields.spelled, &beginning.to_lowercase()),
+        let beginning = beginning.to_lowercase();
+        self.visible(match beginning.chars().count() {
+            0 => Box::new(AllQuery),
+            chars if chars <= MAX_SPELLED_EDGE_CHARS => term(self.fields.spelled_edge, &beginning),
+            _ => prefix(self.fields.spelled, &beginning),
         })
     }
 

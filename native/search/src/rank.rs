@@ -56,13 +56,13 @@ pub(crate) fn popular_first(limit: usize) -> impl Collector<Fruit = Vec<(Score, 
     })
 }
 
-/// Names that begin in some way: the most popular, and of those the shortest.
+/// Names that begin in some way: the most popular, and of those the shortest; each with how popular it is.
 pub(crate) fn completions(
     searcher: &Searcher,
     plan: &Plan,
     beginning: &str,
     limit: usize,
-) -> tantivy::Result<Vec<DocAddress>> {
+) -> tantivy::Result<Vec<(f32, DocAddress)>> {
     let popular_and_short = TopDocs::with_limit(limit).tweak_score(|segment: &SegmentReader| {
         let column =
             |name| segment.fast_fields().u64(name).expect("the schema has it").first_or_default_col(0);
@@ -70,7 +70,7 @@ pub(crate) fn completions(
         move |doc: DocId, _: Score| (popularity.get_val(doc), Reverse(chars.get_val(doc)))
     });
     let found = searcher.search(&*plan.spelled_from(beginning), &popular_and_short)?;
-    Ok(found.into_iter().map(|(_, address)| address).collect())
+    Ok(found.into_iter().map(|((popularity, _), address)| (popularity as f32, address)).collect())
 }
 
 /// Runs the stages of a plan until there is enough to show.

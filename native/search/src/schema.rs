@@ -16,6 +16,8 @@ pub const MAX_KEY_BYTES: usize = 1_024;
 
 /// How many characters at the start of a name are indexed one by one for short prefixes.
 pub(crate) const MAX_EDGE_CHARS: usize = 8;
+/// The same for a name as it is written.
+pub(crate) const MAX_SPELLED_EDGE_CHARS: usize = 5;
 /// The same for each word of a name.
 pub(crate) const MAX_WORD_EDGE_CHARS: usize = 3;
 
@@ -65,6 +67,8 @@ pub(crate) struct Fields {
     pub name_back: Field,
     /// Name as it is written, in lower case.
     pub spelled: Field,
+    /// How that begins.
+    pub spelled_edge: Field,
     name_chars: Field,
     /// Days since 1970.
     pub published: Field,
@@ -87,6 +91,7 @@ impl Fields {
             words: add_terms_field(&mut schema, "words", IndexRecordOption::WithFreqs),
             name_back: schema.add_text_field("name_back", STRING),
             spelled: schema.add_text_field("spelled", STRING),
+            spelled_edge: schema.add_text_field("spelled_edge", STRING),
             name_chars: schema.add_u64_field(NAME_CHARS, FAST),
             published: schema.add_u64_field("published", FAST),
             popularity: schema.add_u64_field(POPULARITY, FAST),
@@ -120,8 +125,8 @@ impl Fields {
         for label in labels {
             filled.add_text(self.label, label.to_lowercase());
         }
-        filled.add_text(self.edge, edges([&base, &full], MAX_EDGE_CHARS));
-        filled.add_text(self.word_edge, edges(&name_terms, MAX_WORD_EDGE_CHARS));
+        filled.add_text(self.edge, edges([&base, &full], MAX_EDGE_CHARS).join(" "));
+        filled.add_text(self.word_edge, edges(&name_terms, MAX_WORD_EDGE_CHARS).join(" "));
         let scoped = (base != full).then_some(base);
         for each in scoped.into_iter().chain([full]) {
             filled.add_text(self.name, &each);
@@ -129,7 +134,11 @@ impl Fields {
         }
         filled.add_text(self.tok, name_terms.join(" "));
         filled.add_text(self.words, all_terms.join(" "));
-        filled.add_text(self.spelled, name.to_lowercase());
+        let spelled = name.to_lowercase();
+        for edge in edges([&spelled], MAX_SPELLED_EDGE_CHARS) {
+            filled.add_text(self.spelled_edge, edge);
+        }
+        filled.add_text(self.spelled, &spelled);
         filled.add_u64(self.name_chars, name.chars().count() as u64);
         filled.add_u64(self.published, day_of(*published));
         filled.add_u64(self.popularity, (doublings(*popularity) * POPULARITY_STEPS) as u64);
@@ -146,8 +155,8 @@ fn add_terms_field(schema: &mut SchemaBuilder, name: &str, record: IndexRecordOp
     schema.add_text_field(name, TextOptions::default().set_indexing_options(indexing))
 }
 
-/// How texts begin: their first 1 to `most` characters, each once, parted by spaces.
-fn edges<'a>(texts: impl IntoIterator<Item = &'a String>, most: usize) -> String {
+/// How texts begin: their first 1 to `most` characters, each once.
+fn edges<'a>(texts: impl IntoIterator<Item = &'a String>, most: usize) -> Vec<&'a str> {
     let mut edges = Vec::new();
     for text in texts {
         let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
@@ -155,7 +164,7 @@ fn edges<'a>(texts: impl IntoIterator<Item = &'a String>, most: usize) -> String
     }
     edges.sort_unstable();
     edges.dedup();
-    edges.join(" ")
+    edges
 }
 
 /// Days since 1970, by which filters go; 0 when the time is unknown. A document may give any time for its own.

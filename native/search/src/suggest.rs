@@ -1,8 +1,9 @@
 //! What was probably meant by a query that finds nothing.
 
-use crate::near::{Near, near_automaton};
+use crate::near::near_automaton;
 use crate::plan::Plan;
 use crate::typo::typo_distance;
+use std::collections::BTreeSet;
 use tantivy::schema::Field;
 use tantivy::{Result, Searcher};
 
@@ -12,7 +13,7 @@ const ERRORS: u8 = 2;
 const MIN_TWO_ERRORS_CHARS: usize = 6;
 const MIN_ONE_ERROR_CHARS: usize = 3;
 /// Of the terms near a word, those that are looked at.
-const MOST_LOOKED_AT: usize = 16;
+const MOST_LOOKED_AT: usize = 1_000;
 
 /// The query with its words mended, if that finds something; only from documents that the plan lets see.
 pub(crate) fn suggest(searcher: &Searcher, plan: &Plan) -> Result<Option<String>> {
@@ -26,7 +27,7 @@ pub(crate) fn suggest(searcher: &Searcher, plan: &Plan) -> Result<Option<String>
     }
     let mut words = Vec::new();
     for word in &plan.words {
-        if plan.sees(searcher, plan.word_field(), &word.text)? {
+        if plan.count(searcher, plan.word_field(), &word.text)? > 0 {
             words.push(word.text.clone());
             continue;
         }
@@ -39,31 +40,34 @@ pub(crate) fn suggest(searcher: &Searcher, plan: &Plan) -> Result<Option<String>
     Ok(finds_something.then(|| plan.with_words(&words.join(" "))))
 }
 
-/// The nearest term that some visible document has; of several, the one that most documents have.
+/// The nearest term that some visible document has; of several, the one that most such documents have.
 fn mended(searcher: &Searcher, plan: &Plan, field: Field, word: &str) -> Result<Option<String>> {
     let errors = match word.chars().count() {
         chars if chars < MIN_ONE_ERROR_CHARS => return Ok(None),
-        chars if chars < MIN_TWO_ERRORS_CHARS => 1,
+        chars if chars < MIN_TWO_ERRORS_CHARS || !word.is_ascii() => 1,
         _ => ERRORS,
     };
-    let automaton: Near = near_automaton(field, word, "", errors)?;
-    let mut near: Vec<(usize, std::cmp::Reverse<u32>, String)> = Vec::new();
+    let automaton = near_automaton(field, word, errors)?;
+    let mut near: BTreeSet<(usize, String)> = BTreeSet::new();
     for segment in searcher.segment_readers() {
         let inverted = segment.inverted_index(field)?;
         let mut terms = inverted.terms().search(&automaton).into_stream()?;
         while terms.advance() {
             // Terms are text; one that is not is damaged.
             let Ok(term) = std::str::from_utf8(terms.key()) else { continue };
-            let distance = typo_distance(word, term, usize::from(errors));
-            near.push((distance, std::cmp::Reverse(terms.value().doc_freq), term.to_owned()));
+            near.insert((typo_distance(word, term, usize::from(errors)), term.to_owned()));
         }
     }
-    near.sort_unstable();
-    near.dedup_by(|a, b| a.2 == b.2);
-    for (_, _, term) in near.into_iter().take(MOST_LOOKED_AT) {
-        if plan.sees(searcher, field, &term)? {
-            return Ok(Some(term));
+    // How many documents have a term is only counted among the visible: others must not show in what is suggested.
+    let mut best: Option<(usize, usize, String)> = None;
+    for (distance, term) in near.into_iter().take(MOST_LOOKED_AT) {
+        if best.as_ref().is_some_and(|&(nearest, ..)| nearest < distance) {
+            break;
+        }
+        let count = plan.count(searcher, field, &term)?;
+        if count > best.as_ref().map_or(0, |&(_, most, _)| most) {
+            best = Some((distance, count, term));
         }
     }
-    Ok(None)
+    Ok(best.map(|(_, _, term)| term))
 }

@@ -165,6 +165,52 @@ fn empties_a_damaged_directory_and_starts_again() {
     }
 }
 
+/// Kinds of files of a segment.
+const KINDS: [&str; 6] = ["term", "idx", "pos", "store", "fast", "fieldnorm"];
+
+#[test]
+fn empties_an_index_of_which_a_byte_of_any_kind_of_file_has_changed() {
+    for kind in KINDS {
+        let dir = closed_index();
+        let path = &files(dir.path(), kind)[0];
+        let mut bytes = fs::read(path).expect("read");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0xff;
+        fs::write(path, bytes).expect("written");
+        let index = SearchIndex::open(dir.path()).expect("opened");
+        assert_eq!((index.committed_sequence(), index.count()), (0, 0), "{kind}");
+    }
+}
+
+#[test]
+fn survives_damage_of_any_kind_of_file_while_it_is_open() {
+    for (kind, byte) in KINDS.into_iter().flat_map(|kind| [0x00, 0x5a, 0xff].map(|byte| (kind, byte))) {
+        let dir = closed_index();
+        let index = SearchIndex::open(dir.path()).expect("opened");
+        for path in files(dir.path(), kind) {
+            let length = fs::metadata(&path).expect("there").len() as usize;
+            // In place: the index has mapped this very file.
+            let mut file = fs::OpenOptions::new().write(true).open(&path).expect("opened");
+            std::io::Write::write_all(&mut file, &vec![byte; length]).expect("written");
+        }
+        let mut failed = false;
+        for query in ["package-1", "shared", "everythign", "pac", "something else", "type:npm"] {
+            failed |= index.search(query, Some("public"), 10).is_err();
+            failed |= index.suggest(query, Some("public")).is_err();
+            failed |= index.complete(query, "", Some("public"), 10).is_err();
+            failed |= index.score(query, &[document("package-1", "").scored]).is_err();
+        }
+        failed |= index.apply(&[document("package-1", "Again")], &[], 4).is_err();
+        failed |= index.compact().is_err();
+        assert!(!failed || index.is_damaged(), "{kind} {byte}: who fails says why");
+        // What it could not write, it need not keep.
+        let _closed = index.close();
+        let index = SearchIndex::open(dir.path()).expect("opened anew");
+        index.apply(&[document("fresh", "")], &[], 9).expect("usable again");
+        assert_eq!(names(&index, "fresh"), ["fresh"], "{kind} {byte}");
+    }
+}
+
 #[test]
 fn empties_an_index_with_another_schema_or_other_text_rules() {
     for (old, new) in [("\"edge\"", "\"brink\""), ("\"payload\":\"3:3\"", "\"payload\":\"0:3\"")] {

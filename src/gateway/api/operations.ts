@@ -43,6 +43,8 @@ const search = operation({
     limit: z.int().optional(),
     local: z.boolean().optional(),
     newcomers: z.boolean().optional(),
+    highlight: z.boolean().optional(),
+    explain: z.boolean().optional(),
   }),
   async *run({ sharing }, { query, ...options }, signal) {
     const { results, ...summary } = await sharing.searchPackages(query, { ...options, signal })
@@ -57,6 +59,13 @@ const recommend = operation({
     const found = await sharing.recommendPackages(purl, { limit })
     for (const recommendation of found) yield { type: 'recommendation', ...recommendation }
     yield { type: 'summary', recommendations: found.length }
+  },
+})
+
+const complete = operation({
+  input: z.strictObject({ prefix: z.string(), limit: z.int().optional() }),
+  async *run({ sharing }, { prefix, ...options }) {
+    for (const completion of await sharing.completeNames(prefix, options)) yield { type: 'completion', ...completion }
   },
 })
 
@@ -160,6 +169,7 @@ export const OPERATIONS = {
     publish,
     search,
     recommend,
+    complete,
     info,
     fetch,
     install,

@@ -11,6 +11,7 @@ const [known, unknown, other] = [publisherOf(50), publisherOf(51), publisherOf(5
 /** A name is worth its length: what is ranked here is only who stands before whom. */
 const index = {
   score: async (_: string, scored: Scored[]) => scored.map(({ name }) => name.length),
+  explain: async () => [],
   outshone: async (scored: Scored[]) => scored.map(({ name }) => (name === 'k1' ? Uint8Array.of(1) : undefined)),
 }
 const standing = { isKnown: ({ record }: Found['release']) => record.signer === known.signer }
