@@ -54,10 +54,8 @@ test('people read sentences, and colours only where they are wanted', async (t) 
     /^Published pkg:npm\/sextant@2\.0\.1 \(public\)\n {2}sextant-2\.0\.1\.tgz {2}\d+ B {2}sha256 [0-9a-f]{64}\n$/,
   )
   const found = await runPlain(['search', 'sextant', ...dataDir])
-  t.match(
-    found.stdout,
-    /^pkg:npm\/sextant@2\.0\.1 {2}trusted, here, 1 provider\n {2}Angles at sea\n1 found in \d+ ms, no peers to ask\.\n$/,
-  )
+  t.match(found.stdout, /^pkg:npm\/sextant@2\.0\.1 {2}trusted, here, 1 provider\n {2}Angles at sea\n/)
+  t.match(found.stdout, /\n1 found in \d+ ms, no peers to ask\.\n$/)
   const coloured = await runPlain(['search', 'sextant', ...dataDir], { env: { FORCE_COLOR: '1' } })
   t.match(coloured.stdout, `pkg:npm/${ESCAPE}[1msextant${ESCAPE}[22m@2.0.1`, 'what matches is bold')
   const muted = await runPlain(['search', 'sextant', ...dataDir], { env: { NO_COLOR: '1', FORCE_COLOR: '1' } })
