@@ -43,6 +43,7 @@ test('the page shows the node and what any peer could find, as text', async (t) 
   })
   t.match(found, '&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;knots&quot;')
   t.notMatch(found, /<script/i)
+  t.match(found, /<datalist id="names"><option value="mooring"><\/datalist>/, 'names complete, but for private ones')
   const own = await eventually('the private package found by its owner', async () => {
     const { lines } = await a.run('search', 'mooring-fees')
     return lines.find(({ purl }) => purl === 'pkg:npm/mooring-fees@1.0.0')
@@ -50,7 +51,7 @@ test('the page shows the node and what any peer could find, as text', async (t) 
   t.match(own, { type: 'result' })
   for (const query of ['mooring-fees', 'secret', 'knots']) {
     const { body } = await ask(`${a.http}/?q=${query}`)
-    t.notMatch(body, /pkg:npm\/mooring-fees|Secret knots/, `private for "${query}"`)
+    t.notMatch(body, /pkg:npm\/mooring-fees|Secret knots|"mooring-fees">/, `private for "${query}"`)
   }
   const odd = await ask(`${a.http}/?q=${encodeURIComponent('"><script>alert(2)</script>')}`)
   t.match(odd, { status: 200, body: '&quot;&gt;&lt;script&gt;alert(2)' })

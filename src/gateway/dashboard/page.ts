@@ -2,6 +2,7 @@
 // without scripts; it shows only what any peer could see.
 import type { FastifyInstance } from 'fastify'
 import { CatalogError } from '../../base/errors.ts'
+import { SEARCH_RESULTS_MAX } from '../../base/limits.ts'
 import { formatBytes } from '../../base/units.ts'
 import type { SearchAnswer } from '../../discovery/search.ts'
 import type { ConnectedPeer, NodeStatus } from '../../publishing/answers.ts'
@@ -19,9 +20,20 @@ export function dashboardRoutes(app: FastifyInstance, sharing: SharingManager): 
   app.get<{ Querystring: { q?: string } }>('/', async (request, reply) => {
     const query = typeof request.query.q === 'string' ? request.query.q.trim() : ''
     const found = query === '' ? undefined : await find(sharing, query)
-    const html = page(await sharing.status(), sharing.connectedPeers(), query, found)
+    const names = await completions(sharing)
+    const html = page(await sharing.status(), sharing.connectedPeers(), { query, found, names })
     return reply.headers(SECURITY_HEADERS).type('text/html; charset=utf-8').send(html)
   })
+}
+
+/** The most popular names, which the browser completes from: the page has no scripts. */
+async function completions(sharing: SharingManager): Promise<string[]> {
+  try {
+    const all = await sharing.completeNames('', { publicOnly: true, limit: SEARCH_RESULTS_MAX })
+    return [...new Set(all.map(({ name }) => name))]
+  } catch {
+    return [] // an index that is being mended says so itself, and the page is for more than searching
+  }
 }
 
 type Found = { answer: SearchAnswer } | { problem: string }
@@ -34,7 +46,11 @@ async function find(sharing: SharingManager, query: string): Promise<Found> {
   }
 }
 
-function page(status: NodeStatus, peers: readonly ConnectedPeer[], query: string, found: Found | undefined): string {
+function page(
+  status: NodeStatus,
+  peers: readonly ConnectedPeer[],
+  { query, found, names }: { query: string; found: Found | undefined; names: readonly string[] },
+): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -48,7 +64,9 @@ function page(status: NodeStatus, peers: readonly ConnectedPeer[], query: string
 <h1><a href="/">Catalog</a></h1>
 <form role="search" action="/" method="get">
 <label for="q">Search packages</label>
-<input id="q" name="q" type="search" value="${escapeHtml(query)}" maxlength="256" required placeholder="name or words">
+<input id="q" name="q" type="search" value="${escapeHtml(query)}" maxlength="256" required placeholder="name or words"
+list="names" autocomplete="off">
+<datalist id="names">${names.map((name) => `<option value="${escapeHtml(name)}">`).join('')}</datalist>
 <button>Search</button>
 </form>
 </header>
