@@ -2,10 +2,9 @@
 // next, at the latest when a segment's worth has gathered or a second has passed: a process that is killed forgets no
 // more than that.
 import type { Clock } from '../base/clock.ts'
-import { CatalogError } from '../base/errors.ts'
-import { emit } from '../base/events.ts'
 import { KNOWN_PEERS_MAX, LEDGER_PENDING_BYTES_MAX, LEDGER_PENDING_MS } from '../base/limits.ts'
 import type { Environment } from './environment.ts'
+import { LateWrites } from './late-writes.ts'
 import type { LedgerRow } from './tables.ts'
 
 export interface Account {
@@ -33,34 +32,28 @@ interface Components {
 export class Ledger {
   readonly #components: Components
   /** What is not written down yet, by peer. */
-  readonly #pending = new Map<string, { sent: number; received: number }>()
-  /** The part of it that the transaction under way writes. */
-  #writing: [peer: string, { sent: number; received: number }][] = []
+  #pending = new Map<string, { sent: number; received: number }>()
   #pendingBytes = 0
-  #isDue = false
+  readonly #writes: LateWrites<ReadonlyMap<string, { sent: number; received: number }>>
 
   constructor(components: Components) {
     this.#components = components
-    components.environment.addHook({
-      beforeCommit: () => this.#write(),
-      committed: () => {
-        this.#writing = []
+    this.#writes = new LateWrites(components, {
+      task: 'count bytes',
+      afterMs: LEDGER_PENDING_MS,
+      isPending: () => this.#pending.size > 0,
+      take: () => this.#take(),
+      write: (accounts) => this.#write(accounts),
+      takeBack: (accounts) => {
+        for (const [peer, counted] of accounts) this.#add(peer, counted)
       },
-      rolledBack: () => this.#takeBack(),
     })
   }
 
   /** Count bytes that have gone to a peer, or that have come from it and are verified. */
   count(peer: string, direction: 'sent' | 'received', bytes: number): void {
-    const counted = this.#pending.get(peer) ?? { sent: 0, received: 0 }
-    counted[direction] += bytes
-    this.#pending.set(peer, counted)
-    this.#pendingBytes += bytes
-    if (this.#pendingBytes >= LEDGER_PENDING_BYTES_MAX) void this.flush()
-    else if (!this.#isDue) {
-      this.#isDue = true
-      this.#components.clock.after(LEDGER_PENDING_MS, () => void this.flush())
-    }
+    this.#add(peer, { sent: 0, received: 0, [direction]: bytes })
+    this.#writes.counted(this.#pendingBytes >= LEDGER_PENDING_BYTES_MAX)
   }
 
   /** The account of one peer, if bytes ever moved. */
@@ -79,42 +72,36 @@ export class Ledger {
   }
 
   /** Write down what is counted so far. */
-  async save(): Promise<void> {
-    if (this.#pending.size > 0) await this.#components.environment.transaction(() => undefined)
+  save(): Promise<void> {
+    return this.#writes.save()
   }
 
   /** The same, for who cannot help it when it fails: what is not written stays pending. */
-  async flush(): Promise<void> {
-    this.#isDue = false
-    try {
-      await this.save()
-    } catch (thrown) {
-      const { code, message } = CatalogError.from(thrown)
-      // That the disk is full, or the store closed, is told to those who want to write more than this.
-      if (code !== 'CLOSED' && code !== 'DISK_FULL') emit('catalog:failure', { task: 'count bytes', code, message })
-    }
+  flush(): Promise<void> {
+    return this.#writes.flush()
   }
 
-  /** Inside a transaction that commits next. */
-  #write(): void {
+  #add(peer: string, more: { sent: number; received: number }): void {
+    const counted = this.#pending.get(peer) ?? { sent: 0, received: 0 }
+    counted.sent += more.sent
+    counted.received += more.received
+    this.#pending.set(peer, counted)
+    this.#pendingBytes += more.sent + more.received
+  }
+
+  #take(): ReadonlyMap<string, { sent: number; received: number }> {
+    const taken = this.#pending
+    this.#pending = new Map()
+    this.#pendingBytes = 0
+    return taken
+  }
+
+  #write(accounts: ReadonlyMap<string, { sent: number; received: number }>): void {
     const { ledger } = this.#components.environment
-    for (const [peer, counted] of this.#pending) {
+    for (const [peer, counted] of accounts) {
       const row = ledger.get(peer)
       // Beyond the bound peers nobody has heard of are served and not remembered.
       if (row || ledger.getCount() < KNOWN_PEERS_MAX) ledger.put(peer, this.#added(row, counted))
-    }
-    this.#writing = [...this.#pending]
-    this.#pending.clear()
-    this.#pendingBytes = 0
-  }
-
-  #takeBack(): void {
-    const undone = this.#writing
-    this.#writing = []
-    for (const [peer, { sent, received }] of undone) {
-      const counted = this.#pending.get(peer) ?? { sent: 0, received: 0 }
-      this.#pending.set(peer, { sent: counted.sent + sent, received: counted.received + received })
-      this.#pendingBytes += sent + received
     }
   }
 

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import type { Disk } from '../base/disk.ts'
 import { CatalogError } from '../base/errors.ts'
-import { emit } from '../base/events.ts'
+import { tellFailure } from '../base/failure.ts'
 import { PACK_ALONE_BYTES, PACK_BYTES } from '../base/limits.ts'
 import type { Environment } from './environment.ts'
 import { PackFiles } from './pack-files.ts'
@@ -234,7 +234,7 @@ export class Packs {
       this.#emptied.delete(pack)
       if (this.isCurrent(pack) || this.#isCounted(pack)) continue
       this.#files.release(pack)
-      await this.#components.disk.remove(this.path(pack)).catch((thrown) => report(`remove pack ${pack}`, thrown))
+      await this.#components.disk.remove(this.path(pack)).catch((thrown) => tellFailure(`remove pack ${pack}`, thrown))
     }
   }
 
@@ -364,9 +364,4 @@ export class Packs {
     }
     return 0
   }
-}
-
-function report(task: string, thrown: unknown): void {
-  const { code, message } = CatalogError.from(thrown)
-  emit('catalog:failure', { task, code, message })
 }

@@ -3,8 +3,6 @@
 // two seconds: a process that is killed forgets no more than that.
 import { sha256, toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
-import { CatalogError } from '../base/errors.ts'
-import { emit } from '../base/events.ts'
 import {
   USAGE_DAY_COUNTS_MAX,
   USAGE_DAYS_MAX,
@@ -16,6 +14,7 @@ import {
 import { DAY_MS, HOUR_MS } from '../base/units.ts'
 import type { PackageName } from '../model/purl.ts'
 import type { Environment } from './environment.ts'
+import { LateWrites } from './late-writes.ts'
 import { LAST_PART, type Range, type Table, type UsageRow } from './tables.ts'
 
 /** After so long a use counts for 1/e of itself: of steady use, a sum tells how much of it there is in such a time. */
@@ -41,21 +40,22 @@ interface Components {
 
 export class Usage {
   readonly #components: Components
-  readonly #pending = new Map<string, Counted>()
-  /** The part of it that the transaction under way writes. */
-  #writing: readonly Counted[] = []
+  #pending = new Map<string, Counted>()
   #uses = 0
-  #isDue = false
+  readonly #writes: LateWrites<readonly Counted[]>
   readonly #listeners = new Set<(name: PackageName) => void>()
 
   constructor(components: Components) {
     this.#components = components
-    components.environment.addHook({
-      beforeCommit: () => this.#write(),
-      committed: () => {
-        this.#writing = []
+    this.#writes = new LateWrites(components, {
+      task: 'count uses',
+      afterMs: USAGE_PENDING_MS,
+      isPending: () => this.#pending.size > 0,
+      take: () => this.#take(),
+      write: (uses) => this.#write(uses),
+      takeBack: (uses) => {
+        for (const counted of uses) this.#add(counted, counted)
       },
-      rolledBack: () => this.#takeBack(),
     })
   }
 
@@ -107,20 +107,13 @@ export class Usage {
   }
 
   /** Write down what is counted so far. */
-  async save(): Promise<void> {
-    if (this.#pending.size > 0) await this.#components.environment.transaction(() => undefined)
+  save(): Promise<void> {
+    return this.#writes.save()
   }
 
   /** The same, for who cannot help it when it fails: what is not written stays pending. */
-  async flush(): Promise<void> {
-    this.#isDue = false
-    try {
-      await this.save()
-    } catch (thrown) {
-      const { code, message } = CatalogError.from(thrown)
-      // That the disk is full, or the store closed, is told to those who want to write more than this.
-      if (code !== 'CLOSED' && code !== 'DISK_FULL') emit('catalog:failure', { task: 'count uses', code, message })
-    }
+  flush(): Promise<void> {
+    return this.#writes.flush()
   }
 
   #count(
@@ -129,11 +122,7 @@ export class Usage {
   ) {
     this.#add(name, { fetches, installs, folders: folder === undefined ? [] : [folder] })
     for (const listener of this.#listeners) listener(name)
-    if (this.#uses >= USAGE_PENDING_MAX) void this.flush()
-    else if (!this.#isDue) {
-      this.#isDue = true
-      this.#components.clock.after(USAGE_PENDING_MS, () => void this.flush())
-    }
+    this.#writes.counted(this.#uses >= USAGE_PENDING_MAX)
   }
 
   #add({ type, name }: PackageName, more: { fetches: number; installs: number; folders: Iterable<string> }): void {
@@ -146,16 +135,18 @@ export class Usage {
     this.#uses += more.fetches + more.installs
   }
 
-  /** Inside a transaction that commits next. */
-  #write(): void {
-    if (this.#pending.size === 0) return
+  #take(): readonly Counted[] {
+    const taken = [...this.#pending.values()]
+    this.#pending = new Map()
+    this.#uses = 0
+    return taken
+  }
+
+  #write(uses: readonly Counted[]): void {
     const { usage, usageDays, usageFolders } = this.#components.environment
     const now = this.#components.clock.now()
     const day = Math.floor(now / DAY_MS)
-    this.#writing = [...this.#pending.values()]
-    this.#pending.clear()
-    this.#uses = 0
-    for (const counted of this.#writing) {
+    for (const counted of uses) {
       const key = [counted.type, counted.name]
       usage.put(key, this.#added(usage.get(key), counted))
       usageDays.put([day, ...key], (usageDays.get([day, ...key]) ?? 0) + counted.fetches + counted.installs)
@@ -165,12 +156,6 @@ export class Usage {
     evict(usageDays, USAGE_DAY_COUNTS_MAX, (count) => count)
     evict(usage, USAGE_PACKAGES_MAX, (row) => this.#added(row).month)
     evict(usageFolders, USAGE_FOLDERS_MAX, (at) => at)
-  }
-
-  #takeBack(): void {
-    const undone = this.#writing
-    this.#writing = []
-    for (const counted of undone) this.#add(counted, counted)
   }
 
   #added(row: UsageRow | undefined, { fetches, installs } = { fetches: 0, installs: 0 }): UsageRow {
