@@ -3,8 +3,8 @@
 // (bench/README.md). Whatever depends on who asks, or changes without a commit, is looked at anew for each answer.
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../base/clock.ts'
-import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
+import { tellFailure } from '../base/failure.ts'
 import {
   SEARCH_CACHE_BYTES_MAX,
   SEARCH_CACHE_FRESH_MS,
@@ -172,10 +172,7 @@ export class QueryCache<Given extends Answer> {
         const answer = await find(signal)
         this.#replace(kept, { ...kept, at, answer })
       })
-      .catch((thrown) => {
-        const { code, message } = CatalogError.from(thrown)
-        if (code !== 'CLOSED') emit('catalog:failure', { task: 'search again', code, message })
-      })
+      .catch((thrown) => tellFailure('search again', thrown, 'CLOSED'))
       .finally(() => this.#revalidating.delete(kept))
   }
 

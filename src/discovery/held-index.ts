@@ -3,7 +3,7 @@
 import type { SearchIndex } from '../../artifacts/native/index.js'
 import type { Effects } from '../base/effects.ts'
 import { CatalogError } from '../base/errors.ts'
-import { emit } from '../base/events.ts'
+import { tellFailure } from '../base/failure.ts'
 
 export class HeldIndex {
   readonly #effects: Effects
@@ -50,23 +50,21 @@ export class HeldIndex {
   }
 
   async #mend(): Promise<void> {
-    report('search', new CatalogError('SEARCH_INDEX', 'The search index is damaged, and made anew from the records.'))
-    await this.run((index) => index.close()).catch((thrown) => report('close the damaged index', thrown))
+    tellFailure(
+      'search',
+      new CatalogError('SEARCH_INDEX', 'The search index is damaged, and made anew from the records.'),
+    )
+    await this.run((index) => index.close()).catch((thrown) => tellFailure('close the damaged index', thrown))
     try {
       this.#index = await coded(() => this.#effects.run(this.#open))
     } catch (thrown) {
-      report('mend the search index', thrown)
+      tellFailure('mend the search index', thrown)
       return
     } finally {
       this.#mending = undefined
     }
     for (const tell of this.#listeners) tell()
   }
-}
-
-function report(task: string, thrown: unknown): void {
-  const { code, message } = CatalogError.from(thrown)
-  emit('catalog:failure', { task, code, message })
 }
 
 async function coded<T>(work: () => Promise<T>): Promise<T> {

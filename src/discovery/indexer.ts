@@ -2,7 +2,7 @@
 // committed. The index is a cache; deleting its folder costs a rebuild and nothing else.
 import type { Clock } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
-import { emit } from '../base/events.ts'
+import { tellFailure } from '../base/failure.ts'
 import { type Audience, audiencesOf } from '../model/audience.ts'
 import { type Glob, matchesGlob, parseGlob } from '../model/glob.ts'
 import { type PackageName, packageKey, parsePurl } from '../model/purl.ts'
@@ -79,10 +79,7 @@ export class Indexer {
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
-    this.#running = this.#running.then(work).catch((thrown) => {
-      const { code, message } = CatalogError.from(thrown)
-      emit('catalog:failure', { task: 'index', code, message })
-    })
+    this.#running = this.#running.then(work).catch((thrown) => tellFailure('index', thrown))
     return this.#running
   }
 

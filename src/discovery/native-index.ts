@@ -95,14 +95,14 @@ export interface TextIndex {
    * @returns in their order; 0 for what has nothing of the query; only the order of scores means something
    */
   score(query: string, candidates: Scored[]): Promise<number[]>
+  /** The same, taken apart. */
+  explain(query: string, candidates: Scored[]): Promise<Explanation[]>
   /**
    * For each the most popular document with a name a typing error away at most, if it is a thousand times as popular.
    *
    * @returns record ids, in their order; nothing where there is none
    */
   outshone(candidates: Scored[], audience: Audience | undefined): Promise<(Uint8Array | undefined)[]>
-  /** The same, taken apart. */
-  explain(query: string, candidates: Scored[]): Promise<Explanation[]>
   /** @returns a query that finds something where this one does not, made of words that the audience may see */
   suggest(query: string, audience: Audience | undefined): Promise<string | undefined>
   /**

@@ -4,6 +4,7 @@ import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
+import { tellFailure } from '../base/failure.ts'
 import {
   SEARCH_AUDIENCES_MAX,
   SEARCH_FRAME_BYTES,
@@ -341,9 +342,8 @@ export class Search {
     try {
       await this.#components.standing.learn(candidates, ({ release }) => shown.has(toHex(release.record.id)))
     } catch (thrown) {
-      const { code, message } = CatalogError.from(thrown)
       // That the disk is full, or the store closed, is told to those who want to write more than this.
-      if (code !== 'CLOSED' && code !== 'DISK_FULL') emit('catalog:failure', { task: 'note publishers', code, message })
+      tellFailure('note publishers', thrown, 'CLOSED', 'DISK_FULL')
     }
   }
 }

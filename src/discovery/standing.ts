@@ -49,11 +49,8 @@ export class Standing {
       const attested = offered.filter(({ release }) => this.isKnown(release)).length
       merits.weigh(peer, { shown: offered.some(isShown), attested, unattested: offered.length - attested })
     }
-    for (const [peer, offered] of byPeer) {
-      await heard.note(
-        offered.map(({ release }) => release.record.signer),
-        peer,
-      )
-    }
+    const signersOf = (offered: readonly Candidate[]) => offered.map(({ release }) => release.record.signer)
+    // All at once, for one commit.
+    await Promise.all([...byPeer].map(([peer, offered]) => heard.note(signersOf(offered), peer)))
   }
 }

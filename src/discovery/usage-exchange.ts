@@ -4,7 +4,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
-import { emit } from '../base/events.ts'
+import { tellFailure } from '../base/failure.ts'
 import {
   KNOWN_PEERS_MAX,
   USAGE_DAYS_MAX,
@@ -185,6 +185,5 @@ function namedBy(purl: string): PackageName | undefined {
 }
 
 function report(task: string, thrown: unknown): void {
-  const { code, message } = CatalogError.from(thrown)
-  if (code !== 'CLOSED') emit('catalog:failure', { task, code, message })
+  tellFailure(task, thrown, 'CLOSED')
 }

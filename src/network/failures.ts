@@ -1,6 +1,6 @@
 // Thrown values of libp2p, Node and abort signals as the one error class.
 import { CatalogError, type ErrorCode, hasCode } from '../base/errors.ts'
-import { emit } from '../base/events.ts'
+import { tellFailure } from '../base/failure.ts'
 
 /** Longest reason taken over from a library or a peer. */
 const REASON_LENGTH_MAX = 200
@@ -50,7 +50,5 @@ const EXPECTED: readonly ErrorCode[] = ['ABORTED', 'CLOSED', 'PEER_TIMEOUT', 'PE
 
 /** Report what a background task threw, unless it is part of ordinary life among peers. */
 export function reportFailure(task: string, thrown: unknown): void {
-  if (hasCode(thrown, ...EXPECTED)) return
-  const { code, message } = CatalogError.from(thrown)
-  emit('catalog:failure', { task, code, message })
+  if (!hasCode(thrown, ...EXPECTED)) tellFailure(task, thrown)
 }
