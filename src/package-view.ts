@@ -14,6 +14,7 @@ import type { Records } from './store/records.ts'
 import type { Scratch, ScratchFolders } from './store/scratch.ts'
 import type { Usage } from './store/usage.ts'
 import type { Shares } from './trust/shares.ts'
+import { contested } from './trust/view.ts'
 
 interface Components {
   packages: Packages
@@ -83,11 +84,7 @@ export class PackageView {
     if (pin) return pin.signer
     const signers = [...new Set(known.map(({ record }) => record.signer))]
     if (signers.length <= 1) return signers[0]
-    const purl = formatPurl(name)
-    throw new CatalogError('UNTRUSTED', `${signers.length} publishers claim ${purl}, and none is trusted.`, {
-      hint: `See who they are with "catalog search", then choose: catalog trust ${purl} PUBLISHER`,
-      details: { publishers: signers },
-    })
+    throw contested(name, signers)
   }
 
   async #known(name: PackageName, signal: AbortSignal): Promise<Release[]> {

@@ -47,16 +47,7 @@ export function resolve(
   if (matching.length === 0) throw notFound(purl, wanted.range, releases, pin)
   // All who claim the name count, not only those with this version: who owns it is the question to be answered first.
   const signers = [...new Set(eligible.map(({ record }) => record.signer))]
-  if (signers.length > 1) {
-    throw new CatalogError(
-      'UNTRUSTED',
-      `${signers.length} publishers claim ${formatPurl(name)}, and none is trusted.`,
-      {
-        hint: `See who they are with "catalog search", then choose: catalog trust ${formatPurl(name)} PUBLISHER`,
-        details: { publishers: signers },
-      },
-    )
-  }
+  if (signers.length > 1) throw contested(name, signers)
   const newest = matching.reduce((best, release) =>
     type.compareVersions(release.body.version, best.body.version) > 0 ? release : best,
   )
@@ -68,6 +59,15 @@ export function resolve(
     })
   }
   return { release: newest, trust: pin ? 'pinned' : 'unpinned' }
+}
+
+/** Of a name that is pinned to nobody. */
+export function contested(name: PackageName, signers: readonly string[]): CatalogError {
+  const purl = formatPurl(name)
+  return new CatalogError('UNTRUSTED', `${signers.length} publishers claim ${purl}, and none is trusted.`, {
+    hint: `See who they are with "catalog search", then choose: catalog trust ${purl} PUBLISHER`,
+    details: { publishers: signers },
+  })
 }
 
 function matches(

@@ -2,6 +2,7 @@
 // without scripts; it shows only what any peer could see.
 import type { FastifyInstance } from 'fastify'
 import { CatalogError } from '../../base/errors.ts'
+import { tellFailure } from '../../base/failure.ts'
 import { SEARCH_RESULTS_MAX } from '../../base/limits.ts'
 import { formatBytes } from '../../base/units.ts'
 import type { SearchAnswer } from '../../discovery/search.ts'
@@ -31,8 +32,10 @@ async function completions(sharing: SharingManager): Promise<string[]> {
   try {
     const all = await sharing.completeNames('', { publicOnly: true, limit: SEARCH_RESULTS_MAX })
     return [...new Set(all.map(({ name }) => name))]
-  } catch {
-    return [] // an index that is being mended says so itself, and the page is for more than searching
+  } catch (thrown) {
+    // The page is for more than searching.
+    tellFailure('names for the page', thrown)
+    return []
   }
 }
 

@@ -1,5 +1,6 @@
 // Packuments: all that npm's registry says of a package in one answer, in its two forms. Made of releases alone, so
 // that two nodes that know the same releases say the same, but for where they are.
+import { newest } from '../../discovery/indexer.ts'
 import type { Release } from '../../model/release.ts'
 import { packageType } from '../../package-types/all.ts'
 
@@ -38,8 +39,8 @@ type Json = Record<string, unknown>
  * @param registry - the URL of the gateway, with a slash at its end
  */
 export function packument(releases: readonly Release[], form: PackumentForm, registry: string): Json {
-  const newest = newestOf(releases)
-  const { name } = newest.body
+  const best = newestOf(releases)
+  const { name } = best.body
   const versions = Object.fromEntries(
     releases.map((release) => [release.body.version, versionDocument(release, form, registry)]),
   )
@@ -48,7 +49,7 @@ export function packument(releases: readonly Release[], form: PackumentForm, reg
   if (form === 'install') return { name, modified, ...tags, versions }
   const created = timeOf(releases.reduce((first, release) => (at(release) < at(first) ? release : first)))
   const times = releases.map((release) => [release.body.version, timeOf(release)])
-  const { description, keywords, license, homepage, repository, bugs, author } = newest.body.manifest as Json
+  const { description, keywords, license, homepage, repository, bugs, author } = best.body.manifest as Json
   return {
     ...{ _id: name, name, description, ...tags, versions },
     time: { created, modified, ...Object.fromEntries(times) },
@@ -87,12 +88,11 @@ function dist(release: Release, registry: string): Json {
   return { tarball, ...(integrity && { integrity }) }
 }
 
-/** The highest version; a pre-release only when there is nothing else. */
 function newestOf(releases: readonly Release[]): Release {
-  const isSteady = ({ body }: Release) => !packageType(body.type).isPrerelease(body.version)
-  const newest = releases.findLast(isSteady) ?? releases.at(-1)
-  if (!newest) throw new Error('a packument is made of at least one release')
-  return newest
+  const [first] = releases
+  const best = first && newest(releases, packageType(first.body.type))
+  if (!best) throw new Error('a packument is made of at least one release')
+  return best
 }
 
 function picked(manifest: Json): Json {
