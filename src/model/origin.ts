@@ -3,7 +3,7 @@
 // frozen function of the archive that the integrity names: no part of the record, and from a peer only a hint.
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
 import { z } from 'zod'
-import { equalBytes, plain, sha256, toHex } from '../base/bytes.ts'
+import { concatBytes, equalBytes, fromHex, plain, sha256, toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { BLOB_BYTES_MAX, DERIVATION_BYTES_MAX, NAME_LENGTH_MAX, VERSION_LENGTH_MAX } from '../base/limits.ts'
 import { bytesOf, decodeCanonicalCbor, encodeCbor } from './cbor.ts'
@@ -13,7 +13,6 @@ import {
   type CatalogRecord,
   draftRecord,
   NPM_SIGNATURE_BYTES_MAX,
-  type SignatureEntry,
   type Statement,
 } from './record.ts'
 import { describedSchema, type Release, standAsRelease } from './release.ts'
@@ -22,7 +21,7 @@ export const ORIGIN_KIND = 'origin'
 /** Who signs for npm's public registry, wherever its words were read. */
 export const NPM_ORIGIN = 'origin:npm'
 
-/** The keys of an origin, by the SHA-256 of their SubjectPublicKeyInfo in hexadecimal. */
+/** The keys of an origin by their fingerprint, in hexadecimal: npm's, which is that of SSH. */
 export type OriginKeys = ReadonlyMap<string, KeyObject>
 
 /** Source: the npm client's trust root, `registry.npmjs.org/keys.json`. The first signed until January 2025. */
@@ -30,6 +29,8 @@ const NPM_KEYS = [
   'MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE1Olb3zMAFFxXKHiIkQO5cJ3Yhl5i6UPp+IhuteBJbuHcA5UogKo0EWtlWwW6KSaKoTNEYL7JlCQiVnkhBktUgg==',
   'MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEY6Ya7W++7aUPzvMTrezH6Ycx3c+HOKYCcNGybJZSCJq/fd7Qa8uuAKtdIkUQtQiEKERhAmE5lMMJhP8OkDOa2g==',
 ]
+
+const POINT_BYTES = 65
 
 /** SHA-512 in base64 has no other spelling. */
 const INTEGRITY = /^sha512-[A-Za-z0-9+/]{85}[AQgw]==$/
@@ -71,10 +72,16 @@ function keyOf(spki: string): [string, KeyObject] {
   try {
     const key = createPublicKey({ key: der, format: 'der', type: 'spki' })
     if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') throw new Error('It is not on the curve P-256')
-    return [toHex(sha256(der)), key]
+    return [toHex(fingerprintOf(der)), key]
   } catch (cause) {
     throw new CatalogError('CONFIG_INVALID', 'An origin key is a P-256 public key: its SPKI, DER in base64.', { cause })
   }
+}
+
+/** Source: RFC 5656 §3.1, the key as SSH sends it; an uncompressed point ends its SPKI. */
+function fingerprintOf(spki: Uint8Array): Uint8Array {
+  const strings = [Buffer.from('ecdsa-sha2-nistp256'), Buffer.from('nistp256'), spki.subarray(-POINT_BYTES)]
+  return sha256(concatBytes(...strings.flatMap((text) => [Uint8Array.of(0, 0, 0, text.length), text])))
 }
 
 /** As SHA-512. */
@@ -96,21 +103,21 @@ export function originStatement(signer: string, body: OriginBody): Statement {
 /**
  * A registry's signature with its statement.
  *
- * @param signature - over `name@version:integrity`, as registries give it: ECDSA in DER, base64
+ * @param signatures - over `name@version:integrity`, as registries give them: ECDSA in DER, base64
  * @returns nothing where none of `keys` has signed it
  */
 export function originRecord(
   body: OriginBody,
-  signatures: readonly { readonly keyid: string; readonly sig: string }[],
+  signatures: readonly string[],
   keys: OriginKeys,
 ): CatalogRecord | undefined {
-  for (const { keyid, sig } of signatures) {
-    const id = /^SHA256:([A-Za-z0-9+/]{43})=?$/.exec(keyid)?.[1]
-    const key = id && keys.get(Buffer.from(id, 'base64').toString('hex'))
-    const der = Buffer.from(sig, 'base64')
-    if (!key || der.length > NPM_SIGNATURE_BYTES_MAX || !verify('sha256', wordsOf(body), key, der)) continue
-    const entry: SignatureEntry = { algorithm: ALGORITHM_NPM, key: plain(Buffer.from(id, 'base64')), value: plain(der) }
-    return draftRecord(originStatement(NPM_ORIGIN, body)).complete([entry])
+  for (const value of signatures.map((signature) => plain(Buffer.from(signature, 'base64')))) {
+    if (value.length > NPM_SIGNATURE_BYTES_MAX) continue
+    for (const [fingerprint, publicKey] of keys) {
+      if (!verify('sha256', wordsOf(body), publicKey, value)) continue
+      const key = fromHex(fingerprint) as Uint8Array
+      return draftRecord(originStatement(NPM_ORIGIN, body)).complete([{ algorithm: ALGORITHM_NPM, key, value }])
+    }
   }
   return undefined
 }
