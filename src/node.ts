@@ -28,12 +28,15 @@ import type { Network } from './network/network.ts'
 import { Providers } from './network/providers.ts'
 import { Rpc } from './network/rpc.ts'
 import { PackageView } from './package-view.ts'
+import { Derived } from './publishing/derived.ts'
 import { Groups } from './publishing/groups.ts'
 import { Installing } from './publishing/install.ts'
 import { Mending } from './publishing/mending.ts'
 import { Packages } from './publishing/packages.ts'
 import { Permissions } from './publishing/permissions.ts'
 import { Publishing } from './publishing/publish.ts'
+import { openUpstream } from './publishing/upstream/open.ts'
+import type { Upstream } from './publishing/upstream/upstream.ts'
 import { readSettingsFile } from './settings-file.ts'
 import { type SharingComponents, SharingManager } from './sharing-manager.ts'
 import { StorageManager } from './storage-manager.ts'
@@ -89,6 +92,7 @@ interface Parts {
   readonly mending: Mending
   readonly storage: StorageManager
   readonly view: PackageView
+  readonly upstream: Upstream | undefined
   readonly packages: Packages
   readonly limits: Limits
   readonly bulk: BulkSource
@@ -251,7 +255,7 @@ export class CatalogNode implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const { hello, bootstrap, providers, network, rpc, underWay, discovery, lock } = this.#parts
-    const { limits, bulk, store, workers } = this.#parts
+    const { limits, bulk, store, upstream, workers } = this.#parts
     hello.stop()
     bootstrap.stop()
     providers.stop()
@@ -259,6 +263,7 @@ export class CatalogNode implements AsyncDisposable {
     // Before the connections of those who wait for it.
     await underWay.close(new CatalogError('CLOSED', 'The node is being closed.'))
     await this.#gateway?.close()
+    await upstream?.close()
     // Either takes a few round trips to say goodbye, and neither needs the other.
     await together([bulk.stop(), this.#online ? network.stop() : Promise.resolve()])
     await rpc.settled()
@@ -339,16 +344,20 @@ async function assemble(
   const { fetcher, limits, bulk, transfers } = transfer
   undo.push(() => limits.stop())
   const looking = { records, shares, access, blobs, pins, exchange, hello, providers }
-  const packages = new Packages({ ...looking, fetcher, clock, random })
+  const derived = new Derived({ records, effects })
+  const packages = new Packages({ ...looking, fetcher, derived, clock, random })
+  const pulling = { ...looking, packages, scratch, clock, random, effects }
+  const upstream = openUpstream(pulling, { settings, originKeys, seed, peerId: network.peerId, root: paths.root })
+  undo.push(async () => upstream?.close())
   const finding = { ...looking, heard, usage, rpc, clock, random, effects, underWay }
   const discovery = await openDiscovery(finding, { folder: paths.search, settings })
   undo.push(() => discovery.close())
   const { search, recommendations } = discovery
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
-  const view = new PackageView({ packages, records, shares, scratch, pins, usage, clock, underWay })
+  const view = new PackageView({ ...store, packages, shares, upstream, clock, underWay })
   const parts: Parts = {
-    ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage, view },
+    ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage, view, upstream },
     services: [hello, exchange, ...transfer.services, ...discovery.services],
     ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay },
   }

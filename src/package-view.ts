@@ -3,19 +3,27 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from './base/clock.ts'
 import { CatalogError, hasCode } from './base/errors.ts'
+import { tellFailure } from './base/failure.ts'
 import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS } from './base/limits.ts'
 import type { UnderWay } from './base/under-way.ts'
 import { newest } from './discovery/indexer.ts'
-import { formatPurl, type PackageName } from './model/purl.ts'
+import { NPM_ORIGIN, ORIGIN_KIND } from './model/origin.ts'
+import { formatPurl, type PackageName, type Purl } from './model/purl.ts'
 import type { Release } from './model/release.ts'
 import { packageType } from './package-types/all.ts'
 import { type FetchedArtifact, onlyArtifact, type Packages } from './publishing/packages.ts'
+import type { UpstreamDocument } from './publishing/upstream/documents.ts'
+import type { PackumentForm } from './publishing/upstream/packument.ts'
+import type { Upstream } from './publishing/upstream/upstream.ts'
+import type { Blobs } from './store/blobs.ts'
 import type { Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { Scratch, ScratchFolders } from './store/scratch.ts'
 import type { Usage } from './store/usage.ts'
 import type { Shares } from './trust/shares.ts'
-import { contested } from './trust/view.ts'
+import { contested, isOfOrigin } from './trust/view.ts'
+
+const NPM = 'npm'
 
 interface Components {
   packages: Packages
@@ -24,6 +32,9 @@ interface Components {
   scratch: Scratch
   pins: Pins
   usage: Usage
+  blobs: Blobs
+  /** None where the user wants none. */
+  upstream: Upstream | undefined
   clock: Clock
   underWay: UnderWay
 }
@@ -47,17 +58,62 @@ export class PackageView {
   constructor(components: Components) {
     this.#components = components
     components.records.onChange((changes) => {
-      if (changes.some(({ kind }) => kind === 'release' || kind === 'share')) this.#absent.clear()
+      if (changes.some(({ kind }) => kind === 'release' || kind === 'share' || kind === ORIGIN_KIND))
+        this.#absent.clear()
     })
   }
 
   /**
    * All that is public of a name, by the one publisher whose it is here; peers are asked when nothing is known here.
    *
-   * @throws CatalogError `NOT_FOUND`, `UNTRUSTED` when several publishers claim the name
+   * @throws CatalogError `NOT_FOUND`, `UNTRUSTED` when several publishers claim the name, or one does and the outside
+   *   registry may have it
    */
   state(name: PackageName, signal?: AbortSignal): Promise<PackageState> {
     return this.#components.underWay.run((signal) => this.#state(name, signal), signal)
+  }
+
+  /**
+   * What the outside registry says of a name that nobody has claimed.
+   *
+   * @param isOwner - whether it may be what that registry shows to this node's user alone
+   * @returns nothing when it has no such package, when the name is claimed, and when there is no such registry
+   * @throws CatalogError `UPSTREAM` when it cannot be asked and nothing is kept, `LIMIT_EXCEEDED`
+   */
+  document(
+    { type, name }: PackageName,
+    form: PackumentForm,
+    isOwner: boolean,
+    signal?: AbortSignal,
+  ): Promise<UpstreamDocument | undefined> {
+    const { upstream, underWay } = this.#components
+    return underWay.run(async (signal) => {
+      if (!upstream || type !== NPM || this.isClaimed({ type, name })) return undefined
+      const document = await upstream.document(name, form, signal)
+      return document?.isPrivate && !isOwner ? undefined : document
+    }, signal)
+  }
+
+  /**
+   * A version for whoever wants its bytes: known here, at the outside registry or at peers.
+   *
+   * @throws CatalogError `NOT_FOUND`, `UNTRUSTED`; as `Upstream.release`
+   */
+  release(name: PackageName, version: string, isOwner: boolean, signal?: AbortSignal): Promise<Release> {
+    return this.#components.underWay.run((signal) => this.#release(name, version, isOwner, signal), signal)
+  }
+
+  /** Whether the user has given a name to a publisher: then no outside registry hears of it. */
+  isClaimed(name: PackageName): boolean {
+    const pin = this.#components.pins.get(name)
+    return pin !== undefined && pin.signer !== NPM_ORIGIN
+  }
+
+  /** As `Upstream.advisories`; empty where there is no outside registry. */
+  advisories(body: string, signal?: AbortSignal): Promise<string> {
+    const { upstream, underWay } = this.#components
+    const mayTell = (name: string) => !this.isClaimed({ type: NPM, name })
+    return underWay.run(async (signal) => upstream?.advisories(body, mayTell, signal) ?? '{}', signal)
   }
 
   /** A release's bytes, here and verified; `lease` is to be given back. @throws CatalogError `NO_PROVIDERS` */
@@ -75,13 +131,48 @@ export class PackageView {
     return this.#components.scratch.open()
   }
 
+  async #release(name: PackageName, version: string, isOwner: boolean, signal: AbortSignal): Promise<Release> {
+    const { records, blobs, packages } = this.#components
+    if (!this.isClaimed(name)) {
+      // With its bytes here nobody else need be asked, nor be there.
+      const here = records.releases(name, version).find(({ record }) => record.signer === NPM_ORIGIN)
+      if (here && blobs.isUnder(onlyArtifact(here).root, here.record.id)) return here
+      const outside = await this.#pulled(name, version, isOwner, signal)
+      if (outside) return outside
+    }
+    const isIt = ({ body }: Release) => body.version === version
+    const known = (await this.#state(name, signal)).releases.find(isIt)
+    if (known) return known
+    // Others of its versions are known, and this one is not.
+    const { release } = await packages.resolve({ ...name, version }, signal)
+    const found = (await this.#state(name, signal)).releases.find(({ record }) => record === release.record)
+    if (found) return found
+    throw absent({ ...name, version })
+  }
+
+  /** From the outside registry; where that fails, the mesh may do without. */
+  async #pulled(
+    name: PackageName,
+    version: string,
+    isOwner: boolean,
+    signal: AbortSignal,
+  ): Promise<Release | undefined> {
+    try {
+      const document = await this.document(name, 'install', isOwner, signal)
+      return document && (await this.#components.upstream?.release(document, version, signal))
+    } catch (thrown) {
+      if (!hasCode(thrown, 'UPSTREAM')) throw thrown
+      tellFailure(formatPurl({ ...name, version }), thrown)
+      const { releases } = await this.#state(name, signal).catch(() => ({ releases: [] as readonly Release[] }))
+      // That the registry cannot be asked says more than that nobody else knows the name.
+      if (releases.length === 0) throw thrown
+      return undefined
+    }
+  }
+
   async #state(name: PackageName, signal: AbortSignal): Promise<PackageState> {
-    const known = await this.#known(name, signal)
-    const signer = this.#ownerOf(name, known)
-    const byVersion = Map.groupBy(
-      known.filter(({ record }) => record.signer === signer),
-      ({ body }) => body.version,
-    )
+    const known = this.#owned(name, await this.#known(name, signal))
+    const byVersion = Map.groupBy(known, ({ body }) => body.version)
     // A publisher that signed two releases of one version has said nothing of what it is.
     const releases = [...byVersion.values()].flatMap((all) => (all.length === 1 ? all : []))
     const type = packageType(name.type)
@@ -91,13 +182,20 @@ export class PackageView {
     return { name: name.name, releases, tags: { latest }, deprecated: new Map() }
   }
 
-  /** The publisher that is pinned for a name, or the only one. @throws CatalogError `UNTRUSTED` */
-  #ownerOf(name: PackageName, known: readonly Release[]): string | undefined {
-    const pin = this.#components.pins.get(name)
-    if (pin) return pin.signer
+  /** Releases of the publisher that is pinned for a name, else of the outside registry, else of the only publisher. */
+  #owned(name: PackageName, known: readonly Release[]): readonly Release[] {
+    const { pins, upstream } = this.#components
+    const pin = pins.get(name)
+    if (pin) return known.filter(({ record }) => record.signer === pin.signer)
+    const signed = known.filter(isOfOrigin)
+    if (signed.length > 0) return signed
     const signers = [...new Set(known.map(({ record }) => record.signer))]
-    if (signers.length <= 1) return signers[0]
-    throw contested(name, signers)
+    const [signer] = signers
+    if (signers.length > 1) throw contested(name, signers)
+    if (signer !== undefined && name.type === NPM && upstream && !upstream.knowsNot(name.name)) {
+      throw unclaimed(name, signer)
+    }
+    return known
   }
 
   async #known(name: PackageName, signal: AbortSignal): Promise<Release[]> {
@@ -124,6 +222,16 @@ export class PackageView {
   }
 }
 
-function absent(name: PackageName): CatalogError {
+/** Nobody in the mesh takes a name that the outside registry may have. */
+function unclaimed(name: PackageName, signer: string): CatalogError {
+  const purl = formatPurl(name)
+  const why = `${purl} is the outside registry's until that says that it has none such, and it cannot be asked now.`
+  return new CatalogError('UNTRUSTED', why, {
+    hint: `A publisher in the mesh has one. To take it from there: catalog trust ${purl} ${signer}`,
+    details: { publishers: [signer] },
+  })
+}
+
+function absent(name: Purl): CatalogError {
   return new CatalogError('NOT_FOUND', `${formatPurl(name)} is known neither here nor at the peers that were asked.`)
 }

@@ -9,6 +9,7 @@ import { CatalogError, ERRORS } from '../base/errors.ts'
 import { HTTP_BODY_BYTES_MAX } from '../base/limits.ts'
 import { MINUTE_MS } from '../base/units.ts'
 import type { PackageView } from '../package-view.ts'
+import { viaOf } from '../publishing/upstream/open.ts'
 import type { SharingManager } from '../sharing-manager.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import type { Facades } from './api/operation.ts'
@@ -23,6 +24,7 @@ const LOCAL_NAMES = new Set(['127.0.0.1', 'localhost', '[::1]'])
 /** What is served of a node. */
 interface Served extends Facades {
   readonly view: PackageView
+  readonly peerId: string
 }
 
 export interface GatewayOptions {
@@ -63,7 +65,8 @@ export class Gateway {
     healthRoute(this.#tcpServer, sharing)
     metricsRoute(this.#tcpServer, this.#metrics)
     dashboardRoutes(this.#tcpServer, sharing)
-    npmRoutes(this.#tcpServer, this.#node)
+    const { view, tokens, peerId } = this.#node
+    npmRoutes(this.#tcpServer, { view, sharing, tokens, via: viaOf(peerId) })
     const { port, socket } = this.#options
     // The lock of the data directory is ours: a socket that is there was left by a process that is gone.
     await rm(socket, { force: true })

@@ -38,6 +38,10 @@ export class Derivations {
     return this.#environment.derivations.get(id)?.from
   }
 
+  bytesOf(id: Uint8Array): Uint8Array | undefined {
+    return this.#environment.derivations.get(id)?.bytes
+  }
+
   /** What may be passed on: what this node has derived itself. */
   verified(id: Uint8Array): Uint8Array | undefined {
     const row = this.#environment.derivations.get(id)

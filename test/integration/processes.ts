@@ -53,7 +53,8 @@ export function start(args: readonly string[], options: CommandOptions = {}): Ru
   const [program = '', ...before] = [...limited(options), process.execPath, '--disable-warning=ExperimentalWarning']
   const child = spawn(program, [...before, mainFile(), ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NO_COLOR: '1', ...options.env },
+    // Nobody outside of this machine is to be asked for anything.
+    env: { ...process.env, NO_COLOR: '1', CATALOG_UPSTREAM: 'none', ...options.env },
     detached: options.ownGroup === true,
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   })
@@ -115,7 +116,7 @@ export async function runPlain(args: readonly string[], options: CommandOptions 
   const { CI: _ci, FORCE_COLOR: _force, NO_COLOR: _no, ...inherited } = process.env
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', mainFile(), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...inherited, ...options.env },
+    env: { ...inherited, CATALOG_UPSTREAM: 'none', ...options.env },
   })
   let stdout = ''
   let stderr = ''

@@ -2,9 +2,7 @@
 // records alone, so that two nodes that know the same ones say the same, but for where they are.
 import type { Release } from '../../model/release.ts'
 import type { PackageState } from '../../package-view.ts'
-
-/** `full` is the whole manifest of each version; `install` what a client needs to resolve and install. */
-export type PackumentForm = 'full' | 'install'
+import { type PackumentForm, tarballFile } from '../../publishing/upstream/packument.ts'
 
 export const MEDIA_TYPES: Record<PackumentForm, string> = {
   full: 'application/json; charset=utf-8',
@@ -75,15 +73,17 @@ export function versionDocument(
   }
 }
 
-/** What a tarball is called: npm leaves the scope out. */
-export function tarballName({ body: { name, version } }: Release): string {
-  return `${name.slice(name.lastIndexOf('/') + 1)}-${version}.tgz`
+/** The version whose tarball is called so, if one of this package can be. */
+export function versionOf(name: string, file: string): string | undefined {
+  const version = file.slice(tarballFile(name, '').length - '.tgz'.length, -'.tgz'.length)
+  return version !== '' && file === tarballFile(name, version) ? version : undefined
 }
 
 function dist(release: Release, registry: string): Json {
   const [artifact] = release.body.artifacts
   const integrity = artifact?.sha512 && `sha512-${Buffer.from(artifact.sha512).toString('base64')}`
-  const tarball = `${registry}${release.body.name}/-/${tarballName(release)}`
+  const { name, version } = release.body
+  const tarball = `${registry}${name}/-/${tarballFile(name, version)}`
   return { tarball, ...(integrity && { integrity }) }
 }
 

@@ -7,19 +7,29 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { LRUCache } from 'lru-cache'
 import { parse as parseRange } from 'range-parser'
 import { streamOf } from '../../base/byte-source.ts'
-import { CatalogError, ERRORS } from '../../base/errors.ts'
-import { PACKUMENTS_BYTES_MAX, SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../../base/limits.ts'
+import { CatalogError, ERRORS, hasCode } from '../../base/errors.ts'
+import { tellFailure } from '../../base/failure.ts'
+import {
+  ADVISORIES_BYTES_MAX,
+  PACKUMENTS_BYTES_MAX,
+  SEARCH_QUERY_LENGTH_MAX,
+  SEARCH_RESULTS_MAX,
+} from '../../base/limits.ts'
 import type { PackageName } from '../../model/purl.ts'
 import type { Release } from '../../model/release.ts'
 import { npm } from '../../package-types/npm.ts'
 import type { PackageState, PackageView } from '../../package-view.ts'
+import type { UpstreamDocument } from '../../publishing/upstream/documents.ts'
+import type { PackumentForm } from '../../publishing/upstream/packument.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
 import type { Tokens } from '../../store/tokens.ts'
-import { MEDIA_TYPES, type PackumentForm, packument, tarballName, versionDocument } from './packument.ts'
+import { documentAt, tagsIn, versionIn } from './outside.ts'
+import { MEDIA_TYPES, packument, versionDocument, versionOf } from './packument.ts'
 import { publish } from './publish.ts'
 
 const PREFIX = '/npm'
 const INSTALL_ACCEPT = 'application/vnd.npm.install-v1+json'
+const JSON_TYPE = 'application/json; charset=utf-8'
 const TARBALL_TYPE = 'application/octet-stream'
 /** What a tarball of a version is, it stays. */
 const IMMUTABLE = 'public, max-age=31536000, immutable'
@@ -29,11 +39,13 @@ interface Components {
   view: PackageView
   sharing: SharingManager
   tokens: Tokens
+  /** What this node says of itself to registries. */
+  via: string
 }
 
 /** A packument as it goes out, and what it was made of. */
 interface Packument {
-  readonly state: PackageState
+  readonly of: PackageState | UpstreamDocument
   readonly bytes: Buffer
   readonly etag: string
 }
@@ -54,18 +66,21 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
         if (method === 'GET' || method === 'HEAD') return reply.code(404).send({ error: 'There is nothing here.' })
         return reply.code(405).send({ error: 'npm clients can publish here, and change nothing else yet.' })
       })
+      scope.addHook('onRequest', async ({ headers }) => {
+        if (headers.via?.includes(components.via)) throw new CatalogError('USAGE', 'This registry would ask itself.')
+      })
       // Who takes a body reads it as it comes.
       scope.removeAllContentTypeParsers()
       scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
       scope.get('/', async () => ({}))
       scope.get('/-/ping', async () => ({}))
       scope.get('/-/v1/search', (request) => registry.search(request))
-      scope.get<{ Params: { '*': string } }>('/-/package/*', (request) => registry.tags(request.params['*']))
-      // Nothing is known of weaknesses; who asks at each install must not fail for it.
-      scope.post<{ Body: Readable }>('/-/npm/v1/security/advisories/bulk', async ({ body }) => {
-        body.resume()
-        return {}
-      })
+      scope.get<{ Params: { '*': string } }>('/-/package/*', (request, reply) =>
+        registry.tags(request.params['*'], request, reply),
+      )
+      scope.post<{ Body: Readable }>('/-/npm/v1/security/advisories/bulk', ({ body }, reply) =>
+        registry.advisories(body, reply),
+      )
       scope.get('/-/whoami', (request) => registry.whoami(request))
       scope.put<{ Params: { '*': string }; Body: Readable }>('/*', (request, reply) => registry.publish(request, reply))
       scope.get('/*', (request, reply) => registry.read(request, reply))
@@ -88,23 +103,54 @@ class NpmRegistry {
   async read(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { name, rest } = askedBy(request)
     const signal = signalOf(reply)
-    const state = await this.#components.view.state(named(name), signal)
-    const { releases, tags } = state
+    const { view } = this.#components
     const [first, file] = rest
-    if (first === undefined) return this.#packument(request, reply, state)
     if (first === '-' && file !== undefined) {
-      const release = releases.find((release) => tarballName(release) === file)
-      return this.#tarball(request, reply, found(release), signal)
+      const version = versionOf(name, file)
+      if (version === undefined) throw nothing()
+      const release = await view.release(named(name), version, this.#isOwner(request), signal)
+      return this.#tarball(request, reply, release, signal)
     }
-    const release = releases.find(({ body }) => body.version === (tags[first] ?? first))
+    const outside = await this.#outside(name, first === undefined ? formOf(request) : 'install', request, signal)
+    if (outside && first === undefined) return this.#packument(request, reply, outside)
+    if (outside && first !== undefined) return reply.send(versionIn(outside, first, registryOf(request)))
+    const state = await view.state(named(name), signal)
+    if (first === undefined) return this.#packument(request, reply, state)
+    const release = state.releases.find(({ body }) => body.version === (state.tags[first] ?? first))
     return reply.send(versionDocument(state, found(release), 'full', registryOf(request)))
   }
 
   /** `NAME/dist-tags` */
-  async tags(path: string): Promise<PackageState['tags']> {
+  async tags(path: string, request: FastifyRequest, reply: FastifyReply): Promise<PackageState['tags']> {
     const { name, rest } = asked(path)
     if (rest.length !== 1 || rest[0] !== 'dist-tags') throw nothing()
-    return (await this.#components.view.state(named(name))).tags
+    const signal = signalOf(reply)
+    const outside = await this.#outside(name, 'install', request, signal)
+    return outside ? tagsIn(outside) : (await this.#components.view.state(named(name), signal)).tags
+  }
+
+  /** What the outside registry says of a package; where it fails, what the mesh knows is said instead. */
+  async #outside(
+    name: string,
+    form: PackumentForm,
+    request: FastifyRequest,
+    signal: AbortSignal,
+  ): Promise<UpstreamDocument | undefined> {
+    try {
+      return await this.#components.view.document(named(name), form, this.#isOwner(request), signal)
+    } catch (thrown) {
+      if (!hasCode(thrown, 'UPSTREAM')) throw thrown
+      tellFailure(`packument of ${name}`, thrown)
+      const known = await this.#components.view.state(named(name), signal).catch(() => undefined)
+      // That the registry cannot be asked says more than that nobody else knows the name.
+      if (!known) throw thrown
+      return undefined
+    }
+  }
+
+  async advisories(body: Readable, reply: FastifyReply): Promise<FastifyReply> {
+    const text = await textOf(body, ADVISORIES_BYTES_MAX)
+    return reply.type(JSON_TYPE).send(await this.#components.view.advisories(text, signalOf(reply)))
   }
 
   async whoami(request: FastifyRequest): Promise<{ username: string }> {
@@ -126,10 +172,15 @@ class NpmRegistry {
     return { ok: true }
   }
 
-  /** @throws CatalogError `UNAUTHORISED` */
-  #authorise({ headers: { authorization = '' } }: FastifyRequest): void {
+  /** Whether a request comes from this node's user. */
+  #isOwner({ headers: { authorization = '' } }: FastifyRequest): boolean {
     const [, token = ''] = /^Bearer (\S+)$/i.exec(authorization) ?? []
-    if (this.#components.tokens.holds(token)) return
+    return token !== '' && this.#components.tokens.holds(token)
+  }
+
+  /** @throws CatalogError `UNAUTHORISED` */
+  #authorise(request: FastifyRequest): void {
+    if (this.#isOwner(request)) return
     throw new CatalogError('UNAUTHORISED', 'This takes a token that the node has made, and that is not revoked.', {
       hint: 'Make one with "catalog token create", and tell npm: npm config set //HOST/npm/:_authToken=TOKEN',
     })
@@ -162,21 +213,22 @@ class NpmRegistry {
     return { objects, total: results.length }
   }
 
-  #packument(request: FastifyRequest, reply: FastifyReply, state: PackageState): FastifyReply {
-    const form: PackumentForm = request.headers.accept?.includes(INSTALL_ACCEPT) ? 'install' : 'full'
-    const { bytes, etag } = this.#made(state, form, registryOf(request))
+  #packument(request: FastifyRequest, reply: FastifyReply, of: PackageState | UpstreamDocument): FastifyReply {
+    const form = formOf(request)
+    const { bytes, etag } = this.#made(of, form, registryOf(request))
     reply.header('etag', etag).header('vary', 'accept').header('cache-control', 'no-cache')
     if (request.headers['if-none-match'] === etag) return reply.code(304).send()
     return reply.type(MEDIA_TYPES[form]).send(bytes)
   }
 
   /** Made again only when it would be of something else. */
-  #made(state: PackageState, form: PackumentForm, registry: string): Packument {
-    const key = `${form} ${registry} ${state.name}`
+  #made(of: PackageState | UpstreamDocument, form: PackumentForm, registry: string): Packument {
+    const key = `${form} ${registry} ${of.name}`
     const known = this.#packuments.get(key)
-    if (known && isSame(known.state, state)) return known
-    const bytes = Buffer.from(JSON.stringify(packument(state, form, registry)))
-    const made = { state, bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` }
+    if (known && isSame(known.of, of)) return known
+    const isOutside = 'versions' in of
+    const bytes = isOutside ? documentAt(of, registry) : Buffer.from(JSON.stringify(packument(of, form, registry)))
+    const made = { of, bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` }
     this.#packuments.set(key, made)
     return made
   }
@@ -206,10 +258,27 @@ class NpmRegistry {
   }
 }
 
-function isSame(a: PackageState, b: PackageState): boolean {
+function isSame(a: PackageState | UpstreamDocument, b: PackageState | UpstreamDocument): boolean {
+  if ('versions' in a || 'versions' in b) return a === b
   const said = ({ tags, deprecated }: PackageState) => JSON.stringify([tags, [...deprecated]])
   const hasSame = a.releases.length === b.releases.length && a.releases.every((one, i) => one === b.releases[i])
   return hasSame && said(a) === said(b)
+}
+
+function formOf({ headers: { accept = '' } }: FastifyRequest): PackumentForm {
+  return accept.includes(INSTALL_ACCEPT) ? 'install' : 'full'
+}
+
+/** @throws CatalogError `LIMIT_EXCEEDED` */
+async function textOf(body: Readable, bytesMax: number): Promise<string> {
+  const pieces: Buffer[] = []
+  let bytes = 0
+  for await (const piece of body) {
+    bytes += piece.length
+    if (bytes > bytesMax) throw new CatalogError('LIMIT_EXCEEDED', `This takes at most ${bytesMax} bytes.`)
+    pieces.push(piece)
+  }
+  return Buffer.concat(pieces).toString()
 }
 
 /** One range that can be had, `none` when there is none, or nothing where the whole is meant. */
