@@ -13,6 +13,7 @@ import { loadNativeFunctions } from './core/native-functions.ts'
 import { WorkerPool } from './core/workers/pool.ts'
 import { type DiscoveryRoom, openDiscovery } from './discovery/open.ts'
 import { USAGE_CAPABILITY } from './discovery/usage-exchange.ts'
+import { Logins } from './gateway/logins.ts'
 import { Gateway } from './gateway/server.ts'
 import { readSettings, type Settings, type SettingsInput } from './model/config.ts'
 import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
@@ -107,6 +108,8 @@ export class CatalogNode implements AsyncDisposable {
   readonly settings: Settings
   /** All that can be done with the node. */
   readonly sharing: SharingManager
+  /** Programs that wait for a token. */
+  readonly logins: Logins
   readonly #parts: Parts
   readonly #startedAt: number
   #gateway: Gateway | undefined
@@ -118,6 +121,7 @@ export class CatalogNode implements AsyncDisposable {
     this.#parts = parts
     this.#startedAt = parts.outside.clock.now()
     this.sharing = sharing(this)
+    this.logins = new Logins({ tokens: this.tokens, ...parts.outside })
   }
 
   /**

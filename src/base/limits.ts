@@ -1,6 +1,6 @@
 // Every bound that a peer, a client or a file can push against, with its reason. Relations between bounds
 // are asserted at the end, so that a change to one cannot silently break another.
-import { DAY_MS, GiB, KiB, MiB, SECOND_MS } from './units.ts'
+import { DAY_MS, GiB, KiB, MINUTE_MS, MiB, SECOND_MS } from './units.ts'
 
 /** Content. Fixed by the format (DESIGN §5): changing one changes every blob's address. */
 export const CHUNK_BYTES = 64 * KiB
@@ -176,6 +176,11 @@ export const ABSENT_NAMES_MS = 10 * SECOND_MS
 /** Tokens that let a program change something over HTTP. */
 export const TOKENS_MAX = 1_000
 export const TOKEN_NOTE_LENGTH_MAX = 200
+/** Programs that wait to be let in, and for how long: time enough to type a code, and too little for one forgotten. */
+export const LOGINS_MAX = 16
+export const LOGIN_MS = 10 * MINUTE_MS
+/** What a program sends to log in: a name, a password and little else. */
+export const LOGIN_BODY_BYTES_MAX = 16 * KiB
 /** What npm sends to publish a package, beside its tarball. */
 export const NPM_PUBLISH_TEXT_MAX = 8 * MiB
 /** Packuments kept as bytes, and what they may take together. */

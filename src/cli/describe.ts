@@ -65,6 +65,8 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
       ? about
       : `${about}\n${token}\nThis is told only once. It lets who has it publish as you.`
   },
+  approved: ({ program, askedAt }) =>
+    `${colors.bold(program)}, which asked at ${askedAt}, gets a token with which it may publish as you.`,
   revoked: ({ id }) => `Token ${id} opens nothing any more.`,
   summary: (line) => {
     const describe = SUMMARIES.find(([field]) => line[field] !== undefined)?.[1]

@@ -13,6 +13,7 @@ import type { SharingManager } from '../sharing-manager.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import type { Facades } from './api/operation.ts'
 import { apiRoutes } from './api/routes.ts'
+import { loginPage } from './dashboard/login-page.ts'
 import { dashboardRoutes } from './dashboard/page.ts'
 import { npmRoutes } from './npm/routes.ts'
 
@@ -63,6 +64,7 @@ export class Gateway {
     healthRoute(this.#tcpServer, sharing)
     metricsRoute(this.#tcpServer, this.#metrics)
     dashboardRoutes(this.#tcpServer, sharing)
+    loginPage(this.#tcpServer, this.#node.logins)
     npmRoutes(this.#tcpServer, this.#node)
     const { port, socket } = this.#options
     // The lock of the data directory is ours: a socket that is there was left by a process that is gone.

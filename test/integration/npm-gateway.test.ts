@@ -1,43 +1,15 @@
 // The npm that is at hand, unmodified, against a node's registry: what one node has published is installed from
 // another.
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import tap, { test } from 'tap'
+import { failure, type Project, project } from './npm-project.ts'
 import { connected, eventually, type Line, startNode, type TestNode } from './processes.ts'
 
 tap.setTimeout(120_000)
 
-const NPM = process.env['npm_execpath']
 const TOOL = '@acme/tool'
-
-interface Project {
-  readonly folder: string
-  npm(...args: string[]): Promise<string>
-}
-
-/** A folder in which npm knows nothing but the registry of a node. */
-async function project(folder: string, { http }: TestNode): Promise<Project> {
-  await mkdir(join(folder, 'project'), { recursive: true })
-  await mkdir(join(folder, 'home'))
-  await writeFile(join(folder, 'project/package.json'), '{"name":"project","version":"1.0.0"}')
-  const settings = [`registry=${http}/npm/`, `cache=${join(folder, 'cache')}`, 'update-notifier=false', 'fund=false']
-  await writeFile(join(folder, 'home/.npmrc'), settings.join('\n'))
-  const kept = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name))
-  const home = join(folder, 'home')
-  const env = { ...Object.fromEntries(kept), HOME: home, npm_config_userconfig: join(home, '.npmrc') }
-  const [command, before] = NPM?.endsWith('.js') ? [process.execPath, [NPM]] : ['npm', []]
-  const run = promisify(execFile)
-  return {
-    folder: join(folder, 'project'),
-    async npm(...args) {
-      const { stdout } = await run(command, [...before, ...args], { cwd: join(folder, 'project'), env })
-      return stdout
-    },
-  }
-}
 
 async function publish(node: TestNode, folder: string, manifest: object, flags: string[] = []): Promise<void> {
   await mkdir(folder, { recursive: true })
@@ -66,15 +38,6 @@ function sent({ http }: TestNode, token: string, name: string, tarball: Buffer):
   }
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
   return fetch(`${http}/npm/${name.replace('/', '%2f')}`, { method: 'PUT', headers, body: JSON.stringify(body) })
-}
-
-/** What npm says when it fails. */
-async function failure(running: Promise<string>): Promise<string> {
-  const { stderr } = await running.then(
-    () => ({ stderr: '' }),
-    (thrown) => thrown,
-  )
-  return stderr
 }
 
 test('npm installs from one node what another has published', async (t) => {

@@ -15,6 +15,9 @@ import { npm } from '../../package-types/npm.ts'
 import type { PackageView } from '../../package-view.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
 import type { Tokens } from '../../store/tokens.ts'
+import { authorise } from '../authorise.ts'
+import type { Logins } from '../logins.ts'
+import { loginRoutes } from './login.ts'
 import { distTags, MEDIA_TYPES, type PackumentForm, packument, tarballName, versionDocument } from './packument.ts'
 import { publish } from './publish.ts'
 
@@ -29,6 +32,7 @@ interface Components {
   view: PackageView
   sharing: SharingManager
   tokens: Tokens
+  logins: Logins
 }
 
 /** A packument as it goes out, and what it was made of. */
@@ -66,6 +70,7 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
         body.resume()
         return {}
       })
+      loginRoutes(scope, components)
       scope.get('/-/whoami', (request) => registry.whoami(request))
       scope.put<{ Params: { '*': string }; Body: Readable }>('/*', (request, reply) => registry.publish(request, reply))
       scope.get('/*', (request, reply) => registry.read(request, reply))
@@ -107,7 +112,7 @@ class NpmRegistry {
   }
 
   async whoami(request: FastifyRequest): Promise<{ username: string }> {
-    this.#authorise(request)
+    authorise(this.#components.tokens, request)
     const { publisher } = await this.#components.sharing.status()
     return { username: publisher ?? 'nobody yet' }
   }
@@ -116,22 +121,13 @@ class NpmRegistry {
     request: FastifyRequest<{ Params: { '*': string }; Body: Readable }>,
     reply: FastifyReply,
   ): Promise<{ ok: true }> {
-    this.#authorise(request)
+    authorise(this.#components.tokens, request)
     const { name, rest } = asked(request.params['*'])
     if (rest.length > 0) throw new CatalogError('USAGE', 'npm clients can publish here, and change nothing else yet.')
     named(name)
     await publish(this.#components, name, request.body, signalOf(reply))
     reply.code(201)
     return { ok: true }
-  }
-
-  /** @throws CatalogError `UNAUTHORISED` */
-  #authorise({ headers: { authorization = '' } }: FastifyRequest): void {
-    const [, token = ''] = /^Bearer (\S+)$/i.exec(authorization) ?? []
-    if (this.#components.tokens.holds(token)) return
-    throw new CatalogError('UNAUTHORISED', 'This takes a token that the node has made, and that is not revoked.', {
-      hint: 'Make one with "catalog token create", and tell npm: npm config set //HOST/npm/:_authToken=TOKEN',
-    })
   }
 
   async search({ query }: FastifyRequest): Promise<object> {

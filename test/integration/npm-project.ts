@@ -1,0 +1,46 @@
+// The npm that is at hand, unmodified, in a folder of a test's.
+import { type ChildProcess, execFile } from 'node:child_process'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { TestNode } from './processes.ts'
+
+const NPM = process.env['npm_execpath']
+
+export interface Project {
+  readonly folder: string
+  npm(...args: string[]): Promise<string>
+  /** The same, told of as it goes on. */
+  start(...args: string[]): { readonly process: ChildProcess; readonly ended: Promise<string> }
+}
+
+/** A folder in which npm knows nothing but the registry of a node. */
+export async function project(folder: string, { http }: TestNode): Promise<Project> {
+  await mkdir(join(folder, 'project'), { recursive: true })
+  await mkdir(join(folder, 'home'))
+  await writeFile(join(folder, 'project/package.json'), '{"name":"project","version":"1.0.0"}')
+  const settings = [`registry=${http}/npm/`, `cache=${join(folder, 'cache')}`, 'update-notifier=false', 'fund=false']
+  await writeFile(join(folder, 'home/.npmrc'), settings.join('\n'))
+  const kept = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name))
+  const home = join(folder, 'home')
+  const env = { ...Object.fromEntries(kept), HOME: home, npm_config_userconfig: join(home, '.npmrc') }
+  const [command, before] = NPM?.endsWith('.js') ? [process.execPath, [NPM]] : ['npm', []]
+  const started = (args: readonly string[]) => {
+    const running = promisify(execFile)(command, [...before, ...args], { cwd: join(folder, 'project'), env })
+    return { process: running.child, ended: running.then(({ stdout }) => stdout) }
+  }
+  return {
+    folder: join(folder, 'project'),
+    npm: (...args) => started(args).ended,
+    start: (...args) => started(args),
+  }
+}
+
+/** What npm says when it fails. */
+export async function failure(running: Promise<string>): Promise<string> {
+  const { stderr } = await running.then(
+    () => ({ stderr: '' }),
+    (thrown) => thrown,
+  )
+  return stderr
+}
