@@ -5,6 +5,7 @@ import type { Clock } from './base/clock.ts'
 import { CatalogError, hasCode } from './base/errors.ts'
 import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS } from './base/limits.ts'
 import type { UnderWay } from './base/under-way.ts'
+import { newest } from './discovery/indexer.ts'
 import { formatPurl, type PackageName } from './model/purl.ts'
 import type { Release } from './model/release.ts'
 import { packageType } from './package-types/all.ts'
@@ -27,6 +28,17 @@ interface Components {
   underWay: UnderWay
 }
 
+/** What is publicly known of a package, by the one publisher that counts. */
+export interface PackageState {
+  readonly name: string
+  /** One a version, in the order of versions; at least one. */
+  readonly releases: readonly Release[]
+  /** Versions by tag; `latest` is always there. */
+  readonly tags: Readonly<Record<string, string>>
+  /** By version: why it should not be used. */
+  readonly deprecated: ReadonlyMap<string, string>
+}
+
 export class PackageView {
   readonly #components: Components
   /** Names that neither this node nor its peers knew, and when they were asked for. */
@@ -40,13 +52,12 @@ export class PackageView {
   }
 
   /**
-   * All public releases of a name by the one publisher whose it is here, one a version, in the order of versions; peers
-   * are asked when nothing is known here.
+   * All that is public of a name, by the one publisher whose it is here; peers are asked when nothing is known here.
    *
    * @throws CatalogError `NOT_FOUND`, `UNTRUSTED` when several publishers claim the name
    */
-  releases(name: PackageName, signal?: AbortSignal): Promise<readonly Release[]> {
-    return this.#components.underWay.run((signal) => this.#releases(name, signal), signal)
+  state(name: PackageName, signal?: AbortSignal): Promise<PackageState> {
+    return this.#components.underWay.run((signal) => this.#state(name, signal), signal)
   }
 
   /** A release's bytes, here and verified; `lease` is to be given back. @throws CatalogError `NO_PROVIDERS` */
@@ -64,7 +75,7 @@ export class PackageView {
     return this.#components.scratch.open()
   }
 
-  async #releases(name: PackageName, signal: AbortSignal): Promise<readonly Release[]> {
+  async #state(name: PackageName, signal: AbortSignal): Promise<PackageState> {
     const known = await this.#known(name, signal)
     const signer = this.#ownerOf(name, known)
     const byVersion = Map.groupBy(
@@ -73,9 +84,11 @@ export class PackageView {
     )
     // A publisher that signed two releases of one version has said nothing of what it is.
     const releases = [...byVersion.values()].flatMap((all) => (all.length === 1 ? all : []))
-    if (releases.length === 0) throw absent(name)
-    const { compareVersions } = packageType(name.type)
-    return releases.sort((a, b) => compareVersions(a.body.version, b.body.version))
+    const type = packageType(name.type)
+    const latest = newest(releases, type)?.body.version
+    if (latest === undefined) throw absent(name)
+    releases.sort((a, b) => type.compareVersions(a.body.version, b.body.version))
+    return { name: name.name, releases, tags: { latest }, deprecated: new Map() }
   }
 
   /** The publisher that is pinned for a name, or the only one. @throws CatalogError `UNTRUSTED` */

@@ -30,7 +30,7 @@ interface Components {
 
 export class Logins {
   readonly #components: Components
-  /** So that a digest of a password is of no use to who finds it in memory, or waits for another process of this node. */
+  /** So that the digest of a password can be compared with no other. */
   readonly #salt: Uint8Array
   #waiting: readonly Login[] = []
 

@@ -19,8 +19,8 @@ function waiting(code: string): string {
   return `<h2>A program asks for a token</h2>
 <p>If it is yours, and you have just asked it to log in, let it in from a terminal of this machine:</p>
 <p><code>catalog token approve ${escapeHtml(code)}</code></p>
-<p class="note">Add the <code>--data-dir</code> with which the node runs, if it has one. The token lets the program publish
-as you; <code>catalog token list</code> shows it, and <code>catalog token revoke</code> takes it back.</p>`
+<p class="note">Add the <code>--data-dir</code> with which the node runs, if it has one. The token lets the program
+publish as you; <code>catalog token list</code> shows it, and <code>catalog token revoke</code> takes it back.</p>`
 }
 
 const GONE = `<h2>Nobody waits with this code</h2>

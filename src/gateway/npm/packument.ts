@@ -1,8 +1,7 @@
-// Packuments: all that npm's registry says of a package in one answer, in its two forms. Made of releases alone, so
-// that two nodes that know the same releases say the same, but for where they are.
-import { newest } from '../../discovery/indexer.ts'
+// Packuments: all that npm's registry says of a package in one answer, in its two forms. Made of signed
+// records alone, so that two nodes that know the same ones say the same, but for where they are.
 import type { Release } from '../../model/release.ts'
-import { packageType } from '../../package-types/all.ts'
+import type { PackageState } from '../../package-view.ts'
 
 /** `full` is the whole manifest of each version; `install` what a client needs to resolve and install. */
 export type PackumentForm = 'full' | 'install'
@@ -34,46 +33,46 @@ const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall']
 
 type Json = Record<string, unknown>
 
-/**
- * @param releases - of one package, in the order of their versions; at least one
- * @param registry - the URL of the gateway, with a slash at its end
- */
-export function packument(releases: readonly Release[], form: PackumentForm, registry: string): Json {
-  const best = newestOf(releases)
-  const { name } = best.body
+/** @param registry - the URL of the gateway, with a slash at its end */
+export function packument(state: PackageState, form: PackumentForm, registry: string): Json {
+  const { name, releases } = state
   const versions = Object.fromEntries(
-    releases.map((release) => [release.body.version, versionDocument(release, form, registry)]),
+    releases.map((release) => [release.body.version, versionDocument(state, release, form, registry)]),
   )
-  const tags = { 'dist-tags': distTags(releases) }
+  const tags = { 'dist-tags': state.tags }
   const modified = timeOf(releases.reduce((last, release) => (at(release) > at(last) ? release : last)))
   if (form === 'install') return { name, modified, ...tags, versions }
   const created = timeOf(releases.reduce((first, release) => (at(release) < at(first) ? release : first)))
   const times = releases.map((release) => [release.body.version, timeOf(release)])
-  const { description, keywords, license, homepage, repository, bugs, author } = best.body.manifest as Json
+  const best = releases.find(({ body }) => body.version === state.tags['latest'])?.body
+  const { keywords, license, homepage, repository, bugs, author } = (best?.manifest ?? {}) as Json
   return {
-    ...{ _id: name, name, description, ...tags, versions },
+    ...{ _id: name, name, description: best?.description, ...tags, versions },
     time: { created, modified, ...Object.fromEntries(times) },
     ...{ keywords, license, homepage, repository, bugs, author, readme: '' },
   }
 }
 
 /** What is said of one version. */
-export function versionDocument(release: Release, form: PackumentForm, registry: string): Json {
+export function versionDocument(
+  { deprecated }: PackageState,
+  release: Release,
+  form: PackumentForm,
+  registry: string,
+): Json {
   const { manifest, name, version } = release.body
   const scripts = (manifest['scripts'] ?? {}) as Json
   const hasInstallScript = INSTALL_SCRIPTS.some((script) => script in scripts)
   const fields = form === 'full' ? manifest : picked(manifest)
+  const message = deprecated.get(version)
   return {
     ...fields,
     // Under which the release stands: a manifest says so too, and is not what was signed for it.
     ...{ name, version, ...(form === 'full' && { _id: `${name}@${version}` }) },
     ...(hasInstallScript && { hasInstallScript }),
+    ...(message && { deprecated: message }),
     dist: dist(release, registry),
   }
-}
-
-export function distTags(releases: readonly Release[]): Record<string, string> {
-  return { latest: newestOf(releases).body.version }
 }
 
 /** What a tarball is called: npm leaves the scope out. */
@@ -86,13 +85,6 @@ function dist(release: Release, registry: string): Json {
   const integrity = artifact?.sha512 && `sha512-${Buffer.from(artifact.sha512).toString('base64')}`
   const tarball = `${registry}${release.body.name}/-/${tarballName(release)}`
   return { tarball, ...(integrity && { integrity }) }
-}
-
-function newestOf(releases: readonly Release[]): Release {
-  const [first] = releases
-  const best = first && newest(releases, packageType(first.body.type))
-  if (!best) throw new Error('a packument is made of at least one release')
-  return best
 }
 
 function picked(manifest: Json): Json {

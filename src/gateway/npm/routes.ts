@@ -12,13 +12,13 @@ import { PACKUMENTS_BYTES_MAX, SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } fro
 import type { PackageName } from '../../model/purl.ts'
 import type { Release } from '../../model/release.ts'
 import { npm } from '../../package-types/npm.ts'
-import type { PackageView } from '../../package-view.ts'
+import type { PackageState, PackageView } from '../../package-view.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
 import type { Tokens } from '../../store/tokens.ts'
 import { authorise } from '../authorise.ts'
 import type { Logins } from '../logins.ts'
 import { loginRoutes } from './login.ts'
-import { distTags, MEDIA_TYPES, type PackumentForm, packument, tarballName, versionDocument } from './packument.ts'
+import { MEDIA_TYPES, type PackumentForm, packument, tarballName, versionDocument } from './packument.ts'
 import { publish } from './publish.ts'
 
 const PREFIX = '/npm'
@@ -37,7 +37,7 @@ interface Components {
 
 /** A packument as it goes out, and what it was made of. */
 interface Packument {
-  readonly releases: readonly Release[]
+  readonly state: PackageState
   readonly bytes: Buffer
   readonly etag: string
 }
@@ -93,22 +93,23 @@ class NpmRegistry {
   async read(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { name, rest } = askedBy(request)
     const signal = signalOf(reply)
-    const releases = await this.#components.view.releases(named(name), signal)
+    const state = await this.#components.view.state(named(name), signal)
+    const { releases, tags } = state
     const [first, file] = rest
-    if (first === undefined) return this.#packument(request, reply, releases)
+    if (first === undefined) return this.#packument(request, reply, state)
     if (first === '-' && file !== undefined) {
       const release = releases.find((release) => tarballName(release) === file)
       return this.#tarball(request, reply, found(release), signal)
     }
-    const release = releases.find(({ body }) => body.version === (distTags(releases)[first] ?? first))
-    return reply.send(versionDocument(found(release), 'full', registryOf(request)))
+    const release = releases.find(({ body }) => body.version === (tags[first] ?? first))
+    return reply.send(versionDocument(state, found(release), 'full', registryOf(request)))
   }
 
   /** `NAME/dist-tags` */
-  async tags(path: string): Promise<Record<string, string>> {
+  async tags(path: string): Promise<PackageState['tags']> {
     const { name, rest } = asked(path)
     if (rest.length !== 1 || rest[0] !== 'dist-tags') throw nothing()
-    return distTags(await this.#components.view.releases(named(name)))
+    return (await this.#components.view.state(named(name))).tags
   }
 
   async whoami(request: FastifyRequest): Promise<{ username: string }> {
@@ -157,22 +158,21 @@ class NpmRegistry {
     return { objects, total: results.length }
   }
 
-  #packument(request: FastifyRequest, reply: FastifyReply, releases: readonly Release[]): FastifyReply {
+  #packument(request: FastifyRequest, reply: FastifyReply, state: PackageState): FastifyReply {
     const form: PackumentForm = request.headers.accept?.includes(INSTALL_ACCEPT) ? 'install' : 'full'
-    const { bytes, etag } = this.#made(releases, form, registryOf(request))
+    const { bytes, etag } = this.#made(state, form, registryOf(request))
     reply.header('etag', etag).header('vary', 'accept').header('cache-control', 'no-cache')
     if (request.headers['if-none-match'] === etag) return reply.code(304).send()
     return reply.type(MEDIA_TYPES[form]).send(bytes)
   }
 
-  /** Made again only when it would be of other releases. */
-  #made(releases: readonly Release[], form: PackumentForm, registry: string): Packument {
-    const key = `${form} ${registry} ${releases[0]?.body.name}`
+  /** Made again only when it would be of something else. */
+  #made(state: PackageState, form: PackumentForm, registry: string): Packument {
+    const key = `${form} ${registry} ${state.name}`
     const known = this.#packuments.get(key)
-    if (known?.releases.length === releases.length && known.releases.every((one, i) => one === releases[i]))
-      return known
-    const bytes = Buffer.from(JSON.stringify(packument(releases, form, registry)))
-    const made = { releases, bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` }
+    if (known && isSame(known.state, state)) return known
+    const bytes = Buffer.from(JSON.stringify(packument(state, form, registry)))
+    const made = { state, bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` }
     this.#packuments.set(key, made)
     return made
   }
@@ -200,6 +200,12 @@ class NpmRegistry {
       : { ...lease, length, offset: lease.offset + start }
     return reply.type(TARBALL_TYPE).header('content-length', length).send(streamOf(part, signal))
   }
+}
+
+function isSame(a: PackageState, b: PackageState): boolean {
+  const said = ({ tags, deprecated }: PackageState) => JSON.stringify([tags, [...deprecated]])
+  const hasSame = a.releases.length === b.releases.length && a.releases.every((one, i) => one === b.releases[i])
+  return hasSame && said(a) === said(b)
 }
 
 /** One range that can be had, `none` when there is none, or nothing where the whole is meant. */
