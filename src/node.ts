@@ -14,6 +14,7 @@ import { WorkerPool } from './core/workers/pool.ts'
 import { type DiscoveryRoom, openDiscovery } from './discovery/open.ts'
 import { USAGE_CAPABILITY } from './discovery/usage-exchange.ts'
 import { Logins } from './gateway/logins.ts'
+import { RegistryKey } from './gateway/npm/registry-key.ts'
 import { Gateway } from './gateway/server.ts'
 import { readSettings, type Settings, type SettingsInput } from './model/config.ts'
 import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
@@ -228,8 +229,9 @@ export class CatalogNode implements AsyncDisposable {
 
   /** Serve HTTP: the API on the Unix socket of the data directory, health and the page on 127.0.0.1. */
   async serveHttp(): Promise<string> {
-    const { paths } = this.#parts
-    this.#gateway = new Gateway(this, { port: this.settings.httpPort, socket: paths.socket })
+    const { paths, outside } = this.#parts
+    const key = await outside.effects.run(() => RegistryKey.load(join(paths.keys, 'registry.key'), outside.random))
+    this.#gateway = new Gateway(this, { port: this.settings.httpPort, socket: paths.socket, key })
     await this.#gateway.start()
     return this.#gateway.url
   }

@@ -15,6 +15,7 @@ import type { Facades } from './api/operation.ts'
 import { apiRoutes } from './api/routes.ts'
 import { loginPage } from './dashboard/login-page.ts'
 import { dashboardRoutes } from './dashboard/page.ts'
+import type { RegistryKey } from './npm/registry-key.ts'
 import { npmRoutes } from './npm/routes.ts'
 
 /** HTTP is for this machine; peers come over libp2p. */
@@ -31,6 +32,8 @@ export interface GatewayOptions {
   readonly port: number
   /** Path of the Unix socket. */
   readonly socket: string
+  /** With which it answers for what it lists. */
+  readonly key: RegistryKey
 }
 
 export class Gateway {
@@ -65,8 +68,9 @@ export class Gateway {
     metricsRoute(this.#tcpServer, this.#metrics)
     dashboardRoutes(this.#tcpServer, sharing)
     loginPage(this.#tcpServer, this.#node.logins)
-    npmRoutes(this.#tcpServer, this.#node)
-    const { port, socket } = this.#options
+    const { port, socket, key } = this.#options
+    const { view, tokens, logins } = this.#node
+    npmRoutes(this.#tcpServer, { view, sharing, tokens, logins, key })
     // The lock of the data directory is ours: a socket that is there was left by a process that is gone.
     await rm(socket, { force: true })
     await listen(this.#socketServer, { path: socket }, socket)

@@ -20,6 +20,7 @@ import type { Logins } from '../logins.ts'
 import { loginRoutes } from './login.ts'
 import { MEDIA_TYPES, type PackumentForm, packument, tarballName, versionDocument } from './packument.ts'
 import { publish } from './publish.ts'
+import type { RegistryKey } from './registry-key.ts'
 
 const PREFIX = '/npm'
 const INSTALL_ACCEPT = 'application/vnd.npm.install-v1+json'
@@ -33,6 +34,7 @@ interface Components {
   sharing: SharingManager
   tokens: Tokens
   logins: Logins
+  key: RegistryKey
 }
 
 /** A packument as it goes out, and what it was made of. */
@@ -71,6 +73,7 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
         return {}
       })
       loginRoutes(scope, components)
+      scope.get('/-/npm/v1/keys', async () => ({ keys: [components.key.listed] }))
       scope.get('/-/whoami', (request) => registry.whoami(request))
       scope.put<{ Params: { '*': string }; Body: Readable }>('/*', (request, reply) => registry.publish(request, reply))
       scope.get('/*', (request, reply) => registry.read(request, reply))
@@ -101,8 +104,9 @@ class NpmRegistry {
       const release = releases.find((release) => tarballName(release) === file)
       return this.#tarball(request, reply, found(release), signal)
     }
-    const release = releases.find(({ body }) => body.version === (tags[first] ?? first))
-    return reply.send(versionDocument(state, found(release), 'full', registryOf(request)))
+    const release = found(releases.find(({ body }) => body.version === (tags[first] ?? first)))
+    const signatures = await this.#components.key.signatures([release])
+    return reply.send(versionDocument(state, release, 'full', { registry: registryOf(request), signatures }))
   }
 
   /** `NAME/dist-tags` */
@@ -158,20 +162,21 @@ class NpmRegistry {
     return { objects, total: results.length }
   }
 
-  #packument(request: FastifyRequest, reply: FastifyReply, state: PackageState): FastifyReply {
+  async #packument(request: FastifyRequest, reply: FastifyReply, state: PackageState): Promise<FastifyReply> {
     const form: PackumentForm = request.headers.accept?.includes(INSTALL_ACCEPT) ? 'install' : 'full'
-    const { bytes, etag } = this.#made(state, form, registryOf(request))
+    const { bytes, etag } = await this.#made(state, form, registryOf(request))
     reply.header('etag', etag).header('vary', 'accept').header('cache-control', 'no-cache')
     if (request.headers['if-none-match'] === etag) return reply.code(304).send()
     return reply.type(MEDIA_TYPES[form]).send(bytes)
   }
 
   /** Made again only when it would be of something else. */
-  #made(state: PackageState, form: PackumentForm, registry: string): Packument {
+  async #made(state: PackageState, form: PackumentForm, registry: string): Promise<Packument> {
     const key = `${form} ${registry} ${state.name}`
     const known = this.#packuments.get(key)
     if (known && isSame(known.state, state)) return known
-    const bytes = Buffer.from(JSON.stringify(packument(state, form, registry)))
+    const signatures = await this.#components.key.signatures(state.releases)
+    const bytes = Buffer.from(JSON.stringify(packument(state, form, { registry, signatures })))
     const made = { state, bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` }
     this.#packuments.set(key, made)
     return made
