@@ -5,6 +5,7 @@ import { CatalogError } from '../base/errors.ts'
 import { tellFailure } from '../base/failure.ts'
 import { type Audience, audiencesOf } from '../model/audience.ts'
 import { type Glob, matchesGlob, parseGlob } from '../model/glob.ts'
+import { ORIGIN_KIND } from '../model/origin.ts'
 import { type PackageName, packageKey, parsePurl } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
@@ -162,7 +163,7 @@ export class Indexer {
     const add = (name: PackageName, signer: string) => packages.set(formatKey('public', name, signer), { name, signer })
     const globs = new Map<string, Glob[]>()
     for (const { kind, subject, signer } of changes) {
-      if (kind !== 'release' && kind !== 'share') continue
+      if (kind !== 'release' && kind !== 'share' && kind !== ORIGIN_KIND) continue
       const name = packageOf(subject)
       if (name) add(name, signer)
       const glob = parseGlob(subject)

@@ -2,6 +2,7 @@
 // this node belongs to. What nothing shares with this node is not kept.
 import { type Audience, audiencesOf, groupAudience } from '../model/audience.ts'
 import { readDevices, readGroup } from '../model/group.ts'
+import { NPM_ORIGIN, ORIGIN_KIND } from '../model/origin.ts'
 import { type Grant, grantedBy, grantOf, readShare, sharesOf } from '../model/permission.ts'
 import type { CatalogRecord } from '../model/record.ts'
 import { readRelease } from '../model/release.ts'
@@ -62,6 +63,8 @@ class FromSigner {
     if (kind === 'share') return this.#reachable(grantOf(readShare(record)), record.signer)
     if (kind === 'group') return [groupAudience(subject)].filter((audience) => this.#isOf(audience, record.signer))
     if (kind === 'device') return this.#isDevice ? ['private'] : []
+    // What another node keeps of a registry that signs nothing is that node's own.
+    if (kind === ORIGIN_KIND) return record.signer === NPM_ORIGIN ? ['public'] : []
     if (kind !== 'release') return []
     const shares = sharesOf(readRelease(record).body, this.#shares)
     return shares.length === 0 ? [] : this.#reachable(grantedBy(shares), record.signer)
@@ -79,6 +82,8 @@ class FromSigner {
   }
 }
 
+const PLACED_KINDS: ReadonlySet<string> = new Set(['share', 'group', 'device', 'release', ORIGIN_KIND])
+
 function isPlaced({ statement: { kind } }: CatalogRecord): boolean {
-  return kind === 'share' || kind === 'group' || kind === 'device' || kind === 'release'
+  return PLACED_KINDS.has(kind)
 }

@@ -2,6 +2,7 @@
 // are a conflict to be shown, never a silent choice.
 import { toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
+import { ORIGIN_KIND } from '../model/origin.ts'
 import { formatPurl, type PackageName } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
@@ -10,6 +11,8 @@ import type { Pin } from '../store/pins.ts'
 export type TrustState =
   /** The name is pinned to this release's signer. */
   | 'pinned'
+  /** The user has given the name to nobody, and it is what the outside registry has signed. */
+  | 'origin'
   /** Nobody owns the name here yet, and there is one claimant. */
   | 'unpinned'
   /** The name is pinned to somebody else. */
@@ -19,12 +22,13 @@ export type TrustState =
 
 export function trustState(signer: string, pin: Pin | undefined, claimants: number): TrustState {
   if (pin) return pin.signer === signer ? 'pinned' : 'foreign'
+  if (signer.startsWith('origin:')) return 'origin'
   return claimants > 1 ? 'contested' : 'unpinned'
 }
 
 export interface Resolution {
   readonly release: Release
-  readonly trust: 'pinned' | 'unpinned'
+  readonly trust: 'pinned' | 'origin' | 'unpinned'
 }
 
 /**
@@ -42,7 +46,7 @@ export function resolve(
   type: PackageType,
 ): Resolution {
   const purl = formatPurl(wanted.version === undefined ? name : { ...name, version: wanted.version })
-  const eligible = pin ? releases.filter(({ record }) => record.signer === pin.signer) : releases
+  const eligible = pin ? releases.filter(({ record }) => record.signer === pin.signer) : unclaimed(releases)
   const matching = eligible.filter(({ body }) => matches(body.version, wanted, type))
   if (matching.length === 0) throw notFound(purl, wanted.range, releases, pin)
   // All who claim the name count, not only those with this version: who owns it is the question to be answered first.
@@ -58,7 +62,19 @@ export function resolve(
       details: { records: rivals.map(({ record }) => toHex(record.id)) },
     })
   }
-  return { release: newest, trust: pin ? 'pinned' : 'unpinned' }
+  if (pin) return { release: newest, trust: 'pinned' }
+  return { release: newest, trust: isOfOrigin(newest) ? 'origin' : 'unpinned' }
+}
+
+/** Whether an outside registry says that there is such a version, to everybody or to this node. */
+export function isOfOrigin({ record }: Release): boolean {
+  return record.statement.kind === ORIGIN_KIND
+}
+
+/** A name that the user has given to nobody is the outside registry's, where that has it. */
+function unclaimed(releases: readonly Release[]): readonly Release[] {
+  const signed = releases.filter(isOfOrigin)
+  return signed.length > 0 ? signed : releases
 }
 
 /** Of a name that is pinned to nobody. */
