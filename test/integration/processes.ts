@@ -42,6 +42,7 @@ export interface RunningCommand {
 export interface CommandOptions {
   readonly env?: Record<string, string> | undefined
   readonly uid?: number | undefined
+  readonly cwd?: string | undefined
   /** As a terminal starts a command: in a process group of its own, which gets the terminal's signals. */
   readonly ownGroup?: boolean | undefined
   /** No file may grow beyond this, as on a disk that is full. */
@@ -54,6 +55,7 @@ export function start(args: readonly string[], options: CommandOptions = {}): Ru
   const child = spawn(program, [...before, mainFile(), ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1', ...options.env },
+    cwd: options.cwd,
     detached: options.ownGroup === true,
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   })
