@@ -1,18 +1,18 @@
 // The HTTP server of a node, twice: on the Unix socket in the data directory, which only the owner can open and which
 // has the owner's authority; and on 127.0.0.1, which any process of this machine can reach and which shows only what
-// any peer could see, and sums that name nobody. Every TCP request's Host must be this machine's, and its Origin too
-// when there is one, so that a web page cannot speak to the node through a browser.
+// any peer could see, and sums that name nobody, but to the bearer of a token. Every TCP request's Host must be this
+// machine's, and its Origin too when there is one, so that a web page cannot speak to the node through a browser.
 import { chmod, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { CatalogError, ERRORS } from '../base/errors.ts'
 import { HTTP_BODY_BYTES_MAX } from '../base/limits.ts'
 import { MINUTE_MS } from '../base/units.ts'
-import type { PackageView } from '../package-view.ts'
 import type { SharingManager } from '../sharing-manager.ts'
 import { Metrics } from '../telemetry/metrics.ts'
-import type { Facades } from './api/operation.ts'
+import type { Served } from './api/endpoints.ts'
 import { apiRoutes } from './api/routes.ts'
+import { tcpRoutes } from './api/tcp-routes.ts'
 import { loginPage } from './dashboard/login-page.ts'
 import { dashboardRoutes } from './dashboard/page.ts'
 import type { RegistryKey } from './npm/registry-key.ts'
@@ -21,11 +21,6 @@ import { npmRoutes } from './npm/routes.ts'
 /** HTTP is for this machine; peers come over libp2p. */
 const HTTP_HOST = '127.0.0.1'
 const LOCAL_NAMES = new Set(['127.0.0.1', 'localhost', '[::1]'])
-
-/** What is served of a node. */
-interface Served extends Facades {
-  readonly view: PackageView
-}
 
 export interface GatewayOptions {
   /** TCP port on 127.0.0.1; 0 takes any. */
@@ -66,6 +61,7 @@ export class Gateway {
     this.#tcpServer.addHook('onRequest', async (request) => checkOrigin(request))
     healthRoute(this.#tcpServer, sharing)
     metricsRoute(this.#tcpServer, this.#metrics)
+    tcpRoutes(this.#tcpServer, this.#node)
     dashboardRoutes(this.#tcpServer, sharing)
     loginPage(this.#tcpServer, this.#node.logins)
     const { port, socket, key } = this.#options
