@@ -231,7 +231,9 @@ export class CatalogNode implements AsyncDisposable {
   /** Serve HTTP: the API on the Unix socket of the data directory, health and the page on 127.0.0.1. */
   async serveHttp(): Promise<string> {
     const { paths, outside } = this.#parts
-    const key = await outside.effects.run(() => RegistryKey.load(join(paths.keys, 'registry.key'), outside.random))
+    const seed = join(paths.keys, 'registry.key')
+    const origins = npmKeys(this.settings.originKeys)
+    const key = await outside.effects.run(() => RegistryKey.load(seed, outside.random, origins))
     this.#gateway = new Gateway(this, { port: this.settings.httpPort, socket: paths.socket, key })
     await this.#gateway.start()
     return this.#gateway.url

@@ -8,13 +8,7 @@ import { CatalogError } from '../base/errors.ts'
 import { BLOB_BYTES_MAX, DERIVATION_BYTES_MAX, NAME_LENGTH_MAX, VERSION_LENGTH_MAX } from '../base/limits.ts'
 import { bytesOf, decodeCanonicalCbor, encodeCbor } from './cbor.ts'
 import { formatPurl } from './purl.ts'
-import {
-  ALGORITHM_NPM,
-  type CatalogRecord,
-  draftRecord,
-  NPM_SIGNATURE_BYTES_MAX,
-  type Statement,
-} from './record.ts'
+import { ALGORITHM_NPM, type CatalogRecord, draftRecord, NPM_SIGNATURE_BYTES_MAX, type Statement } from './record.ts'
 import { describedSchema, type Release, standAsRelease } from './release.ts'
 
 export const ORIGIN_KIND = 'origin'
@@ -79,7 +73,7 @@ function keyOf(spki: string): [string, KeyObject] {
 }
 
 /** Source: RFC 5656 §3.1, the key as SSH sends it; an uncompressed point ends its SPKI. */
-function fingerprintOf(spki: Uint8Array): Uint8Array {
+export function fingerprintOf(spki: Uint8Array): Uint8Array {
   const strings = [Buffer.from('ecdsa-sha2-nistp256'), Buffer.from('nistp256'), spki.subarray(-POINT_BYTES)]
   return sha256(concatBytes(...strings.flatMap((text) => [Uint8Array.of(0, 0, 0, text.length), text])))
 }
@@ -159,9 +153,14 @@ export function npmSignatures(record: CatalogRecord): { keyid: string; sig: stri
   return record.signatures
     .filter(({ algorithm }) => algorithm === ALGORITHM_NPM)
     .map(({ key, value }) => ({
-      keyid: `SHA256:${Buffer.from(key).toString('base64').replace(/=$/, '')}`,
+      keyid: npmKeyId(key),
       sig: Buffer.from(value).toString('base64'),
     }))
+}
+
+/** What npm calls a key, by its fingerprint. */
+export function npmKeyId(fingerprint: Uint8Array): string {
+  return `SHA256:${Buffer.from(fingerprint).toString('base64').replace(/=$/, '')}`
 }
 
 export function encodeDerivation(derivation: Derivation): Uint8Array {

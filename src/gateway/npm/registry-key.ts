@@ -1,20 +1,13 @@
 // The key with which this gateway answers for what it lists, as npm's registry does: clients hold each version's
 // integrity against it ("npm audit signatures"). It says that this gateway told so; who published what is signed apart,
 // by publishers' own keys.
-import {
-  createECDH,
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  hkdfSync,
-  type KeyObject,
-  sign as signAside,
-} from 'node:crypto'
+import { createECDH, createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign as signAside } from 'node:crypto'
 import { promisify } from 'node:util'
 import { LRUCache } from 'lru-cache'
 import { toHex } from '../../base/bytes.ts'
 import { REGISTRY_SIGNATURES_MAX } from '../../base/limits.ts'
 import type { Random } from '../../base/random.ts'
+import { fingerprintOf, npmKeyId, npmSignatures, ORIGIN_KIND, type OriginKeys } from '../../model/origin.ts'
 import type { Release } from '../../model/release.ts'
 import { loadOrCreateSeed } from '../../network/identity.ts'
 
@@ -43,32 +36,37 @@ interface ListedKey {
 }
 
 export class RegistryKey {
-  readonly listed: ListedKey
+  /** This one, and those of outside registries whose signatures are passed on. */
+  readonly listed: readonly ListedKey[]
   readonly #key: KeyObject
+  readonly #keyid: string
   /** By record id: ECDSA says the same twice in different words, and a packument that changes is fetched again. */
   readonly #signatures = new LRUCache<string, Signature>({ max: REGISTRY_SIGNATURES_MAX })
 
-  private constructor(key: KeyObject) {
+  private constructor(key: KeyObject, origins: OriginKeys) {
     this.#key = key
-    const spki = createPublicKey(key).export({ type: 'spki', format: 'der' })
-    const keyid = `SHA256:${createHash('sha256').update(spki).digest('base64')}`
-    this.listed = { expires: null, keyid, keytype: ALGORITHM, scheme: ALGORITHM, key: spki.toString('base64') }
+    const own = listedKey(createPublicKey(key))
+    this.#keyid = own.keyid
+    this.listed = [own, ...[...origins.values()].map(listedKey)]
   }
 
   /** The key whose seed is at `path`; it is made when it is not there. @throws CatalogError as `loadOrCreateSeed` */
-  static async load(path: string, random: Random): Promise<RegistryKey> {
-    return new RegistryKey(privateKey(await loadOrCreateSeed(path, random)))
+  static async load(path: string, random: Random, origins: OriginKeys): Promise<RegistryKey> {
+    return new RegistryKey(privateKey(await loadOrCreateSeed(path, random)), origins)
   }
 
   /**
-   * What stands under `dist.signatures` of each release that has an integrity: made on other threads, once each. A
-   * release that brings signatures from where it was first listed keeps those beside: this is the place.
+   * What stands under `dist.signatures` of each release that has an integrity: an outside registry's own where it comes
+   * from there, else one of this gateway, made on another thread, once.
    */
   async signatures(releases: readonly Release[]): Promise<Signatures> {
     const signed = releases.filter((release) => integrityOf(release) !== undefined)
-    return new Map(
-      await Promise.all(signed.map(async (release) => [release, [await this.#signature(release)]] as const)),
-    )
+    return new Map(await Promise.all(signed.map(async (release) => [release, await this.#of(release)] as const)))
+  }
+
+  async #of(release: Release): Promise<readonly Signature[]> {
+    const isOutside = release.record.statement.kind === ORIGIN_KIND
+    return isOutside ? npmSignatures(release.record) : [await this.#signature(release)]
   }
 
   async #signature(release: Release): Promise<Signature> {
@@ -77,13 +75,19 @@ export class RegistryKey {
     if (known) return known
     const { name, version } = release.body
     const sig = await sign('sha256', Buffer.from(`${name}@${version}:${integrityOf(release)}`), this.#key)
-    const made = this.#signatures.get(id) ?? { keyid: this.listed.keyid, sig: sig.toString('base64') }
+    const made = this.#signatures.get(id) ?? { keyid: this.#keyid, sig: sig.toString('base64') }
     this.#signatures.set(id, made)
     return made
   }
 }
 
 const sign = promisify<string, Buffer, KeyObject, Buffer>(signAside)
+
+function listedKey(key: KeyObject): ListedKey {
+  const spki = key.export({ type: 'spki', format: 'der' })
+  const keyid = npmKeyId(fingerprintOf(spki))
+  return { expires: null, keyid, keytype: ALGORITHM, scheme: ALGORITHM, key: spki.toString('base64') }
+}
 
 /** As npm has it; nothing for a release that was signed without the digest. */
 export function integrityOf({ body: { artifacts } }: Release): string | undefined {

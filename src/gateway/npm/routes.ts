@@ -73,7 +73,7 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
         return {}
       })
       loginRoutes(scope, components)
-      scope.get('/-/npm/v1/keys', async () => ({ keys: [components.key.listed] }))
+      scope.get('/-/npm/v1/keys', async () => ({ keys: components.key.listed }))
       scope.get('/-/whoami', (request) => registry.whoami(request))
       scope.put<{ Params: { '*': string }; Body: Readable }>('/*', (request, reply) => registry.publish(request, reply))
       scope.get('/*', (request, reply) => registry.read(request, reply))
