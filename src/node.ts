@@ -13,6 +13,8 @@ import { loadNativeFunctions } from './core/native-functions.ts'
 import { WorkerPool } from './core/workers/pool.ts'
 import { type DiscoveryRoom, openDiscovery } from './discovery/open.ts'
 import { USAGE_CAPABILITY } from './discovery/usage-exchange.ts'
+import { Logins } from './gateway/logins.ts'
+import { RegistryKey } from './gateway/npm/registry-key.ts'
 import { Gateway } from './gateway/server.ts'
 import { readSettings, type Settings, type SettingsInput } from './model/config.ts'
 import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
@@ -112,6 +114,8 @@ export class CatalogNode implements AsyncDisposable {
   readonly settings: Settings
   /** All that can be done with the node. */
   readonly sharing: SharingManager
+  /** Programs that wait for a token. */
+  readonly logins: Logins
   readonly #parts: Parts
   readonly #startedAt: number
   #gateway: Gateway | undefined
@@ -123,6 +127,7 @@ export class CatalogNode implements AsyncDisposable {
     this.#parts = parts
     this.#startedAt = parts.outside.clock.now()
     this.sharing = sharing(this)
+    this.logins = new Logins({ tokens: this.tokens, ...parts.outside })
   }
 
   /**
@@ -229,8 +234,11 @@ export class CatalogNode implements AsyncDisposable {
 
   /** Serve HTTP: the API on the Unix socket of the data directory, health and the page on 127.0.0.1. */
   async serveHttp(): Promise<string> {
-    const { paths } = this.#parts
-    this.#gateway = new Gateway(this, { port: this.settings.httpPort, socket: paths.socket })
+    const { paths, outside } = this.#parts
+    const seed = join(paths.keys, 'registry.key')
+    const origins = npmKeys(this.settings.originKeys)
+    const key = await outside.effects.run(() => RegistryKey.load(seed, outside.random, origins))
+    this.#gateway = new Gateway(this, { port: this.settings.httpPort, socket: paths.socket, key })
     await this.#gateway.start()
     return this.#gateway.url
   }

@@ -178,8 +178,15 @@ export const ABSENT_NAMES_MS = 10 * SECOND_MS
 /** Tokens that let a program change something over HTTP. */
 export const TOKENS_MAX = 1_000
 export const TOKEN_NOTE_LENGTH_MAX = 200
+/** Programs that wait to be let in, and for how long: time enough to type a code, and too little for one forgotten. */
+export const LOGINS_MAX = 16
+export const LOGIN_MS = 10 * MINUTE_MS
+/** What a program sends to log in: a name, a password and little else. */
+export const LOGIN_BODY_BYTES_MAX = 16 * KiB
 /** What npm sends to publish a package, beside its tarball. */
 export const NPM_PUBLISH_TEXT_MAX = 8 * MiB
+/** Signatures of versions that this node lists for npm, kept in memory: 20 MB. */
+export const REGISTRY_SIGNATURES_MAX = 100_000
 /** Packuments kept as bytes, and what they may take together. */
 export const PACKUMENTS_BYTES_MAX = 64 * MiB
 /** An announcement: record id, purl, signer. */

@@ -65,6 +65,16 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
       ? about
       : `${about}\n${token}\nThis is told only once. It lets who has it publish as you.`
   },
+  setup({ registry, upstream, files, restart }) {
+    const behind = upstream === undefined ? '' : `\n  behind it ${upstream}`
+    const next = restart ? '\nStart the node again for it to know what is behind it.' : ''
+    const written = files.map((file: string) => `\n  written   ${file}`).join('')
+    const back = '\nBack again: catalog npm setup --undo'
+    return `${colors.bold('Package managers now ask')} ${registry}${behind}${written}${next}${back}`
+  },
+  undone: ({ files }) => ['Everything is as it was:', ...files.map((file: string) => `  ${file}`)].join('\n'),
+  approved: ({ program, askedAt }) =>
+    `${colors.bold(program)}, which asked at ${askedAt}, gets a token with which it may publish as you.`,
   revoked: ({ id }) => `Token ${id} opens nothing any more.`,
   summary: (line) => {
     const describe = SUMMARIES.find(([field]) => line[field] !== undefined)?.[1]

@@ -9,6 +9,7 @@ import type { OperationName } from '../gateway/api/operations.ts'
 import { VERSION } from '../version.ts'
 import { operate } from './client.ts'
 import { completionScript, SHELLS } from './completion.ts'
+import { npmCommands } from './npm-commands.ts'
 import { Output } from './output.ts'
 import { permissionCommands, permissionInput, permissionOption, withPermission } from './permission-commands.ts'
 import { tokenCommands } from './token-commands.ts'
@@ -34,6 +35,7 @@ export function makeProgram(exit: (status: number) => void): Command {
   storageCommands(program, run, print)
   permissionCommands(program, run)
   tokenCommands(program, run)
+  npmCommands(program, print)
   trustCommands(program, run)
   program
     .command('completion')

@@ -75,7 +75,7 @@ function keyOf(spki: string): [string, KeyObject] {
 }
 
 /** Source: RFC 5656 §3.1, the key as SSH sends it; an uncompressed point ends its SPKI. */
-function fingerprintOf(spki: Uint8Array): Uint8Array {
+export function fingerprintOf(spki: Uint8Array): Uint8Array {
   const strings = [Buffer.from('ecdsa-sha2-nistp256'), Buffer.from('nistp256'), spki.subarray(-POINT_BYTES)]
   return sha256(concatBytes(...strings.flatMap((text) => [Uint8Array.of(0, 0, 0, text.length), text])))
 }
@@ -169,9 +169,14 @@ export function npmSignatures(record: CatalogRecord): RegistrySignature[] {
   return record.signatures
     .filter(({ algorithm }) => algorithm === ALGORITHM_NPM)
     .map(({ key, value }) => ({
-      keyid: keyName(toHex(key)),
+      keyid: npmKeyId(key),
       sig: Buffer.from(value).toString('base64'),
     }))
+}
+
+/** What npm calls a key, by its fingerprint. */
+export function npmKeyId(fingerprint: Uint8Array): string {
+  return `SHA256:${Buffer.from(fingerprint).toString('base64').replace(/=$/, '')}`
 }
 
 export function encodeDerivation(derivation: Derivation): Uint8Array {

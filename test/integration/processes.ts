@@ -42,6 +42,7 @@ export interface RunningCommand {
 export interface CommandOptions {
   readonly env?: Record<string, string> | undefined
   readonly uid?: number | undefined
+  readonly cwd?: string | undefined
   /** As a terminal starts a command: in a process group of its own, which gets the terminal's signals. */
   readonly ownGroup?: boolean | undefined
   /** No file may grow beyond this, as on a disk that is full. */
@@ -55,6 +56,7 @@ export function start(args: readonly string[], options: CommandOptions = {}): Ru
     stdio: ['ignore', 'pipe', 'pipe'],
     // Nobody outside of this machine is to be asked for anything.
     env: { ...process.env, NO_COLOR: '1', CATALOG_UPSTREAM: 'none', ...options.env },
+    cwd: options.cwd,
     detached: options.ownGroup === true,
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   })

@@ -3,13 +3,12 @@ import { createHash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import tap, { test } from 'tap'
-import { failure, project } from './npm.ts'
+import { failure, project } from './npm-project.ts'
 import { connected, startNode } from './processes.ts'
 import { OutsideRegistry } from './registry.ts'
 
 tap.setTimeout(120_000)
 
-const npmOf = (folder: string, { http }: { http: string }) => project(folder, `${http}/npm/`)
 const integrityOf = (bytes: Buffer) => `sha512-${createHash('sha512').update(bytes).digest('base64')}`
 
 test('what the registry has signed is shared with nodes that have none', async (t) => {
@@ -21,7 +20,7 @@ test('what the registry has signed is shared with nodes that have none', async (
   const near = await startNode(t, join(folder, 'near'), { env: registry.settings })
   const far = await startNode(t, join(folder, 'far'), { env: { CATALOG_ORIGIN_KEYS: registry.key } })
   await connected(far, near)
-  const first = await npmOf(join(folder, 'one'), near)
+  const first = await project(join(folder, 'one'), near)
   await first.npm('install', '@outer/tool', 'part@2')
   t.equal(await readFile(join(first.folder, 'node_modules/part/index.js'), 'utf8'), '2')
   const lock = await readFile(join(first.folder, 'package-lock.json'), 'utf8')
@@ -29,12 +28,12 @@ test('what the registry has signed is shared with nodes that have none', async (
 
   const asked = registry.asked.length
   await registry.stop()
-  const second = await npmOf(join(folder, 'two'), far)
+  const second = await project(join(folder, 'two'), far)
   await second.npm('install', '@outer/tool')
   t.equal(await readFile(join(second.folder, 'node_modules/part/index.js'), 'utf8'), '1')
   t.match(await second.npm('view', 'part', 'description'), 'A part')
 
-  const third = await npmOf(join(folder, 'three'), near)
+  const third = await project(join(folder, 'three'), near)
   await writeFile(join(third.folder, 'package-lock.json'), lock)
   await writeFile(join(third.folder, 'package.json'), await readFile(join(first.folder, 'package.json')))
   await third.npm('ci')
@@ -50,8 +49,8 @@ test('what no registry has signed stays on the node', async (t) => {
   const near = await startNode(t, join(folder, 'near'), { env: registry.settings })
   const far = await startNode(t, join(folder, 'far'), { env: { CATALOG_ORIGIN_KEYS: registry.key } })
   await connected(far, near)
-  await (await npmOf(join(folder, 'one'), near)).npm('install', 'plain')
-  t.match(await failure((await npmOf(join(folder, 'two'), far)).npm('install', 'plain')), 'E404')
+  await (await project(join(folder, 'one'), near)).npm('install', 'plain')
+  t.match(await failure((await project(join(folder, 'two'), far)).npm('install', 'plain')), 'E404')
   const { lines } = await far.run('search', 'plain')
   t.notOk(lines.some(({ type }) => type === 'result'))
 })

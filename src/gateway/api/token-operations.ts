@@ -31,6 +31,17 @@ export const tokenRevoke = operation({
   },
 })
 
+/** `approved` {code, program, askedAt}: who has asked with this code is given a token, once. */
+export const tokenApprove = operation({
+  input: z.strictObject({ code: z.string() }),
+  // Who waits, waits in the process that serves HTTP.
+  needsNode: () => true,
+  async *run({ logins }, { code }) {
+    const { program, askedAt } = logins.approve(code)
+    yield { type: 'approved', code, program, askedAt: new Date(askedAt).toISOString() }
+  },
+})
+
 function tokenLine({ id, note, at }: Token): Line {
   return { type: 'token', id, note, createdAt: new Date(at).toISOString() }
 }

@@ -3,6 +3,7 @@
 import type { Release } from '../../model/release.ts'
 import type { PackageState } from '../../package-view.ts'
 import { type PackumentForm, tarballFile } from '../../publishing/upstream/packument.ts'
+import { integrityOf, type Signatures } from './registry-key.ts'
 
 export const MEDIA_TYPES: Record<PackumentForm, string> = {
   full: 'application/json; charset=utf-8',
@@ -31,11 +32,17 @@ const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall']
 
 type Json = Record<string, unknown>
 
-/** @param registry - the URL of the gateway, with a slash at its end */
-export function packument(state: PackageState, form: PackumentForm, registry: string): Json {
+/** What of an answer is the gateway's own. */
+export interface Told {
+  /** Its URL, with a slash at its end. */
+  readonly registry: string
+  readonly signatures: Signatures
+}
+
+export function packument(state: PackageState, form: PackumentForm, told: Told): Json {
   const { name, releases } = state
   const versions = Object.fromEntries(
-    releases.map((release) => [release.body.version, versionDocument(state, release, form, registry)]),
+    releases.map((release) => [release.body.version, versionDocument(state, release, form, told)]),
   )
   const tags = { 'dist-tags': state.tags }
   const modified = timeOf(releases.reduce((last, release) => (at(release) > at(last) ? release : last)))
@@ -52,12 +59,7 @@ export function packument(state: PackageState, form: PackumentForm, registry: st
 }
 
 /** What is said of one version. */
-export function versionDocument(
-  { deprecated }: PackageState,
-  release: Release,
-  form: PackumentForm,
-  registry: string,
-): Json {
+export function versionDocument({ deprecated }: PackageState, release: Release, form: PackumentForm, told: Told): Json {
   const { manifest, name, version } = release.body
   const scripts = (manifest['scripts'] ?? {}) as Json
   const hasInstallScript = INSTALL_SCRIPTS.some((script) => script in scripts)
@@ -69,7 +71,7 @@ export function versionDocument(
     ...{ name, version, ...(form === 'full' && { _id: `${name}@${version}` }) },
     ...(hasInstallScript && { hasInstallScript }),
     ...(message && { deprecated: message }),
-    dist: dist(release, registry),
+    dist: dist(release, told),
   }
 }
 
@@ -79,12 +81,15 @@ export function versionOf(name: string, file: string): string | undefined {
   return version !== '' && file === tarballFile(name, version) ? version : undefined
 }
 
-function dist(release: Release, registry: string): Json {
-  const [artifact] = release.body.artifacts
-  const integrity = artifact?.sha512 && `sha512-${Buffer.from(artifact.sha512).toString('base64')}`
+/**
+ * Without `shasum`, which every client does without where there is an integrity: SHA-1 says nothing that the signed
+ * SHA-512 does not, and would take reading bytes that may not be here yet.
+ */
+function dist(release: Release, { registry, signatures }: Told): Json {
   const { name, version } = release.body
+  const integrity = integrityOf(release)
   const tarball = `${registry}${name}/-/${tarballFile(name, version)}`
-  return { tarball, ...(integrity && { integrity }) }
+  return { tarball, ...(integrity && { integrity, signatures: signatures.get(release) }) }
 }
 
 function picked(manifest: Json): Json {

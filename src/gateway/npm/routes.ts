@@ -23,9 +23,13 @@ import type { UpstreamDocument } from '../../publishing/upstream/documents.ts'
 import type { PackumentForm } from '../../publishing/upstream/packument.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
 import type { Tokens } from '../../store/tokens.ts'
+import { authorise, isOwner } from '../authorise.ts'
+import type { Logins } from '../logins.ts'
+import { loginRoutes } from './login.ts'
 import { documentAt, tagsIn, versionIn } from './outside.ts'
 import { MEDIA_TYPES, packument, versionDocument, versionOf } from './packument.ts'
 import { publish } from './publish.ts'
+import type { RegistryKey } from './registry-key.ts'
 
 const PREFIX = '/npm'
 const INSTALL_ACCEPT = 'application/vnd.npm.install-v1+json'
@@ -41,6 +45,8 @@ interface Components {
   tokens: Tokens
   /** What this node says of itself to registries. */
   via: string
+  logins: Logins
+  key: RegistryKey
 }
 
 /** A packument as it goes out, and what it was made of. */
@@ -81,6 +87,8 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
       scope.post<{ Body: Readable }>('/-/npm/v1/security/advisories/bulk', ({ body }, reply) =>
         registry.advisories(body, reply),
       )
+      loginRoutes(scope, components)
+      scope.get('/-/npm/v1/keys', async () => ({ keys: components.key.listed }))
       scope.get('/-/whoami', (request) => registry.whoami(request))
       scope.put<{ Params: { '*': string }; Body: Readable }>('/*', (request, reply) => registry.publish(request, reply))
       scope.get('/*', (request, reply) => registry.read(request, reply))
@@ -108,7 +116,7 @@ class NpmRegistry {
     if (first === '-' && file !== undefined) {
       const version = versionOf(name, file)
       if (version === undefined) throw nothing()
-      const release = await view.release(named(name), version, this.#isOwner(request), signal)
+      const release = await view.release(named(name), version, isOwner(this.#components.tokens, request), signal)
       return this.#tarball(request, reply, release, signal)
     }
     const outside = await this.#outside(name, first === undefined ? formOf(request) : 'install', request, signal)
@@ -116,8 +124,9 @@ class NpmRegistry {
     if (outside && first !== undefined) return reply.send(versionIn(outside, first, registryOf(request)))
     const state = await view.state(named(name), signal)
     if (first === undefined) return this.#packument(request, reply, state)
-    const release = state.releases.find(({ body }) => body.version === (state.tags[first] ?? first))
-    return reply.send(versionDocument(state, found(release), 'full', registryOf(request)))
+    const release = found(state.releases.find(({ body }) => body.version === (state.tags[first] ?? first)))
+    const signatures = await this.#components.key.signatures([release])
+    return reply.send(versionDocument(state, release, 'full', { registry: registryOf(request), signatures }))
   }
 
   /** `NAME/dist-tags` */
@@ -137,7 +146,7 @@ class NpmRegistry {
     signal: AbortSignal,
   ): Promise<UpstreamDocument | undefined> {
     try {
-      return await this.#components.view.document(named(name), form, this.#isOwner(request), signal)
+      return await this.#components.view.document(named(name), form, isOwner(this.#components.tokens, request), signal)
     } catch (thrown) {
       if (!hasCode(thrown, 'UPSTREAM')) throw thrown
       tellFailure(`packument of ${name}`, thrown)
@@ -154,7 +163,7 @@ class NpmRegistry {
   }
 
   async whoami(request: FastifyRequest): Promise<{ username: string }> {
-    this.#authorise(request)
+    authorise(this.#components.tokens, request)
     const { publisher } = await this.#components.sharing.status()
     return { username: publisher ?? 'nobody yet' }
   }
@@ -163,27 +172,13 @@ class NpmRegistry {
     request: FastifyRequest<{ Params: { '*': string }; Body: Readable }>,
     reply: FastifyReply,
   ): Promise<{ ok: true }> {
-    this.#authorise(request)
+    authorise(this.#components.tokens, request)
     const { name, rest } = asked(request.params['*'])
     if (rest.length > 0) throw new CatalogError('USAGE', 'npm clients can publish here, and change nothing else yet.')
     named(name)
     await publish(this.#components, name, request.body, signalOf(reply))
     reply.code(201)
     return { ok: true }
-  }
-
-  /** Whether a request comes from this node's user. */
-  #isOwner({ headers: { authorization = '' } }: FastifyRequest): boolean {
-    const [, token = ''] = /^Bearer (\S+)$/i.exec(authorization) ?? []
-    return token !== '' && this.#components.tokens.holds(token)
-  }
-
-  /** @throws CatalogError `UNAUTHORISED` */
-  #authorise(request: FastifyRequest): void {
-    if (this.#isOwner(request)) return
-    throw new CatalogError('UNAUTHORISED', 'This takes a token that the node has made, and that is not revoked.', {
-      hint: 'Make one with "catalog token create", and tell npm: npm config set //HOST/npm/:_authToken=TOKEN',
-    })
   }
 
   async search({ query }: FastifyRequest): Promise<object> {
@@ -213,24 +208,32 @@ class NpmRegistry {
     return { objects, total: results.length }
   }
 
-  #packument(request: FastifyRequest, reply: FastifyReply, of: PackageState | UpstreamDocument): FastifyReply {
+  async #packument(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    of: PackageState | UpstreamDocument,
+  ): Promise<FastifyReply> {
     const form = formOf(request)
-    const { bytes, etag } = this.#made(of, form, registryOf(request))
+    const { bytes, etag } = await this.#made(of, form, registryOf(request))
     reply.header('etag', etag).header('vary', 'accept').header('cache-control', 'no-cache')
     if (request.headers['if-none-match'] === etag) return reply.code(304).send()
     return reply.type(MEDIA_TYPES[form]).send(bytes)
   }
 
   /** Made again only when it would be of something else. */
-  #made(of: PackageState | UpstreamDocument, form: PackumentForm, registry: string): Packument {
+  async #made(of: PackageState | UpstreamDocument, form: PackumentForm, registry: string): Promise<Packument> {
     const key = `${form} ${registry} ${of.name}`
     const known = this.#packuments.get(key)
     if (known && isSame(known.of, of)) return known
-    const isOutside = 'versions' in of
-    const bytes = isOutside ? documentAt(of, registry) : Buffer.from(JSON.stringify(packument(of, form, registry)))
+    const bytes = 'versions' in of ? documentAt(of, registry) : await this.#assembled(of, form, registry)
     const made = { of, bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` }
     this.#packuments.set(key, made)
     return made
+  }
+
+  async #assembled(state: PackageState, form: PackumentForm, registry: string): Promise<Buffer> {
+    const signatures = await this.#components.key.signatures(state.releases)
+    return Buffer.from(JSON.stringify(packument(state, form, { registry, signatures })))
   }
 
   async #tarball(

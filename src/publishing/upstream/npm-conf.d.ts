@@ -1,8 +1,8 @@
-declare module '@pnpm/npm-conf/lib/defaults.js' {
-  export const defaults: { readonly registry: string }
-}
-
-/** The library comes without types; this is what is used of it. */
+// The library comes without types; this is what is used of it.
 declare module '@pnpm/npm-conf' {
   export default function npmConf(): { readonly config: { get(key: string): unknown } }
+}
+
+declare module '@pnpm/npm-conf/lib/defaults.js' {
+  export const defaults: { readonly registry: string }
 }

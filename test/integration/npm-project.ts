@@ -1,46 +1,51 @@
-// The npm at hand, unmodified, in a folder where it knows nothing but one registry.
-import { execFile } from 'node:child_process'
+// The npm that is at hand, unmodified, in a folder of a test's.
+import { type ChildProcess, execFile } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { TestNode } from './processes.ts'
 
-const NPM = process.env['npm_execpath']
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
+const NPM = process.env['npm_execpath']
 
 export interface Project {
   readonly folder: string
   npm(...args: string[]): Promise<string>
+  /** The same, told of as it goes on. */
+  start(...args: string[]): { readonly process: ChildProcess; readonly ended: Promise<string> }
 }
 
-/** @param registry - its URL @param settings - further lines of .npmrc */
-export async function project(folder: string, registry: string, settings: readonly string[] = []): Promise<Project> {
+/** A folder in which npm knows nothing but the registry of a node. */
+export async function project(folder: string, { http }: Pick<TestNode, 'http'>): Promise<Project> {
   await mkdir(join(folder, 'project'), { recursive: true })
   await mkdir(join(folder, 'home'))
   await writeFile(join(folder, 'project/package.json'), '{"name":"project","version":"1.0.0"}')
-  const lines = [
-    `registry=${registry}`,
+  const settings = [
+    `registry=${http}/npm/`,
     `cache=${join(folder, 'cache')}`,
     'update-notifier=false',
     'fund=false',
     'fetch-retries=0',
   ]
-  await writeFile(join(folder, 'home/.npmrc'), [...lines, ...settings].join('\n'))
+  await writeFile(join(folder, 'home/.npmrc'), settings.join('\n'))
   const kept = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name))
   const home = join(folder, 'home')
   const env = { ...Object.fromEntries(kept), HOME: home, npm_config_userconfig: join(home, '.npmrc') }
   const [command, before] = NPM?.endsWith('.js') ? [process.execPath, [NPM]] : ['npm', []]
-  const run = promisify(execFile)
+  const started = (args: readonly string[]) => {
+    const running = promisify(execFile)(command, [...before, ...args], {
+      ...{ cwd: join(folder, 'project'), env, maxBuffer: OUTPUT_BYTES_MAX },
+    })
+    return { process: running.child, ended: running.then(({ stdout }) => stdout) }
+  }
   return {
     folder: join(folder, 'project'),
-    async npm(...args) {
-      const options = { cwd: join(folder, 'project'), env, maxBuffer: OUTPUT_BYTES_MAX }
-      const { stdout } = await run(command, [...before, ...args], options)
-      return stdout
-    },
+    npm: (...args) => started(args).ended,
+    start: (...args) => started(args),
   }
 }
 
-/** What npm says when it fails; empty when it does not. */
+/** What npm says when it fails. */
 export async function failure(running: Promise<string>): Promise<string> {
   const { stderr } = await running.then(
     () => ({ stderr: '' }),
