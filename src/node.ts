@@ -346,7 +346,7 @@ async function assemble(
   const { search, recommendations } = discovery
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
-  const view = new PackageView({ packages, records, shares, scratch, pins, usage, clock, underWay })
+  const view = new PackageView({ packages, blobs, records, shares, scratch, pins, usage, clock, underWay })
   const parts: Parts = {
     ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage, view },
     services: [hello, exchange, ...transfer.services, ...discovery.services],

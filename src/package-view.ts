@@ -3,13 +3,14 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from './base/clock.ts'
 import { CatalogError, hasCode } from './base/errors.ts'
-import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS } from './base/limits.ts'
+import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS, STATES_RELEASES_MAX } from './base/limits.ts'
 import type { UnderWay } from './base/under-way.ts'
 import { newest } from './discovery/indexer.ts'
 import { formatPurl, type PackageName } from './model/purl.ts'
 import type { Release } from './model/release.ts'
 import { packageType } from './package-types/all.ts'
 import { type FetchedArtifact, onlyArtifact, type Packages } from './publishing/packages.ts'
+import type { Blobs, Lease } from './store/blobs.ts'
 import type { Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { Scratch, ScratchFolders } from './store/scratch.ts'
@@ -18,6 +19,7 @@ import type { Shares } from './trust/shares.ts'
 import { contested } from './trust/view.ts'
 
 interface Components {
+  blobs: Blobs
   packages: Packages
   records: Records
   shares: Shares
@@ -39,14 +41,32 @@ export interface PackageState {
   readonly deprecated: ReadonlyMap<string, string>
 }
 
+/** A state that was told, and as long as what it stays right. */
+interface Remembered {
+  readonly state: PackageState
+  /** Of all records, when it was made. */
+  readonly revision: number
+  /** Who was pinned for the name. */
+  readonly pinned: string | undefined
+  /** Until then no share expires that counts. */
+  readonly until: number
+}
+
 export class PackageView {
   readonly #components: Components
+  /** Moves with each change of the records. */
+  #revision = 0
+  readonly #remembered = new LRUCache<string, Remembered>({
+    maxSize: STATES_RELEASES_MAX,
+    sizeCalculation: ({ state }) => state.releases.length,
+  })
   /** Names that neither this node nor its peers knew, and when they were asked for. */
   readonly #absent = new LRUCache<string, number>({ max: ABSENT_NAMES_MAX })
 
   constructor(components: Components) {
     this.#components = components
     components.records.onChange((changes) => {
+      this.#revision++
       if (changes.some(({ kind }) => kind === 'release' || kind === 'share')) this.#absent.clear()
     })
   }
@@ -54,10 +74,25 @@ export class PackageView {
   /**
    * All that is public of a name, by the one publisher whose it is here; peers are asked when nothing is known here.
    *
+   * @returns the same object as long as all is the same
    * @throws CatalogError `NOT_FOUND`, `UNTRUSTED` when several publishers claim the name
    */
-  state(name: PackageName, signal?: AbortSignal): Promise<PackageState> {
-    return this.#components.underWay.run((signal) => this.#state(name, signal), signal)
+  async state(name: PackageName, signal?: AbortSignal): Promise<PackageState> {
+    const { pins, shares, clock, underWay } = this.#components
+    const key = formatPurl(name)
+    const last = this.#remembered.get(key)
+    const pinned = pins.get(name)?.signer
+    const isRight = last && last.revision === this.#revision && last.pinned === pinned && clock.now() < last.until
+    if (isRight) return last.state
+    return await underWay.run(async (signal) => {
+      const revision = this.#revision
+      const known = await this.#known(name, signal)
+      const made = this.#state(name, known)
+      const state = last && isSame(last.state, made) ? last.state : made
+      const until = Math.min(...known.map((release) => shares.grantOf(release).expires ?? Number.POSITIVE_INFINITY))
+      this.#remembered.set(key, { state, revision, pinned, until })
+      return state
+    }, signal)
   }
 
   /** A release's bytes, here and verified; `lease` is to be given back. @throws CatalogError `NO_PROVIDERS` */
@@ -70,13 +105,17 @@ export class PackageView {
     }, signal)
   }
 
+  /** Fill `buffer` from an opened release's bytes. @returns bytes read; fewer than asked and there mean a damaged pack */
+  read(lease: Lease, at: number, buffer: Uint8Array): Promise<number> {
+    return this.#components.blobs.readFrom(lease, at, buffer)
+  }
+
   /** Folders for what is on its way in. */
   workspace(): ScratchFolders {
     return this.#components.scratch.open()
   }
 
-  async #state(name: PackageName, signal: AbortSignal): Promise<PackageState> {
-    const known = await this.#known(name, signal)
+  #state(name: PackageName, known: readonly Release[]): PackageState {
     const signer = this.#ownerOf(name, known)
     const byVersion = Map.groupBy(
       known.filter(({ record }) => record.signer === signer),
@@ -122,6 +161,12 @@ export class PackageView {
     const { records, shares } = this.#components
     return records.releases(name).filter((release) => shares.isPublic(release))
   }
+}
+
+function isSame(a: PackageState, b: PackageState): boolean {
+  const said = ({ tags, deprecated }: PackageState) => JSON.stringify([tags, [...deprecated]])
+  const hasSame = a.releases.length === b.releases.length && a.releases.every((one, i) => one === b.releases[i])
+  return hasSame && said(a) === said(b)
 }
 
 function absent(name: PackageName): CatalogError {

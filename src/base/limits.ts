@@ -180,6 +180,8 @@ export const TOKENS_MAX = 1_000
 export const TOKEN_NOTE_LENGTH_MAX = 200
 /** What npm sends to publish a package, beside its tarball. */
 export const NPM_PUBLISH_TEXT_MAX = 8 * MiB
+/** Releases of packages whose state is kept at hand, of all names together. */
+export const STATES_RELEASES_MAX = 4_096
 /** Packuments kept as bytes, and what they may take together. */
 export const PACKUMENTS_BYTES_MAX = 64 * MiB
 /** An announcement: record id, purl, signer. */

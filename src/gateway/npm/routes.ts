@@ -1,41 +1,28 @@
 // npm's registry: packuments, versions, tarballs, tags and search, as stock clients ask for them, and publishing. Over
 // TCP anybody of this machine may ask, so only what everybody may have is there; all else looks absent. To publish
 // takes a token.
-import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { LRUCache } from 'lru-cache'
-import { parse as parseRange } from 'range-parser'
-import { streamOf } from '../../base/byte-source.ts'
 import { CatalogError, ERRORS } from '../../base/errors.ts'
-import { PACKUMENTS_BYTES_MAX, SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../../base/limits.ts'
+import { SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../../base/limits.ts'
 import type { PackageName } from '../../model/purl.ts'
 import type { Release } from '../../model/release.ts'
 import { npm } from '../../package-types/npm.ts'
 import type { PackageState, PackageView } from '../../package-view.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
 import type { Tokens } from '../../store/tokens.ts'
-import { MEDIA_TYPES, type PackumentForm, packument, tarballName, versionDocument } from './packument.ts'
+import { tarballName, versionDocument } from './packument.ts'
+import { Packuments } from './packuments.ts'
 import { publish } from './publish.ts'
+import { sendTarball } from './tarballs.ts'
 
 const PREFIX = '/npm'
-const INSTALL_ACCEPT = 'application/vnd.npm.install-v1+json'
-const TARBALL_TYPE = 'application/octet-stream'
-/** What a tarball of a version is, it stays. */
-const IMMUTABLE = 'public, max-age=31536000, immutable'
 const SEARCH_SIZE = 20
 
 interface Components {
   view: PackageView
   sharing: SharingManager
   tokens: Tokens
-}
-
-/** A packument as it goes out, and what it was made of. */
-interface Packument {
-  readonly state: PackageState
-  readonly bytes: Buffer
-  readonly etag: string
 }
 
 /** What a path asks for, read from behind the prefix. */
@@ -76,10 +63,7 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
 
 class NpmRegistry {
   readonly #components: Components
-  readonly #packuments = new LRUCache<string, Packument>({
-    maxSize: PACKUMENTS_BYTES_MAX,
-    sizeCalculation: ({ bytes }) => bytes.length + 1_024,
-  })
+  readonly #packuments = new Packuments()
 
   constructor(components: Components) {
     this.#components = components
@@ -91,10 +75,10 @@ class NpmRegistry {
     const state = await this.#components.view.state(named(name), signal)
     const { releases, tags } = state
     const [first, file] = rest
-    if (first === undefined) return this.#packument(request, reply, state)
+    if (first === undefined) return this.#packuments.send(request, reply, state, registryOf(request))
     if (first === '-' && file !== undefined) {
       const release = releases.find((release) => tarballName(release) === file)
-      return this.#tarball(request, reply, found(release), signal)
+      return sendTarball(request, reply, { view: this.#components.view, release: found(release), signal })
     }
     const release = releases.find(({ body }) => body.version === (tags[first] ?? first))
     return reply.send(versionDocument(state, found(release), 'full', registryOf(request)))
@@ -161,67 +145,6 @@ class NpmRegistry {
     })
     return { objects, total: results.length }
   }
-
-  #packument(request: FastifyRequest, reply: FastifyReply, state: PackageState): FastifyReply {
-    const form: PackumentForm = request.headers.accept?.includes(INSTALL_ACCEPT) ? 'install' : 'full'
-    const { bytes, etag } = this.#made(state, form, registryOf(request))
-    reply.header('etag', etag).header('vary', 'accept').header('cache-control', 'no-cache')
-    if (request.headers['if-none-match'] === etag) return reply.code(304).send()
-    return reply.type(MEDIA_TYPES[form]).send(bytes)
-  }
-
-  /** Made again only when it would be of something else. */
-  #made(state: PackageState, form: PackumentForm, registry: string): Packument {
-    const key = `${form} ${registry} ${state.name}`
-    const known = this.#packuments.get(key)
-    if (known && isSame(known.state, state)) return known
-    const bytes = Buffer.from(JSON.stringify(packument(state, form, registry)))
-    const made = { state, bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` }
-    this.#packuments.set(key, made)
-    return made
-  }
-
-  async #tarball(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    release: Release,
-    signal: AbortSignal,
-  ): Promise<FastifyReply> {
-    const [artifact] = release.body.artifacts
-    const etag = `"${Buffer.from(artifact?.root ?? []).toString('base64url')}"`
-    reply.header('etag', etag).header('cache-control', IMMUTABLE).header('accept-ranges', 'bytes')
-    if (request.headers['if-none-match'] === etag) return reply.code(304).send()
-    const { lease } = await this.#components.view.open(release, signal)
-    // Given back when all of it is out, or when the client is gone.
-    reply.raw.once('close', () => lease[Symbol.dispose]())
-    const range = rangeOf(request, lease.length)
-    if (range === 'none') return reply.code(416).header('content-range', `bytes */${lease.length}`).send()
-    const { start, end } = range ?? { start: 0, end: lease.length - 1 }
-    if (range) reply.code(206).header('content-range', `bytes ${start}-${end}/${lease.length}`)
-    const length = end - start + 1
-    const part = lease.bytes
-      ? { ...lease, length, bytes: lease.bytes.subarray(start, end + 1) }
-      : { ...lease, length, offset: lease.offset + start }
-    return reply.type(TARBALL_TYPE).header('content-length', length).send(streamOf(part, signal))
-  }
-}
-
-function isSame(a: PackageState, b: PackageState): boolean {
-  const said = ({ tags, deprecated }: PackageState) => JSON.stringify([tags, [...deprecated]])
-  const hasSame = a.releases.length === b.releases.length && a.releases.every((one, i) => one === b.releases[i])
-  return hasSame && said(a) === said(b)
-}
-
-/** One range that can be had, `none` when there is none, or nothing where the whole is meant. */
-function rangeOf(
-  { headers: { range } }: FastifyRequest,
-  length: number,
-): { start: number; end: number } | 'none' | undefined {
-  if (range === undefined || range.length > 256) return undefined
-  const { type, code, ranges } = parseRange(length, range)
-  // What is malformed counts as not said, and so do several at once.
-  if (type !== 'bytes' || (code & 1) === 1 || ranges.length > 1) return undefined
-  return ranges[0] ?? 'none'
 }
 
 function askedBy(request: FastifyRequest): Asked {
