@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from './base/clock.ts'
 import { CatalogError, hasCode } from './base/errors.ts'
 import { tellFailure } from './base/failure.ts'
-import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS } from './base/limits.ts'
+import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS, STATES_RELEASES_MAX } from './base/limits.ts'
 import type { UnderWay } from './base/under-way.ts'
 import { newest } from './discovery/indexer.ts'
 import { NPM_ORIGIN, ORIGIN_KIND } from './model/origin.ts'
@@ -15,7 +15,7 @@ import { type FetchedArtifact, onlyArtifact, type Packages } from './publishing/
 import type { UpstreamDocument } from './publishing/upstream/documents.ts'
 import type { PackumentForm } from './publishing/upstream/packument.ts'
 import type { Upstream } from './publishing/upstream/upstream.ts'
-import type { Blobs } from './store/blobs.ts'
+import type { Blobs, Lease } from './store/blobs.ts'
 import type { Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { Scratch, ScratchFolders } from './store/scratch.ts'
@@ -50,27 +50,61 @@ export interface PackageState {
   readonly deprecated: ReadonlyMap<string, string>
 }
 
+/** A state that was told, and as long as what it stays right. */
+interface Remembered {
+  readonly state: PackageState
+  /** Of all records, when it was made. */
+  readonly revision: number
+  /** Who was pinned for the name. */
+  readonly pinned: string | undefined
+  /** Until then no share expires that counts. */
+  readonly until: number
+}
+
 export class PackageView {
   readonly #components: Components
+  /** Moves with each change of the records. */
+  #revision = 0
+  readonly #remembered = new LRUCache<string, Remembered>({
+    maxSize: STATES_RELEASES_MAX,
+    sizeCalculation: ({ state }) => state.releases.length,
+  })
   /** Names that neither this node nor its peers knew, and when they were asked for. */
   readonly #absent = new LRUCache<string, number>({ max: ABSENT_NAMES_MAX })
 
   constructor(components: Components) {
     this.#components = components
     components.records.onChange((changes) => {
-      if (changes.some(({ kind }) => kind === 'release' || kind === 'share' || kind === ORIGIN_KIND))
+      this.#revision++
+      if (changes.some(({ kind }) => kind === 'release' || kind === 'share' || kind === ORIGIN_KIND)) {
         this.#absent.clear()
+      }
     })
   }
 
   /**
    * All that is public of a name, by the one publisher whose it is here; peers are asked when nothing is known here.
    *
+   * @returns the same object as long as all is the same
    * @throws CatalogError `NOT_FOUND`, `UNTRUSTED` when several publishers claim the name, or one does and the outside
    *   registry may have it
    */
-  state(name: PackageName, signal?: AbortSignal): Promise<PackageState> {
-    return this.#components.underWay.run((signal) => this.#state(name, signal), signal)
+  async state(name: PackageName, signal?: AbortSignal): Promise<PackageState> {
+    const { pins, shares, clock, underWay } = this.#components
+    const key = formatPurl(name)
+    const last = this.#remembered.get(key)
+    const pinned = pins.get(name)?.signer
+    const isRight = last && last.revision === this.#current() && last.pinned === pinned && clock.now() < last.until
+    if (isRight) return last.state
+    return await underWay.run(async (signal) => {
+      const revision = this.#current()
+      const known = await this.#known(name, signal)
+      const made = this.#state(name, known)
+      const state = last && isSame(last.state, made) ? last.state : made
+      const until = Math.min(...known.map((release) => shares.grantOf(release).expires ?? Number.POSITIVE_INFINITY))
+      this.#remembered.set(key, { state, revision, pinned, until })
+      return state
+    }, signal)
   }
 
   /**
@@ -126,9 +160,19 @@ export class PackageView {
     }, signal)
   }
 
+  /** Fill `buffer` from an opened release's bytes. @returns bytes read; fewer than asked and there mean a damaged pack */
+  read(lease: Lease, at: number, buffer: Uint8Array): Promise<number> {
+    return this.#components.blobs.readFrom(lease, at, buffer)
+  }
+
   /** Folders for what is on its way in. */
   workspace(): ScratchFolders {
     return this.#components.scratch.open()
+  }
+
+  /** Moved by whatever a state is made of. */
+  #current(): number {
+    return this.#revision + this.#components.records.derivations.revision
   }
 
   async #release(name: PackageName, version: string, isOwner: boolean, signal: AbortSignal): Promise<Release> {
@@ -141,11 +185,11 @@ export class PackageView {
       if (outside) return outside
     }
     const isIt = ({ body }: Release) => body.version === version
-    const known = (await this.#state(name, signal)).releases.find(isIt)
+    const known = (await this.state(name, signal)).releases.find(isIt)
     if (known) return known
     // Others of its versions are known, and this one is not.
     const { release } = await packages.resolve({ ...name, version }, signal)
-    const found = (await this.#state(name, signal)).releases.find(({ record }) => record === release.record)
+    const found = (await this.state(name, signal)).releases.find(({ record }) => record === release.record)
     if (found) return found
     throw absent({ ...name, version })
   }
@@ -163,16 +207,15 @@ export class PackageView {
     } catch (thrown) {
       if (!hasCode(thrown, 'UPSTREAM')) throw thrown
       tellFailure(formatPurl({ ...name, version }), thrown)
-      const { releases } = await this.#state(name, signal).catch(() => ({ releases: [] as readonly Release[] }))
+      const { releases } = await this.state(name, signal).catch(() => ({ releases: [] as readonly Release[] }))
       // That the registry cannot be asked says more than that nobody else knows the name.
       if (releases.length === 0) throw thrown
       return undefined
     }
   }
 
-  async #state(name: PackageName, signal: AbortSignal): Promise<PackageState> {
-    const known = this.#owned(name, await this.#known(name, signal))
-    const byVersion = Map.groupBy(known, ({ body }) => body.version)
+  #state(name: PackageName, known: readonly Release[]): PackageState {
+    const byVersion = Map.groupBy(this.#owned(name, known), ({ body }) => body.version)
     // A publisher that signed two releases of one version has said nothing of what it is.
     const releases = [...byVersion.values()].flatMap((all) => (all.length === 1 ? all : []))
     const type = packageType(name.type)
@@ -230,6 +273,12 @@ function unclaimed(name: PackageName, signer: string): CatalogError {
     hint: `A publisher in the mesh has one. To take it from there: catalog trust ${purl} ${signer}`,
     details: { publishers: [signer] },
   })
+}
+
+function isSame(a: PackageState, b: PackageState): boolean {
+  const said = ({ tags, deprecated }: PackageState) => JSON.stringify([tags, [...deprecated]])
+  const hasSame = a.releases.length === b.releases.length && a.releases.every((one, i) => one === b.releases[i])
+  return hasSame && said(a) === said(b)
 }
 
 function absent(name: Purl): CatalogError {

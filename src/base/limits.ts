@@ -187,6 +187,8 @@ export const LOGIN_BODY_BYTES_MAX = 16 * KiB
 export const NPM_PUBLISH_TEXT_MAX = 8 * MiB
 /** Signatures of versions that this node lists for npm, kept in memory: 20 MB. */
 export const REGISTRY_SIGNATURES_MAX = 100_000
+/** Releases of packages whose state is kept at hand, of all names together. */
+export const STATES_RELEASES_MAX = 4_096
 /** Packuments kept as bytes, and what they may take together. */
 export const PACKUMENTS_BYTES_MAX = 64 * MiB
 /** An announcement: record id, purl, signer. */

@@ -59,7 +59,7 @@ export class Gateway {
     healthRoute(this.#socketServer, sharing)
     metricsRoute(this.#socketServer, this.#metrics)
     apiRoutes(this.#socketServer, this.#node)
-    this.#tcpServer.addHook('onRequest', async (request) => checkOrigin(request))
+    this.#tcpServer.addHook('onRequest', (request, _reply, done) => done(originError(request)))
     healthRoute(this.#tcpServer, sharing)
     metricsRoute(this.#tcpServer, this.#metrics)
     tcpRoutes(this.#tcpServer, this.#node)
@@ -107,18 +107,15 @@ function metricsRoute(app: FastifyInstance, metrics: Metrics): void {
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()))
 }
 
-/** @throws CatalogError `REFUSED` */
-function checkOrigin(request: FastifyRequest): void {
-  const hostname = (request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase()
-  if (!LOCAL_NAMES.has(hostname)) {
-    throw new CatalogError('REFUSED', 'This server answers only under the name of this machine.', {
+/** Why a request is refused, `REFUSED`, if it is. */
+function originError({ headers: { host = '', origin } }: FastifyRequest): CatalogError | undefined {
+  if (!LOCAL_NAMES.has(host.replace(/:\d+$/, '').toLowerCase())) {
+    return new CatalogError('REFUSED', 'This server answers only under the name of this machine.', {
       hint: 'Use http://127.0.0.1 or http://localhost.',
     })
   }
-  const { origin } = request.headers
-  if (origin !== undefined && origin !== `http://${request.headers.host}`) {
-    throw new CatalogError('REFUSED', 'Requests from other web pages are refused.')
-  }
+  if (origin === undefined || origin === `http://${host}`) return undefined
+  return new CatalogError('REFUSED', 'Requests from other web pages are refused.')
 }
 
 function replyWithError(thrown: FastifyError | CatalogError, _request: FastifyRequest, reply: FastifyReply) {

@@ -1,20 +1,11 @@
 // npm's registry: packuments, versions, tarballs, tags and search, as stock clients ask for them, and publishing. Over
 // TCP anybody of this machine may ask, so only what everybody may have is there; all else looks absent. To publish
 // takes a token.
-import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { LRUCache } from 'lru-cache'
-import { parse as parseRange } from 'range-parser'
-import { streamOf } from '../../base/byte-source.ts'
 import { CatalogError, ERRORS, hasCode } from '../../base/errors.ts'
 import { tellFailure } from '../../base/failure.ts'
-import {
-  ADVISORIES_BYTES_MAX,
-  PACKUMENTS_BYTES_MAX,
-  SEARCH_QUERY_LENGTH_MAX,
-  SEARCH_RESULTS_MAX,
-} from '../../base/limits.ts'
+import { ADVISORIES_BYTES_MAX, SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../../base/limits.ts'
 import type { PackageName } from '../../model/purl.ts'
 import type { Release } from '../../model/release.ts'
 import { npm } from '../../package-types/npm.ts'
@@ -27,16 +18,14 @@ import { authorise, isOwner } from '../authorise.ts'
 import type { Logins } from '../logins.ts'
 import { loginRoutes } from './login.ts'
 import { documentAt, tagsIn, versionIn } from './outside.ts'
-import { MEDIA_TYPES, packument, versionDocument, versionOf } from './packument.ts'
+import { packument, versionDocument, versionOf } from './packument.ts'
+import { formOf, Packuments } from './packuments.ts'
 import { publish } from './publish.ts'
 import type { RegistryKey } from './registry-key.ts'
+import { sendTarball } from './tarballs.ts'
 
 const PREFIX = '/npm'
-const INSTALL_ACCEPT = 'application/vnd.npm.install-v1+json'
 const JSON_TYPE = 'application/json; charset=utf-8'
-const TARBALL_TYPE = 'application/octet-stream'
-/** What a tarball of a version is, it stays. */
-const IMMUTABLE = 'public, max-age=31536000, immutable'
 const SEARCH_SIZE = 20
 
 interface Components {
@@ -47,13 +36,6 @@ interface Components {
   via: string
   logins: Logins
   key: RegistryKey
-}
-
-/** A packument as it goes out, and what it was made of. */
-interface Packument {
-  readonly of: PackageState | UpstreamDocument
-  readonly bytes: Buffer
-  readonly etag: string
 }
 
 /** What a path asks for, read from behind the prefix. */
@@ -99,9 +81,10 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
 
 class NpmRegistry {
   readonly #components: Components
-  readonly #packuments = new LRUCache<string, Packument>({
-    maxSize: PACKUMENTS_BYTES_MAX,
-    sizeCalculation: ({ bytes }) => bytes.length + 1_024,
+  readonly #packuments = new Packuments(async (of, form, registry) => {
+    if ('versions' in of) return documentAt(of, registry)
+    const signatures = await this.#components.key.signatures(of.releases)
+    return Buffer.from(JSON.stringify(packument(of, form, { registry, signatures })))
   })
 
   constructor(components: Components) {
@@ -117,13 +100,13 @@ class NpmRegistry {
       const version = versionOf(name, file)
       if (version === undefined) throw nothing()
       const release = await view.release(named(name), version, isOwner(this.#components.tokens, request), signal)
-      return this.#tarball(request, reply, release, signal)
+      return sendTarball(request, reply, { view, release, signal })
     }
     const outside = await this.#outside(name, first === undefined ? formOf(request) : 'install', request, signal)
-    if (outside && first === undefined) return this.#packument(request, reply, outside)
+    if (outside && first === undefined) return this.#packuments.send(request, reply, outside, registryOf(request))
     if (outside && first !== undefined) return reply.send(versionIn(outside, first, registryOf(request)))
     const state = await view.state(named(name), signal)
-    if (first === undefined) return this.#packument(request, reply, state)
+    if (first === undefined) return this.#packuments.send(request, reply, state, registryOf(request))
     const release = found(state.releases.find(({ body }) => body.version === (state.tags[first] ?? first)))
     const signatures = await this.#components.key.signatures([release])
     return reply.send(versionDocument(state, release, 'full', { registry: registryOf(request), signatures }))
@@ -207,69 +190,6 @@ class NpmRegistry {
     })
     return { objects, total: results.length }
   }
-
-  async #packument(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    of: PackageState | UpstreamDocument,
-  ): Promise<FastifyReply> {
-    const form = formOf(request)
-    const { bytes, etag } = await this.#made(of, form, registryOf(request))
-    reply.header('etag', etag).header('vary', 'accept').header('cache-control', 'no-cache')
-    if (request.headers['if-none-match'] === etag) return reply.code(304).send()
-    return reply.type(MEDIA_TYPES[form]).send(bytes)
-  }
-
-  /** Made again only when it would be of something else. */
-  async #made(of: PackageState | UpstreamDocument, form: PackumentForm, registry: string): Promise<Packument> {
-    const key = `${form} ${registry} ${of.name}`
-    const known = this.#packuments.get(key)
-    if (known && isSame(known.of, of)) return known
-    const bytes = 'versions' in of ? documentAt(of, registry) : await this.#assembled(of, form, registry)
-    const made = { of, bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` }
-    this.#packuments.set(key, made)
-    return made
-  }
-
-  async #assembled(state: PackageState, form: PackumentForm, registry: string): Promise<Buffer> {
-    const signatures = await this.#components.key.signatures(state.releases)
-    return Buffer.from(JSON.stringify(packument(state, form, { registry, signatures })))
-  }
-
-  async #tarball(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    release: Release,
-    signal: AbortSignal,
-  ): Promise<FastifyReply> {
-    const [artifact] = release.body.artifacts
-    const etag = `"${Buffer.from(artifact?.root ?? []).toString('base64url')}"`
-    reply.header('etag', etag).header('cache-control', IMMUTABLE).header('accept-ranges', 'bytes')
-    if (request.headers['if-none-match'] === etag) return reply.code(304).send()
-    const { lease } = await this.#components.view.open(release, signal)
-    // Given back when all of it is out, or when the client is gone.
-    reply.raw.once('close', () => lease[Symbol.dispose]())
-    const range = rangeOf(request, lease.length)
-    if (range === 'none') return reply.code(416).header('content-range', `bytes */${lease.length}`).send()
-    const { start, end } = range ?? { start: 0, end: lease.length - 1 }
-    if (range) reply.code(206).header('content-range', `bytes ${start}-${end}/${lease.length}`)
-    const length = end - start + 1
-    const part = lease.bytes
-      ? { ...lease, length, bytes: lease.bytes.subarray(start, end + 1) }
-      : { ...lease, length, offset: lease.offset + start }
-    return reply.type(TARBALL_TYPE).header('content-length', length).send(streamOf(part, signal))
-  }
-}
-
-function isSame(a: PackageState | UpstreamDocument, b: PackageState | UpstreamDocument): boolean {
-  if ('versions' in a || 'versions' in b) return a === b
-  const said = ({ tags, deprecated }: PackageState) => JSON.stringify([tags, [...deprecated]])
-  const hasSame = a.releases.length === b.releases.length && a.releases.every((one, i) => one === b.releases[i])
-  return hasSame && said(a) === said(b)
-}
-
-function formOf({ headers: { accept = '' } }: FastifyRequest): PackumentForm {
-  return accept.includes(INSTALL_ACCEPT) ? 'install' : 'full'
 }
 
 /** @throws CatalogError `LIMIT_EXCEEDED` */
@@ -282,18 +202,6 @@ async function textOf(body: Readable, bytesMax: number): Promise<string> {
     pieces.push(piece)
   }
   return Buffer.concat(pieces).toString()
-}
-
-/** One range that can be had, `none` when there is none, or nothing where the whole is meant. */
-function rangeOf(
-  { headers: { range } }: FastifyRequest,
-  length: number,
-): { start: number; end: number } | 'none' | undefined {
-  if (range === undefined || range.length > 256) return undefined
-  const { type, code, ranges } = parseRange(length, range)
-  // What is malformed counts as not said, and so do several at once.
-  if (type !== 'bytes' || (code & 1) === 1 || ranges.length > 1) return undefined
-  return ranges[0] ?? 'none'
 }
 
 function askedBy(request: FastifyRequest): Asked {
