@@ -160,7 +160,7 @@ export class PackageView {
     }, signal)
   }
 
-  /** Fill `buffer` from an opened release's bytes. @returns bytes read; fewer than asked and there mean a damaged pack */
+  /** Fill `buffer` from an opened release's bytes. @returns bytes read: fewer than asked where a pack is damaged */
   read(lease: Lease, at: number, buffer: Uint8Array): Promise<number> {
     return this.#components.blobs.readFrom(lease, at, buffer)
   }

@@ -25,7 +25,8 @@ async function user(t: Test) {
   await writeFile(files.npmrc, NPMRC)
   await chmod(files.npmrc, 0o640)
   await writeFile(files.yarnrc, YARNRC)
-  const options: CommandOptions = { env: { HOME: home, npm_config_userconfig: files.npmrc }, cwd: project_ }
+  const env = { HOME: home, npm_config_userconfig: files.npmrc, CATALOG_UPSTREAM: '' }
+  const options: CommandOptions = { env, cwd: project_ }
   const setup = (...flags: string[]) => run(['npm', 'setup', ...flags, '--data-dir', node.dataDir], options)
   const isAsBefore = async () => {
     t.equal(await readFile(files.npmrc, 'utf8'), NPMRC)

@@ -4,5 +4,6 @@ declare module '@pnpm/npm-conf' {
 }
 
 declare module '@pnpm/npm-conf/lib/defaults.js' {
-  export const defaults: { readonly registry: string }
+  const npmDefaults: { readonly defaults: { readonly registry: string } }
+  export default npmDefaults
 }

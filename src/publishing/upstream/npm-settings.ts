@@ -1,11 +1,11 @@
 // What the user has told npm: the registry that packages come from, and who the user is there.
 import npmConf from '@pnpm/npm-conf'
-import { defaults } from '@pnpm/npm-conf/lib/defaults.js'
+import npmDefaults from '@pnpm/npm-conf/lib/defaults.js'
 import registryAuthToken from 'registry-auth-token'
 import type { Credentials } from './registry.ts'
 
 /** The one that npm has by itself. */
-export const NPM_REGISTRY = defaults.registry
+export const NPM_REGISTRY = npmDefaults.defaults.registry
 
 /** The registry of npm's settings, with a slash at its end. */
 export function npmRegistry(): string {
