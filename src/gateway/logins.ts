@@ -72,6 +72,12 @@ export class Logins {
     })
   }
 
+  /** Who waits to be let in, the newest first: not every client shows its user the code. */
+  list(): { readonly code: string; readonly program: string; readonly askedAt: number }[] {
+    const waiting = this.#alive().filter(({ approvedAt }) => approvedAt === undefined)
+    return waiting.map(({ code, program, askedAt }) => ({ code, program, askedAt })).reverse()
+  }
+
   /** Whether a code waits to be let through. */
   waits(code: string): boolean {
     return this.#ofCode(code) !== undefined

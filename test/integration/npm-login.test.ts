@@ -53,6 +53,15 @@ test('a name and a password open nothing until the owner says so', async (t) => 
   t.equal(first.status, 401)
   const [, code = ''] = /catalog token approve (\S+)/.exec((await first.json()).error) ?? []
   t.equal((await passwordLogin(node, 'me', 'what I typed')).status, 401)
+  const { lines } = await node.run('token', 'approve')
+  t.match(
+    lines,
+    [
+      { type: 'login', code },
+      { type: 'summary', logins: 1 },
+    ],
+    'where the client does not show the code',
+  )
   await node.run('token', 'approve', code)
   t.equal((await passwordLogin(node, 'me', 'what I did not type')).status, 401)
   const entered = await passwordLogin(node, 'me', 'what I typed')
