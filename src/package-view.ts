@@ -5,22 +5,26 @@ import type { Clock } from './base/clock.ts'
 import { CatalogError, hasCode } from './base/errors.ts'
 import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS } from './base/limits.ts'
 import type { UnderWay } from './base/under-way.ts'
-import { newest } from './discovery/indexer.ts'
+import { isNoticeKind } from './model/notice.ts'
 import { formatPurl, type PackageName } from './model/purl.ts'
 import type { Release } from './model/release.ts'
 import { packageType } from './package-types/all.ts'
 import { type FetchedArtifact, onlyArtifact, type Packages } from './publishing/packages.ts'
+import type { Blobs } from './store/blobs.ts'
 import type { Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { Scratch, ScratchFolders } from './store/scratch.ts'
 import type { Usage } from './store/usage.ts'
+import type { Notices } from './trust/notices.ts'
 import type { Shares } from './trust/shares.ts'
-import { contested } from './trust/view.ts'
+import { available, contested, LATEST, newest } from './trust/view.ts'
 
 interface Components {
   packages: Packages
   records: Records
   shares: Shares
+  notices: Notices
+  blobs: Pick<Blobs, 'isUnder'>
   scratch: Scratch
   pins: Pins
   usage: Usage
@@ -47,7 +51,7 @@ export class PackageView {
   constructor(components: Components) {
     this.#components = components
     components.records.onChange((changes) => {
-      if (changes.some(({ kind }) => kind === 'release' || kind === 'share')) this.#absent.clear()
+      if (changes.some(({ kind }) => kind === 'release' || kind === 'share' || isNoticeKind(kind))) this.#absent.clear()
     })
   }
 
@@ -75,20 +79,36 @@ export class PackageView {
     return this.#components.scratch.open()
   }
 
+  /**
+   * Public releases that were withdrawn, and whose bytes are here all the same: lock files which name them hold as long
+   * as that.
+   */
+  withdrawn(name: PackageName): readonly Release[] {
+    const { blobs, notices } = this.#components
+    return this.#public(name).filter(
+      (release) =>
+        notices.isWithdrawn(release) &&
+        release.body.artifacts.every(({ root }) => blobs.isUnder(root, release.record.id)),
+    )
+  }
+
   async #state(name: PackageName, signal: AbortSignal): Promise<PackageState> {
     const known = await this.#known(name, signal)
     const signer = this.#ownerOf(name, known)
-    const byVersion = Map.groupBy(
-      known.filter(({ record }) => record.signer === signer),
-      ({ body }) => body.version,
-    )
+    if (signer === undefined) throw absent(name)
+    const notices = this.#components.notices.of(name, signer, ['public'])
+    const own = known.filter(({ record }) => record.signer === signer)
+    const byVersion = Map.groupBy(available(own, notices), ({ body }) => body.version)
     // A publisher that signed two releases of one version has said nothing of what it is.
     const releases = [...byVersion.values()].flatMap((all) => (all.length === 1 ? all : []))
     const type = packageType(name.type)
-    const latest = newest(releases, type)?.body.version
+    const latest = newest(releases, type, notices)?.body.version
     if (latest === undefined) throw absent(name)
     releases.sort((a, b) => type.compareVersions(a.body.version, b.body.version))
-    return { name: name.name, releases, tags: { latest }, deprecated: new Map() }
+    const isThere = ([, version]: [string, string]) => byVersion.get(version)?.length === 1
+    const tags = { ...Object.fromEntries([...notices.tags].filter(isThere)), [LATEST]: latest }
+    const deprecated = new Map([...notices.deprecated].filter(([version]) => byVersion.has(version)))
+    return { name: name.name, releases, tags, deprecated }
   }
 
   /** The publisher that is pinned for a name, or the only one. @throws CatalogError `UNTRUSTED` */
@@ -103,7 +123,10 @@ export class PackageView {
   async #known(name: PackageName, signal: AbortSignal): Promise<Release[]> {
     const { packages, clock } = this.#components
     const here = this.#public(name)
-    if (here.length > 0) return here
+    if (here[0]) {
+      packages.used(here[0])
+      return here
+    }
     const key = formatPurl(name)
     const since = this.#absent.get(key)
     if (since !== undefined && clock.now() - since < ABSENT_NAMES_MS) return []

@@ -3,6 +3,7 @@
 import { compareBytes, equalBytes, toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { readDevices, readGroup } from './group.ts'
+import { isNoticeKind, readNotice } from './notice.ts'
 import { keyOfPeer } from './peer-id.ts'
 import { readShare } from './permission.ts'
 import { documentHolds, type PublisherDocument, readPublisherDocument } from './publisher.ts'
@@ -52,6 +53,7 @@ function checkBody(record: CatalogRecord): void {
   if (record.statement.kind === 'share') readShare(record)
   if (record.statement.kind === 'group') readGroup(record)
   if (record.statement.kind === 'device') readDevices(record)
+  if (isNoticeKind(record.statement.kind)) readNotice(record)
 }
 
 /** Check the signatures. @returns false when the signer's keys are not known here */

@@ -8,13 +8,19 @@ import { LRUCache } from 'lru-cache'
 import { parse as parseRange } from 'range-parser'
 import { streamOf } from '../../base/byte-source.ts'
 import { CatalogError, ERRORS } from '../../base/errors.ts'
-import { PACKUMENTS_BYTES_MAX, SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../../base/limits.ts'
+import {
+  NPM_TAGS_BYTES_MAX,
+  PACKUMENTS_BYTES_MAX,
+  SEARCH_QUERY_LENGTH_MAX,
+  SEARCH_RESULTS_MAX,
+} from '../../base/limits.ts'
 import type { PackageName } from '../../model/purl.ts'
 import type { Release } from '../../model/release.ts'
 import { npm } from '../../package-types/npm.ts'
 import type { PackageState, PackageView } from '../../package-view.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
 import type { Tokens } from '../../store/tokens.ts'
+import { NpmChanges, revisionOf } from './changes.ts'
 import { MEDIA_TYPES, type PackumentForm, packument, tarballName, versionDocument } from './packument.ts'
 import { publish } from './publish.ts'
 
@@ -45,6 +51,11 @@ interface Asked {
   readonly rest: readonly string[]
 }
 
+interface Wild {
+  Params: { '*': string }
+  Body: Readable | undefined
+}
+
 export function npmRoutes(server: FastifyInstance, components: Components): void {
   const registry = new NpmRegistry(components)
   server.register(
@@ -52,7 +63,7 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
       scope.setErrorHandler(replyWithError)
       scope.setNotFoundHandler(({ method }, reply) => {
         if (method === 'GET' || method === 'HEAD') return reply.code(404).send({ error: 'There is nothing here.' })
-        return reply.code(405).send({ error: 'npm clients can publish here, and change nothing else yet.' })
+        return reply.code(405).send({ error: 'This is no way to ask for it.' })
       })
       // Who takes a body reads it as it comes.
       scope.removeAllContentTypeParsers()
@@ -60,14 +71,19 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
       scope.get('/', async () => ({}))
       scope.get('/-/ping', async () => ({}))
       scope.get('/-/v1/search', (request) => registry.search(request))
-      scope.get<{ Params: { '*': string } }>('/-/package/*', (request) => registry.tags(request.params['*']))
+      scope.route<Wild>({
+        method: ['GET', 'PUT', 'POST', 'DELETE'],
+        url: '/-/package/*',
+        handler: (request) => registry.tags(request),
+      })
       // Nothing is known of weaknesses; who asks at each install must not fail for it.
       scope.post<{ Body: Readable }>('/-/npm/v1/security/advisories/bulk', async ({ body }) => {
         body.resume()
         return {}
       })
       scope.get('/-/whoami', (request) => registry.whoami(request))
-      scope.put<{ Params: { '*': string }; Body: Readable }>('/*', (request, reply) => registry.publish(request, reply))
+      scope.put<Wild>('/*', (request, reply) => registry.write(request, reply))
+      scope.delete<Wild>('/*', (request) => registry.remove(request))
       scope.get('/*', (request, reply) => registry.read(request, reply))
     },
     { prefix: PREFIX },
@@ -81,30 +97,49 @@ class NpmRegistry {
     sizeCalculation: ({ bytes }) => bytes.length + 1_024,
   })
 
+  readonly #changes: NpmChanges
+
   constructor(components: Components) {
     this.#components = components
+    this.#changes = new NpmChanges(components)
   }
 
   async read(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { name, rest } = askedBy(request)
     const signal = signalOf(reply)
-    const state = await this.#components.view.state(named(name), signal)
-    const { releases, tags } = state
+    const { view } = this.#components
     const [first, file] = rest
+    const kept = view.withdrawn(named(name)).find((release) => first === '-' && tarballName(release) === file)
+    if (kept) return this.#tarball(request, reply, kept, signal)
+    const state = await view.state(named(name), signal)
+    const { releases, tags } = state
     if (first === undefined) return this.#packument(request, reply, state)
     if (first === '-' && file !== undefined) {
       const release = releases.find((release) => tarballName(release) === file)
       return this.#tarball(request, reply, found(release), signal)
     }
-    const release = releases.find(({ body }) => body.version === (tags[first] ?? first))
+    const of = (version: string | undefined) => releases.find(({ body }) => body.version === version)
+    const release = of(first) ?? of(tags[first])
     return reply.send(versionDocument(state, found(release), 'full', registryOf(request)))
   }
 
-  /** `NAME/dist-tags` */
-  async tags(path: string): Promise<PackageState['tags']> {
-    const { name, rest } = asked(path)
-    if (rest.length !== 1 || rest[0] !== 'dist-tags') throw nothing()
-    return (await this.#components.view.state(named(name))).tags
+  /** `NAME/dist-tags[/TAG]` */
+  async tags(request: FastifyRequest<Wild>): Promise<PackageState['tags'] | { ok: true }> {
+    const { method, body, params } = request
+    const { name: text, rest } = asked(params['*'])
+    const [first, tag, ...others] = rest
+    if (first !== 'dist-tags' || others.length > 0) throw nothing()
+    const name = named(text)
+    if (method === 'GET' && tag === undefined) return (await this.#components.view.state(name)).tags
+    this.#authorise(request)
+    if (tag === undefined && (method === 'PUT' || method === 'POST')) {
+      await this.#changes.tagAll(name, await jsonOf(body), method === 'PUT')
+    } else if (tag !== undefined && (method === 'PUT' || method === 'POST')) {
+      await this.#changes.tag(name, tag, await jsonOf(body))
+    } else if (tag !== undefined && method === 'DELETE') {
+      await this.#changes.untag(name, tag)
+    } else throw nothing()
+    return { ok: true }
   }
 
   async whoami(request: FastifyRequest): Promise<{ username: string }> {
@@ -113,16 +148,28 @@ class NpmRegistry {
     return { username: publisher ?? 'nobody yet' }
   }
 
-  async publish(
-    request: FastifyRequest<{ Params: { '*': string }; Body: Readable }>,
-    reply: FastifyReply,
-  ): Promise<{ ok: true }> {
+  /** A document, of a new version or with changes; with `-rev/REVISION` behind it, perhaps with fewer versions. */
+  async write(request: FastifyRequest<Wild>, reply: FastifyReply): Promise<{ ok: true }> {
     this.#authorise(request)
-    const { name, rest } = asked(request.params['*'])
-    if (rest.length > 0) throw new CatalogError('USAGE', 'npm clients can publish here, and change nothing else yet.')
-    named(name)
-    await publish(this.#components, name, request.body, signalOf(reply))
-    reply.code(201)
+    const { name: text, rest } = asked(request.params['*'])
+    const [mark, revision, ...others] = rest
+    if ((mark !== undefined && mark !== '-rev') || others.length > 0 || !request.body) throw nothing()
+    const name = named(text)
+    const document = await publish(this.#components, text, request.body, signalOf(reply))
+    if (!document) reply.code(201)
+    else if (revision === undefined) await this.#changes.deprecate(name, document)
+    else await this.#changes.replace(name, revision, document)
+    return { ok: true }
+  }
+
+  /** `NAME/-rev/REVISION` or `NAME/-/FILE/-rev/REVISION` */
+  async remove(request: FastifyRequest<Wild>): Promise<{ ok: true }> {
+    this.#authorise(request)
+    const { name: text, rest } = asked(request.params['*'])
+    const [mark, second = '', third] = rest
+    if (mark === '-rev' && rest.length === 2) await this.#changes.remove(named(text), second)
+    else if (mark === '-' && third === '-rev') await this.#changes.removeTarball(named(text), second)
+    else throw nothing()
     return { ok: true }
   }
 
@@ -163,6 +210,9 @@ class NpmRegistry {
   }
 
   #packument(request: FastifyRequest, reply: FastifyReply, state: PackageState): FastifyReply {
+    if ((request.query as Record<string, unknown>)['write'] === 'true') {
+      return reply.send({ ...packument(state, 'full', registryOf(request)), _rev: revisionOf(state) })
+    }
     const form: PackumentForm = request.headers.accept?.includes(INSTALL_ACCEPT) ? 'install' : 'full'
     const { bytes, etag } = this.#made(state, form, registryOf(request))
     reply.header('etag', etag).header('vary', 'accept').header('cache-control', 'no-cache')
@@ -259,6 +309,22 @@ function found(release: Release | undefined): Release {
 
 function nothing(): CatalogError {
   return new CatalogError('NOT_FOUND', 'There is nothing here.')
+}
+
+/** A body that is short. @throws CatalogError `USAGE`, `LIMIT_EXCEEDED` */
+async function jsonOf(body: Readable | undefined): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length
+    if (bytes > NPM_TAGS_BYTES_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'These are too many tags at once.')
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString())
+  } catch (cause) {
+    throw new CatalogError('USAGE', 'The body is not JSON.', { cause })
+  }
 }
 
 /** Where this gateway is, as the client calls it: its name was checked before. */
