@@ -16,6 +16,7 @@ import { USAGE_CAPABILITY } from './discovery/usage-exchange.ts'
 import { Gateway } from './gateway/server.ts'
 import { readSettings, type Settings, type SettingsInput } from './model/config.ts'
 import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
+import { npmKeys } from './model/origin.ts'
 import { peerAddress } from './network/addresses.ts'
 import { Announcements } from './network/announce.ts'
 import { Bootstrap } from './network/bootstrap.ts'
@@ -305,14 +306,15 @@ async function assemble(
   undo: (() => Promise<void> | void)[],
 ): Promise<CatalogNode> {
   const { clock, random, effects } = outside
+  const originKeys = npmKeys(settings.originKeys)
   const core = await effects.run(() => loadCore(settings.core))
   const native = core.backend === 'native' ? await effects.run(loadNativeFunctions) : undefined
   useEd25519(native ? nativeEd25519(native) : openSsl)
   const disk = outside.disk(effects, { readCached: native?.readCached })
   const workers = new WorkerPool({ effects }, { threads: settings.workers, core: settings.core })
   undo.push(() => workers.close())
-  const { maxMirrorStorage } = settings
-  const store = await openStore({ clock, core, disk, effects, random, workers }, { paths, maxMirrorStorage })
+  const storing = { paths, maxMirrorStorage: settings.maxMirrorStorage, originKeys }
+  const store = await openStore({ clock, core, disk, effects, random, workers }, storing)
   undo.push(() => store.close())
   const { records, blobs, pins, kept, peers, heard, usage, scratch, ledger } = store
   const underWay = new UnderWay()

@@ -7,7 +7,6 @@ import type { Effects } from './base/effects.ts'
 import { CatalogError } from './base/errors.ts'
 import type { UnderWay } from './base/under-way.ts'
 import { formatPurl, parsePurl } from './model/purl.ts'
-import { readRelease } from './model/release.ts'
 import type { Packages } from './publishing/packages.ts'
 import { type BackupOptions, backUp, type Copied } from './store/backup.ts'
 import { type Blobs, rootsOf } from './store/blobs.ts'
@@ -262,8 +261,7 @@ export class StorageManager {
 
   #pinned({ release: id, purl, at }: KeptRelease): PinnedRelease {
     const { blobs, records } = this.#components
-    const record = records.get(id)
-    const artifacts = record && readRelease(record).body.artifacts
+    const artifacts = records.release(id)?.body.artifacts
     return {
       purl,
       record: toHex(id),
@@ -276,8 +274,7 @@ export class StorageManager {
   #nameOf(root: Uint8Array): ArtifactName | undefined {
     const { records, blobs } = this.#components
     for (const { release: id } of blobs.releasesOf(root)) {
-      const record = records.get(id)
-      const release = record && readRelease(record)
+      const release = records.release(id)
       const artifact = release?.body.artifacts.find((each) => equalBytes(each.root, root))
       if (release && artifact) return { purl: release.purl, path: artifact.path }
     }

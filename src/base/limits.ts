@@ -37,6 +37,8 @@ export const RECORD_BYTES_MAX = 64 * KiB
 /** Nesting a record or a message may have; real ones stay below 8. */
 export const CBOR_DEPTH_MAX = 32
 export const MANIFEST_BYTES_MAX = 48 * KiB
+/** What follows from the archive of a package of an outside registry: as much as a release says. */
+export const DERIVATION_BYTES_MAX = 64 * KiB
 export const SIGNATURES_MAX = 16
 /** Longest purl, glob or other subject; an LMDB key holds it twice over. */
 export const SUBJECT_LENGTH_MAX = 512
@@ -117,7 +119,7 @@ export const PACKAGES_PER_REQUEST_MAX = 64
 export const RECORDS_PER_FRAME_MAX = 64
 export const RECORDS_FRAME_BYTES = 128 * KiB
 /** Each record, and the map it comes in. */
-export const RECORDS_REPLY_BYTES_MAX = RECORDS_PER_REQUEST_MAX * (RECORD_BYTES_MAX + 64)
+export const RECORDS_REPLY_BYTES_MAX = RECORDS_PER_REQUEST_MAX * (RECORD_BYTES_MAX + DERIVATION_BYTES_MAX + 128)
 export const SEARCH_QUERY_LENGTH_MAX = 256
 export const SEARCH_RESULTS_MAX = 100
 export const SEARCH_PEER_RESULTS_MAX = 20
@@ -355,7 +357,10 @@ assertLimit(
 )
 assertLimit(GROUP_MEMBERS_MAX * 80 < RECORD_BYTES_MAX, 'the members of a group fit a record')
 assertLimit(INSTALL_FETCHES_MAX < REQUESTS_PER_PEER_MAX, 'an install does not shut itself out')
-assertLimit(RECORDS_FRAME_BYTES + RECORD_BYTES_MAX < FRAME_BYTES_MAX, 'a frame of records and one more fit a frame')
+assertLimit(
+  RECORDS_FRAME_BYTES + RECORD_BYTES_MAX + DERIVATION_BYTES_MAX < FRAME_BYTES_MAX,
+  'a frame of records and one more fit a frame',
+)
 assertLimit(BLOB_FRAME_BYTES % CHUNK_BYTES === 0, 'a blob frame carries whole chunks')
 assertLimit(BLOB_FRAME_BYTES < FRAME_BYTES_MAX, 'a blob frame fits a frame')
 assertLimit(SLOT_BYTES >= STRIPE_SHARDS_MAX * CHUNK_BYTES, 'a slot holds a stripe')

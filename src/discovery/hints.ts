@@ -3,7 +3,7 @@
 import { SEARCH_RESULTS_MAX } from '../base/limits.ts'
 import type { Audience } from '../model/audience.ts'
 import { formatPurl } from '../model/purl.ts'
-import { type Release, readRelease } from '../model/release.ts'
+import type { Release } from '../model/release.ts'
 import type { Records } from '../store/records.ts'
 import type { Shares } from '../trust/shares.ts'
 import { textOfRelease } from './indexer.ts'
@@ -63,7 +63,7 @@ export async function suggestion(
 
 interface Completing {
   index: Pick<TextIndex, 'complete'>
-  records: Pick<Records, 'get'>
+  records: Pick<Records, 'release'>
   shares: Pick<Shares, 'isKnown'>
 }
 
@@ -80,9 +80,8 @@ export async function completions(
   const wanted = Math.min(limit * PUBLISHERS_OF_NAME, SEARCH_RESULTS_MAX)
   const lists = await Promise.all(audiences.map((audience) => index.complete(beginning, filters, audience, wanted)))
   const found = lists.flat().flatMap(({ id, popularity }) => {
-    const record = records.get(id)
-    if (!record) return [] // the index is a little behind the records
-    const release = readRelease(record)
+    const release = records.release(id)
+    if (!release) return [] // the index is a little behind the records
     if (!audiences.includes('private') && !shares.isKnown(release)) return []
     const { type, name } = release.body
     return [{ name, purl: formatPurl({ type, name }), popularity }]

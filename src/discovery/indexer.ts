@@ -5,7 +5,8 @@ import { CatalogError } from '../base/errors.ts'
 import { tellFailure } from '../base/failure.ts'
 import { type Audience, audiencesOf } from '../model/audience.ts'
 import { type Glob, matchesGlob, parseGlob } from '../model/glob.ts'
-import { isNoticeKind, noticePackage } from '../model/notice.ts'
+import { isNoticeKind, NOTICE_KINDS, noticePackage } from '../model/notice.ts'
+import { ORIGIN_KIND } from '../model/origin.ts'
 import { type PackageName, packageKey, parsePurl } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
@@ -24,6 +25,9 @@ const BATCH_CHANGES = 1_000
 const COMPACT_CHANGES = 20_000
 /** Time a change may wait for others before the index commits: far below the 500 ms promised. */
 const COMMIT_DELAY_MS = 50
+
+/** Kinds of records that change what is found of a package. */
+const CHANGING_KINDS: ReadonlySet<string> = new Set(['release', 'share', ORIGIN_KIND, ...NOTICE_KINDS])
 
 interface Components {
   index: TextIndex
@@ -167,7 +171,7 @@ export class Indexer {
     const add = (name: PackageName, signer: string) => packages.set(formatKey('public', name, signer), { name, signer })
     const globs = new Map<string, Glob[]>()
     for (const { kind, subject, signer } of changes) {
-      if (kind !== 'release' && kind !== 'share' && !isNoticeKind(kind)) continue
+      if (!CHANGING_KINDS.has(kind)) continue
       const name = isNoticeKind(kind) ? noticePackage(subject) : packageOf(subject)
       if (name) add(name, signer)
       const glob = parseGlob(subject)

@@ -3,7 +3,7 @@
 import { CatalogError } from '../base/errors.ts'
 import { SEARCH_RESULTS_MAX } from '../base/limits.ts'
 import { formatPurl, type PackageName, parsePurl } from '../model/purl.ts'
-import { type Release, readRelease } from '../model/release.ts'
+import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
 import type { Pins } from '../store/pins.ts'
 import type { Records } from '../store/records.ts'
@@ -189,10 +189,7 @@ export class Recommendations {
   /** Of what everybody may see, and what is this user's own to see. */
   async #releasesOf(find: (audience: 'public' | 'private') => Promise<Uint8Array[]>): Promise<Release[]> {
     const ids = (await Promise.all([find('public'), find('private')])).flat()
-    return ids.flatMap((id) => {
-      const record = this.#components.records.get(id)
-      return record ? [readRelease(record)] : []
-    })
+    return ids.flatMap((id) => this.#components.records.release(id) ?? [])
   }
 
   #best(points: readonly Point[], except: readonly PackageName[], limit: number): Recommendation[] {

@@ -17,9 +17,9 @@ import {
 import type { UnderWay } from '../base/under-way.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { Audience } from '../model/audience.ts'
+import { NPM_ORIGIN } from '../model/origin.ts'
 import { packageKey } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
-import { readRelease } from '../model/release.ts'
 import { RateLimiter } from '../network/gate.ts'
 import type { Rpc } from '../network/rpc.ts'
 import type { PackageType } from '../package-types/package-type.ts'
@@ -259,7 +259,9 @@ export class Search {
       return this.#toKeep(unranked, 0, [])
     })
     const releases = answer.results.flatMap((result) => this.#releaseOf(result) ?? [])
-    return releases.filter((release) => access.maySee(peer, release)).slice(0, limit)
+    // What registries have signed is theirs to be searched.
+    const shown = (release: Release) => release.record.signer !== NPM_ORIGIN && access.maySee(peer, release)
+    return releases.filter(shown).slice(0, limit)
   }
 
   /** The best of each audience in turn. */
@@ -277,9 +279,8 @@ export class Search {
       for (const id of lists.flatMap((list) => list[rank] ?? [])) ids.set(toHex(id), id)
     }
     return [...ids.values()].flatMap((id) => {
-      const record = records.get(id)
-      if (!record) return [] // the index is a little behind the records
-      const release = readRelease(record)
+      const release = records.release(id)
+      if (!release) return [] // the index is a little behind the records
       return shows(release) ? [release] : []
     })
   }
@@ -306,8 +307,7 @@ export class Search {
 
   /** Nothing for one whose record has gone meanwhile. */
   #releaseOf({ id, release }: KeptResult): Release | undefined {
-    const record = this.#components.records.get(id)
-    return record ? readRelease(record) : release
+    return this.#components.records.release(id) ?? release
   }
 
   /** What is to be told of them now. */
@@ -326,7 +326,7 @@ export class Search {
         description: body.description,
         publisher: record.signer,
         score: result.score,
-        verified: trust === 'pinned' || trust === 'unpinned',
+        verified: trust === 'pinned' || trust === 'unpinned' || trust === 'origin',
         trust,
         local: here,
         providers: result.peers.length + (here ? 1 : 0),
@@ -339,8 +339,8 @@ export class Search {
   }
 
   #lookalike({ lookalikeOf }: KeptResult): { lookalikeOf?: string } {
-    const record = lookalikeOf && this.#components.records.get(lookalikeOf)
-    return record ? { lookalikeOf: readRelease(record).body.name } : {}
+    const release = lookalikeOf && this.#components.records.release(lookalikeOf)
+    return release ? { lookalikeOf: release.body.name } : {}
   }
 
   async #learn(candidates: readonly Candidate[], { results }: Kept): Promise<void> {

@@ -2,6 +2,7 @@
 // publishers that nobody has heard of before.
 import type { Clock } from '../base/clock.ts'
 import { NEWCOMER_MS } from '../base/limits.ts'
+import { NPM_ORIGIN } from '../model/origin.ts'
 import type { Release } from '../model/release.ts'
 import { type Heard, WITNESSES_MAX } from '../store/heard.ts'
 import type { Pins } from '../store/pins.ts'
@@ -33,7 +34,7 @@ export class Standing {
    */
   isKnown({ record: { signer }, body }: Release): boolean {
     const { records, pins, heard, merits, clock } = this.#components
-    if (pins.get(body)?.signer === signer) return true
+    if (signer === NPM_ORIGIN || pins.get(body)?.signer === signer) return true
     const row = heard.get(signer)
     // What peers show is noted as it comes: what stands here without that was made here.
     if (!row) return records.audiencesOf(signer).some((audience) => records.shelves.get(audience, signer).count > 0)

@@ -4,6 +4,7 @@ import { compareBytes, equalBytes, toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { readDevices, readGroup } from './group.ts'
 import { isNoticeKind, readNotice } from './notice.ts'
+import { ORIGIN_KIND, type OriginKeys, originSigned, readOrigin } from './origin.ts'
 import { keyOfPeer } from './peer-id.ts'
 import { readShare } from './permission.ts'
 import { documentHolds, type PublisherDocument, readPublisherDocument } from './publisher.ts'
@@ -18,6 +19,8 @@ export interface Standing {
 
 /** What the rule needs to know of the shelf. */
 export interface ShelfState {
+  /** Keys of the outside registry that a signer stands for, as far as the node knows them by itself. */
+  originKeys?(signer: string): OriginKeys | undefined
   /** Documents of a publisher on this shelf, all versions. */
   documents(signer: string): readonly PublisherDocument[]
   slot(record: CatalogRecord): readonly Standing[]
@@ -54,6 +57,10 @@ function checkBody(record: CatalogRecord): void {
   if (record.statement.kind === 'group') readGroup(record)
   if (record.statement.kind === 'device') readDevices(record)
   if (isNoticeKind(record.statement.kind)) readNotice(record)
+  if (record.statement.kind !== ORIGIN_KIND) return
+  readOrigin(record)
+  // A node keeps for itself what no registry has signed. No publisher speaks for a registry.
+  if (!/^(origin|node):/.test(record.signer)) throw badSignature(record)
 }
 
 /** Check the signatures. @returns false when the signer's keys are not known here */
@@ -64,6 +71,7 @@ function signerKnown(record: CatalogRecord, shelf: ShelfState): boolean {
     if (!signingKeys(record).has(toHex(key))) throw badSignature(record)
     return true
   }
+  if (record.signer.startsWith('origin:')) return originKnown(record, shelf)
   if (!record.signer.startsWith('publisher:')) return false
   // The version it names decides, and no other: which ones happen to be here already must not matter.
   const documents = shelf.documents(record.signer).filter(({ version }) => version === record.statement.signerVersion)
@@ -72,6 +80,14 @@ function signerKnown(record: CatalogRecord, shelf: ShelfState): boolean {
   const named = documents.some(({ releaseKeys, roots }) => [...keys].some((k) => releaseKeys.has(k) || roots.has(k)))
   if (!named) throw badSignature(record)
   return true
+}
+
+/** An outside registry says which versions there are, and nothing else. */
+function originKnown(record: CatalogRecord, shelf: ShelfState): boolean {
+  if (record.statement.kind !== ORIGIN_KIND) return false
+  const isSigned = originSigned(record, shelf.originKeys?.(record.signer) ?? new Map())
+  if (isSigned === false) throw badSignature(record)
+  return isSigned === true
 }
 
 function documentKnown(record: CatalogRecord, shelf: ShelfState): boolean {

@@ -9,6 +9,10 @@ import { GiB, MB, parseBytes, parseRate } from '../base/units.ts'
 const port = z.coerce.number().int().min(0).max(65_535)
 const flag = z.union([z.boolean(), z.enum(['true', 'false', '1', '0']).transform((word) => /^(true|1)$/.test(word))])
 
+/** Of texts, in one text with spaces or commas between. */
+const list = (item: z.ZodString) =>
+  z.union([z.array(item), z.string().transform((text) => text.split(/[\s,]+/).filter(Boolean))])
+
 /** A number of bytes, or "10 GiB". */
 const bytes = z.union([z.number(), z.string()]).transform((value, context) => {
   const parsed = parseBytes(value)
@@ -44,12 +48,7 @@ const settingsSchema = z.strictObject({
   /** Port of the HTTP server on 127.0.0.1; 0 takes any. */
   httpPort: port.default(9294),
   /** Peers to stay connected to: multiaddrs, or host[:port]. */
-  peers: z
-    .union([
-      z.array(z.string().max(ADDRESS_LENGTH_MAX)),
-      z.string().transform((list) => list.split(/[\s,]+/).filter(Boolean)),
-    ])
-    .default([]),
+  peers: list(z.string().max(ADDRESS_LENGTH_MAX)).default([]),
   /** Find nodes on the local network. Off on loopback. */
   mdns: flag.default(true),
   /** Take part in the distributed hash table of providers. */
@@ -74,6 +73,10 @@ const settingsSchema = z.strictObject({
   congestion: z.enum(['cubic', 'bbr']).default('cubic'),
   /** Tell peers how often public packages are used here, if often, and hear the same of them. */
   shareUsage: flag.default(true),
+  /** The outside registry that npm packages come from which no peer has: its URL, or none. By default npm's own setting. */
+  upstream: z.union([z.literal('none'), z.url({ protocol: /^https?$/ })]).optional(),
+  /** Keys of an outside registry that signs with its own: P-256, SPKI in DER, base64. npm's are built in. */
+  originKeys: list(z.string().max(256)).default([]),
   /** Worker threads for hashing. */
   workers: z.coerce.number().int().min(1).max(64).default(2),
 })

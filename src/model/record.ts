@@ -3,7 +3,7 @@
 //
 //   statement = {v, kind, subject, signer, signerVersion, seq?, at, body}
 //   envelope  = [statement bytes, [[algorithm, public key, signature], …]]
-//   signed    = "catalog/<kind>/v1\n" ‖ statement bytes
+//   signed    = "catalog/<kind>/v1\n" ‖ statement bytes; what an outside registry signs is its own (model/origin.ts)
 import { z } from 'zod'
 import { concatBytes, sha256, toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
@@ -11,8 +11,11 @@ import { RECORD_BYTES_MAX, SIGNATURES_MAX, SIGNER_LENGTH_MAX, SUBJECT_LENGTH_MAX
 import { bytesOf, bytesUpTo, decodeCanonicalCbor, encodeCbor } from './cbor.ts'
 import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES, type SigningKey, verifyEd25519 } from './ed25519.ts'
 
-/** The only signature algorithm so far; the byte leaves room for others. */
-export const ALGORITHM_ED25519 = 1
+/** By which a record of this network is signed. */
+export const ALGORITHM_ED25519 = 1 as const
+/** ECDSA on P-256 with SHA-256, in DER, as npm's registry signs; the key is named by the SHA-256 of its SPKI. */
+export const ALGORITHM_NPM = 2 as const
+export const NPM_SIGNATURE_BYTES_MAX = 72
 
 const statementSchema = z.looseObject({
   v: z.literal(1),
@@ -31,7 +34,12 @@ const statementSchema = z.looseObject({
 const envelopeSchema = z.tuple([
   bytesUpTo(RECORD_BYTES_MAX),
   z
-    .array(z.tuple([z.literal(ALGORITHM_ED25519), bytesOf(PUBLIC_KEY_BYTES), bytesOf(SIGNATURE_BYTES)]))
+    .array(
+      z.union([
+        z.tuple([z.literal(ALGORITHM_ED25519), bytesOf(PUBLIC_KEY_BYTES), bytesOf(SIGNATURE_BYTES)]),
+        z.tuple([z.literal(ALGORITHM_NPM), bytesOf(32), bytesUpTo(NPM_SIGNATURE_BYTES_MAX)]),
+      ]),
+    )
     .min(1)
     .max(SIGNATURES_MAX),
 ])
@@ -42,7 +50,7 @@ export interface Statement {
   kind: string
   /** What it is about; a purl for releases and shares. Write-once per (signer, kind, subject) without `seq`. */
   subject: string
-  /** `publisher:<id>`, `node:<peer id>` or `origin:<name>`; `publisher:` alone in a first publisher document. */
+  /** `publisher:<id>`, `node:<peer id>` or `origin:<registry>`; `publisher:` alone in a first publisher document. */
   signer: string
   /** Version of the signer's document whose keys signed. */
   signerVersion: number
@@ -53,6 +61,8 @@ export interface Statement {
 }
 
 export interface SignatureEntry {
+  /** Ed25519 where it is not said. */
+  readonly algorithm?: typeof ALGORITHM_ED25519 | typeof ALGORITHM_NPM
   readonly key: Uint8Array
   readonly value: Uint8Array
 }
@@ -75,6 +85,8 @@ const verified = new WeakMap<CatalogRecord, ReadonlySet<string>>()
 
 /** A record that lacks its signatures. */
 export interface Draft {
+  /** 32 bytes: what the record's will be. */
+  readonly id: Uint8Array
   /** What the signatures are over. */
   readonly signed: Uint8Array
   /**
@@ -94,15 +106,16 @@ export function draftRecord(statement: Statement): Draft {
   const { seq, ...unnumbered } = statement
   const statementBytes = encodeCbor(seq === undefined ? unnumbered : statement) // CBOR has no undefined
   return {
+    id: sha256(statementBytes),
     signed: signedBytes(kind, statementBytes),
     complete(signatures) {
-      const entries = signatures.map(({ key, value }) => [ALGORITHM_ED25519, key, value])
+      const entries = signatures.map(({ algorithm = ALGORITHM_ED25519, key, value }) => [algorithm, key, value])
       const envelope = encodeCbor([statementBytes, entries])
       if (envelope.length > RECORD_BYTES_MAX) {
         throw new CatalogError('LIMIT_EXCEEDED', `This ${kind} record would be over ${RECORD_BYTES_MAX} bytes.`)
       }
       const record = assemble(statement, statementBytes, signatures, envelope)
-      verified.set(record, new Set(signatures.map(({ key }) => toHex(key))))
+      verified.set(record, new Set(signatures.filter(isEd25519).map(({ key }) => toHex(key))))
       return record
     },
   }
@@ -129,7 +142,7 @@ export function decodeRecord(envelope: Uint8Array): CatalogRecord {
   const [statementBytes, entries] = outer.data
   const inner = statementSchema.safeParse(decodeCanonicalCbor(statementBytes))
   if (!inner.success) throw new CatalogError('RECORD_INVALID', 'This is not a record.', { cause: inner.error })
-  const signatures = entries.map(([, key, value]) => ({ key, value }))
+  const signatures = entries.map(([algorithm, key, value]) => ({ algorithm, key, value }))
   return assemble(inner.data, statementBytes, signatures, envelope)
 }
 
@@ -139,10 +152,14 @@ export function signingKeys(record: CatalogRecord): ReadonlySet<string> {
   if (known) return known
   const good = new Set<string>()
   verified.set(record, good)
-  for (const { key, value } of record.signatures) {
+  for (const { key, value } of record.signatures.filter(isEd25519)) {
     if (!good.has(toHex(key)) && verifyEd25519(key, record.signed, value)) good.add(toHex(key))
   }
   return good
+}
+
+function isEd25519({ algorithm = ALGORITHM_ED25519 }: SignatureEntry): boolean {
+  return algorithm === ALGORITHM_ED25519
 }
 
 function assemble(

@@ -33,16 +33,21 @@ const dependencySchema = z.looseObject({
   optional: z.boolean().optional(),
 })
 
-const releaseSchema = z.looseObject({
-  type: z.string().regex(/^[a-z][a-z0-9.-]{0,31}$/),
-  name: z.string().min(1).max(NAME_LENGTH_MAX),
-  version: z.string().min(1).max(VERSION_LENGTH_MAX),
-  artifacts: z.array(artifactSchema).min(1).max(ARTIFACTS_MAX),
+/** What a package's own manifest says of it. */
+export const describedSchema = z.looseObject({
   manifest: z.record(z.string(), z.unknown()),
   dependencies: z.array(dependencySchema).max(DEPENDENCIES_MAX),
   description: z.string().max(DESCRIPTION_LENGTH_MAX),
   keywords: z.array(z.string().max(KEYWORD_LENGTH_MAX)).max(KEYWORDS_MAX),
   license: shortText,
+})
+
+const releaseSchema = z.looseObject({
+  type: z.string().regex(/^[a-z][a-z0-9.-]{0,31}$/),
+  name: z.string().min(1).max(NAME_LENGTH_MAX),
+  version: z.string().min(1).max(VERSION_LENGTH_MAX),
+  artifacts: z.array(artifactSchema).min(1).max(ARTIFACTS_MAX),
+  ...describedSchema.shape,
   category: shortText,
   tags: z.array(z.string().max(KEYWORD_LENGTH_MAX)).max(KEYWORDS_MAX),
   priority: z.number().min(0).max(1),
@@ -63,6 +68,23 @@ export interface Release {
 
 /** Read once per record object: a record is asked for its release by everyone who touches it. */
 const read = new WeakMap<CatalogRecord, Release>()
+
+/** Whether a record can be read as a release: one that is signed as such, or an origin's statement that stands for one. */
+export function isRelease(record: CatalogRecord): boolean {
+  return record.statement.kind === 'release' || read.has(record)
+}
+
+/** Have a record read as a release that says less itself. */
+export function standAsRelease(record: CatalogRecord, body: ReleaseBody): Release {
+  const release = { record, purl: formatPurl(body), body }
+  read.set(record, release)
+  return release
+}
+
+/** What a record stood for is not true. */
+export function standForNothing(record: CatalogRecord): void {
+  read.delete(record)
+}
 
 /**
  * Read a release record's body and hold its subject against it.

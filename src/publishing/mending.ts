@@ -3,7 +3,6 @@ import { equalBytes } from '../base/bytes.ts'
 import { CatalogError, hasCode } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import type { UnderWay } from '../base/under-way.ts'
-import { readRelease } from '../model/release.ts'
 import type { Records } from '../store/records.ts'
 import type { Damage } from '../store/scrub.ts'
 import type { Packages } from './packages.ts'
@@ -25,8 +24,7 @@ export class Mending {
   async mend({ root, releases }: Damage): Promise<void> {
     const { records, packages, underWay } = this.#components
     for (const id of releases) {
-      const record = records.get(id)
-      const release = record && readRelease(record)
+      const release = records.release(id)
       const artifact = release?.body.artifacts.find((each) => equalBytes(each.root, root))
       if (!release || !artifact) continue
       try {

@@ -14,7 +14,7 @@ import {
 import { type Random, shuffled } from '../base/random.ts'
 import type { UnderWay } from '../base/under-way.ts'
 import type { PackageName } from '../model/purl.ts'
-import { type Artifact, type Release, readRelease } from '../model/release.ts'
+import type { Artifact, Release } from '../model/release.ts'
 import { connectedTo, type HelloService } from '../network/hello.ts'
 import type { Providers } from '../network/providers.ts'
 import { packageType } from '../package-types/all.ts'
@@ -134,10 +134,8 @@ export class Packages {
   provideAll(): void {
     const { blobs, records, shares, providers } = this.#components
     for (const id of blobs.releaseIds()) {
-      const record = records.get(id)
-      if (!record) continue
-      const release = readRelease(record)
-      if (!shares.isPublic(release)) continue
+      const release = records.release(id)
+      if (!release || !shares.isPublic(release)) continue
       for (const { root } of release.body.artifacts) if (blobs.isUnder(root, id)) providers.provide(root)
     }
   }

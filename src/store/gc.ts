@@ -4,7 +4,6 @@ import { type Clock, sleep } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
 import { DOWNLOAD_STALE_MS } from '../base/limits.ts'
 import { countingNotice, readNotice } from '../model/notice.ts'
-import { readRelease } from '../model/release.ts'
 import type { Blobs } from './blobs.ts'
 import type { Environment } from './environment.ts'
 import { isInGrace } from './grace.ts'
@@ -133,8 +132,8 @@ export class GarbageCollector {
   #unwanted(id: Uint8Array): GarbageReason | undefined {
     const { records, kept, environment, clock } = this.#components
     if (kept.has(id)) return undefined
-    const record = records.get(id)
-    if (record?.statement.kind !== 'release') return isInGrace(environment, clock) ? undefined : 'no-release'
+    const record = records.release(id)?.record
+    if (!record) return isInGrace(environment, clock) ? undefined : 'no-release'
     const { subject } = record.statement
     const withdrawals = records
       .audiencesOf(record.signer)
@@ -143,8 +142,8 @@ export class GarbageCollector {
     return counting && readNotice(counting).withdrawn ? 'withdrawn' : undefined
   }
 
-  #named(release: Uint8Array): { purl?: string } {
-    const record = this.#components.records.get(release)
-    return record?.statement.kind === 'release' ? { purl: readRelease(record).purl } : {}
+  #named(id: Uint8Array): { purl?: string } {
+    const release = this.#components.records.release(id)
+    return release ? { purl: release.purl } : {}
   }
 }

@@ -6,6 +6,7 @@ import type { CatalogError } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import type { Core } from '../core/surface.ts'
 import type { WorkerPool } from '../core/workers/pool.ts'
+import type { OriginKeys } from '../model/origin.ts'
 import { Blobs } from './blobs.ts'
 import type { DataPaths } from './data-directory.ts'
 import { Environment } from './environment.ts'
@@ -40,6 +41,8 @@ interface Options {
   paths: DataPaths
   /** Most bytes kept of what others published. */
   maxMirrorStorage: number
+  /** Of npm's registry. */
+  originKeys: OriginKeys
 }
 
 export interface StoreRoom {
@@ -70,7 +73,8 @@ export interface StoreRoom {
 }
 
 /** @throws CatalogError `STORE_FAILED`, `STORE_FORMAT`, `STORE_DAMAGED` */
-export async function openStore(components: Components, { paths, maxMirrorStorage }: Options): Promise<StoreRoom> {
+export async function openStore(components: Components, options: Options): Promise<StoreRoom> {
+  const { paths, maxMirrorStorage, originKeys } = options
   const { clock, core, disk, effects, random, workers } = components
   const { promise: failed, resolve: onFailure } = Promise.withResolvers<CatalogError>()
   const guard = databaseGuard(disk, paths.root)
@@ -84,7 +88,7 @@ export async function openStore(components: Components, { paths, maxMirrorStorag
   })
   const space = new Space({ disk, packs }, { folder: paths.root })
   const blobs = new Blobs({ environment, packs, space, disk, workers, clock })
-  const records = new Records({ environment })
+  const records = new Records({ environment }, { originKeys })
   const kept = new Kept({ environment, blobs, clock })
   const ledger = new Ledger({ environment, clock })
   const usage = new Usage({ environment, clock })

@@ -14,10 +14,12 @@ import {
 import { KiB } from '../base/units.ts'
 import { admit, type ShelfState } from '../model/admission.ts'
 import type { Audience } from '../model/audience.ts'
+import { NPM_ORIGIN, npmKeys, ORIGIN_KIND, type OriginKeys, readOrigin } from '../model/origin.ts'
 import { type PublisherDocument, readPublisherDocument } from '../model/publisher.ts'
 import type { PackageName } from '../model/purl.ts'
 import { type CatalogRecord, decodeRecord } from '../model/record.ts'
-import { type Release, readRelease } from '../model/release.ts'
+import { isRelease, type Release, readRelease } from '../model/release.ts'
+import { Derivations } from './derivations.ts'
 import type { Environment } from './environment.ts'
 import { type ShelfBatch, Shelves } from './shelves.ts'
 import { type FeedRow, LAST_PART, type SlotEntry } from './tables.ts'
@@ -49,7 +51,10 @@ export interface Change extends FeedRow {
 
 export class Records {
   readonly #environment: Environment
+  /** Of npm's registry. */
+  readonly #originKeys: OriginKeys
   readonly shelves: Shelves
+  readonly derivations: Derivations
   /** Valid records ahead of their signer's documents, oldest first. Lost on restart: their sender has them. */
   readonly #pen = new Map<string, Submission>()
   /** By id, which says all of a record: decoding one takes longer than finding it. */
@@ -63,8 +68,13 @@ export class Records {
   /** Of the last change noted in this transaction. */
   #sequence: number | undefined
 
-  constructor({ environment }: { environment: Environment }) {
+  constructor(
+    { environment }: { environment: Environment },
+    { originKeys }: { originKeys: OriginKeys } = { originKeys: npmKeys([]) },
+  ) {
     this.#environment = environment
+    this.#originKeys = originKeys
+    this.derivations = new Derivations({ environment })
     this.shelves = new Shelves({ environment })
     this.#batch = this.shelves.batch()
     environment.addHook({
@@ -83,10 +93,11 @@ export class Records {
   /**
    * Admit records to shelves, each by the rule of `model/admission.ts`, documents first.
    *
+   * @param beside - further writes of the same transaction
    * @returns a report for each, in the order given; one refused record does not stop the others
    */
-  admit(batch: readonly Submission[]): Promise<AdmissionReport[]> {
-    return this.#commit(batch, () => undefined)
+  admit(batch: readonly Submission[], beside?: () => void): Promise<AdmissionReport[]> {
+    return this.#commit(batch, () => beside?.())
   }
 
   /**
@@ -149,8 +160,15 @@ export class Records {
     const known = this.#decoded.get(name)
     if (known) return known
     const record = decodeRecord(new Uint8Array(this.#environment.records.get(id) ?? []))
+    this.derivations.attach(record)
     this.#decoded.set(name, record)
     return record
+  }
+
+  /** The release that a record is, or stands for. */
+  release(id: Uint8Array): Release | undefined {
+    const record = this.get(id)
+    return record && isRelease(record) ? readRelease(record) : undefined
   }
 
   /** Whether a record stands on a shelf of this audience. */
@@ -199,7 +217,8 @@ export class Records {
   }
 
   /**
-   * Releases of a package, or of one version of it, by any signer, each once.
+   * Releases of a package, or of one version of it, by any signer, each once; of an outside registry's those of which
+   * more is known than their hash.
    *
    * @param audiences - only those on shelves for one of these; of others nothing is read
    */
@@ -208,8 +227,8 @@ export class Records {
     const found = new Map<string, Release>()
     for (const { key, value } of this.#environment.names.getRange({ start, end: [...start, LAST_PART] })) {
       if (audiences && !audiences.has(key[3] ?? '')) continue
-      const record = this.get(new Uint8Array(value))
-      if (record) found.set(toHex(record.id), readRelease(record))
+      const release = this.release(new Uint8Array(value))
+      if (release) found.set(toHex(release.record.id), release)
       if (found.size >= VERSIONS_MAX) break
     }
     return [...found.values()]
@@ -244,7 +263,11 @@ export class Records {
     try {
       const key = slotKey(audience, record)
       const standing = this.#environment.slots.get(key) ?? []
-      const shelf: ShelfState = { documents: (signer) => this.documents(audience, signer), slot: () => standing }
+      const shelf: ShelfState = {
+        documents: (signer) => this.documents(audience, signer),
+        slot: () => standing,
+        originKeys: (signer) => (signer === NPM_ORIGIN ? this.#originKeys : undefined),
+      }
       const decision = admit(record, shelf)
       if (decision.outcome === 'known' || decision.outcome === 'superseded') return decision
       if (decision.outcome === 'unknown-signer') return this.#wait(submission)
@@ -295,7 +318,7 @@ export class Records {
     slots.put(key, [...kept, seq === undefined ? { id: record.id } : { id: record.id, seq }])
     records.put(record.id, record.envelope)
     this.#decoded.set(toHex(record.id), record)
-    if (kind === 'release') this.#environment.names.put(this.#nameKey(record, audience), record.id)
+    if (isNamed(record)) this.#environment.names.put(nameKey(record, audience), record.id)
     this.#batch.change('add', audience, record.signer, record.id, record.envelope.length)
     if (kind === 'publisher') this.#documents.delete(`${audience}\n${record.signer}`)
     this.#note('add', audience, record, changes)
@@ -305,16 +328,11 @@ export class Records {
     const record = this.get(id)
     if (!record) return
     this.#batch.change('remove', audience, record.signer, id, record.envelope.length)
-    if (record.statement.kind === 'release') this.#environment.names.remove(this.#nameKey(record, audience))
+    if (isNamed(record)) this.#environment.names.remove(nameKey(record, audience))
     const elsewhere = this.audiencesOf(record.signer).filter((other) => other !== audience)
     if (!elsewhere.some((other) => this.#batch.has(other, record.signer, id))) this.#environment.records.remove(id)
     if (record.statement.kind === 'publisher') this.#documents.delete(`${audience}\n${record.signer}`)
     this.#note('remove', audience, record, changes)
-  }
-
-  #nameKey(record: CatalogRecord, audience: Audience): string[] {
-    const { type, name, version } = readRelease(record).body
-    return [type, name, version, audience, toHex(record.id)]
   }
 
   #note(op: 'add' | 'remove', audience: Audience, record: CatalogRecord, changes: Change[]): void {
@@ -332,6 +350,16 @@ interface SlotChange {
   readonly key: string[]
   readonly standing: readonly SlotEntry[]
   readonly removed: readonly Uint8Array[]
+}
+
+/** Whether it says that there is a version of a package. */
+function isNamed({ statement: { kind } }: CatalogRecord): boolean {
+  return kind === 'release' || kind === ORIGIN_KIND
+}
+
+function nameKey(record: CatalogRecord, audience: Audience): string[] {
+  const { type, name, version } = record.statement.kind === ORIGIN_KIND ? readOrigin(record) : readRelease(record).body
+  return [type, name, version, audience, toHex(record.id)]
 }
 
 function slotKey(audience: Audience, { signer, statement }: CatalogRecord): string[] {

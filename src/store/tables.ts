@@ -11,6 +11,7 @@ const TABLES = {
   trie: 'trie/2',
   feed: 'feed/2',
   names: 'names/1',
+  derivations: 'derivations/1',
   blobs: 'blobs/2',
   inline: 'inline/1',
   packs: 'packs/1',
@@ -49,6 +50,12 @@ export interface FeedRow {
   signer: string
   kind: string
   subject: string
+}
+export interface DerivationRow {
+  /** Canonical CBOR. */
+  readonly bytes: Uint8Array
+  /** The peer whose word it is; absent where it was derived here. */
+  readonly from?: string
 }
 export interface BlobRow {
   size: number
@@ -187,6 +194,8 @@ export class Tables {
   readonly trie: Table<Uint8Array, Uint8Array>
   readonly feed: Table<FeedRow, number>
   readonly names: Table<Uint8Array, string[]>
+  /** Of origin statements, by record id. */
+  readonly derivations: Table<DerivationRow, Uint8Array>
   readonly blobs: Table<BlobRow, Uint8Array>
   readonly inline: Table<Uint8Array, Uint8Array>
   readonly packs: Table<PackRow, number>
@@ -227,6 +236,7 @@ export class Tables {
     this.trie = binary(TABLES.trie)
     this.feed = root.openDB(coded(TABLES.feed, feedCodec))
     this.names = root.openDB({ name: TABLES.names, encoding: 'binary' })
+    this.derivations = table(TABLES.derivations)
     const byBytes = <V>(name: string): Table<V, Uint8Array> =>
       root.openDB({ ...coded(name, PLAIN_MAPS), keyEncoding: 'binary' })
     this.blobs = byBytes(TABLES.blobs)

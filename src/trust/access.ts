@@ -6,7 +6,7 @@ import { type Audience, groupAudience, peersAudience } from '../model/audience.t
 import { DEVICES_SUBJECT, inAll, readDevices, readGroup } from '../model/group.ts'
 import { readShare } from '../model/permission.ts'
 import type { CatalogRecord } from '../model/record.ts'
-import { type Release, readRelease } from '../model/release.ts'
+import type { Release } from '../model/release.ts'
 import type { Change, Records } from '../store/records.ts'
 import type { Shares } from './shares.ts'
 
@@ -73,16 +73,16 @@ export class Access {
 
   /** What a peer is to the publisher of a release it may have. */
   relationOf(peer: string, id: Uint8Array): 'device' | 'friend' | 'other' {
-    const record = this.#records.get(id)
-    if (record?.statement.kind !== 'release') return 'other'
-    if (this.isDevice(peer, record.signer)) return 'device'
-    return this.#shares.grantOf(readRelease(record)).permission === 'friends' ? 'friend' : 'other'
+    const release = this.#records.release(id)
+    if (!release) return 'other'
+    if (this.isDevice(peer, release.record.signer)) return 'device'
+    return this.#shares.grantOf(release).permission === 'friends' ? 'friend' : 'other'
   }
 
   /** What the release with this record id is to a peer. `absent` also when there is none. */
   standingOf(peer: string, id: Uint8Array): Standing {
-    const record = this.#records.get(id)
-    return record?.statement.kind === 'release' ? this.standing(peer, readRelease(record)) : 'absent'
+    const release = this.#records.release(id)
+    return release ? this.standing(peer, release) : 'absent'
   }
 
   /** Whether a peer may know of a shelf, and of everything that stands on it. */

@@ -2,7 +2,8 @@
 // this node belongs to. What nothing shares with this node is not kept.
 import { type Audience, audiencesOf, groupAudience } from '../model/audience.ts'
 import { readDevices, readGroup } from '../model/group.ts'
-import { isNoticeKind, readNotice } from '../model/notice.ts'
+import { isNoticeKind, NOTICE_KINDS, readNotice } from '../model/notice.ts'
+import { NPM_ORIGIN, ORIGIN_KIND } from '../model/origin.ts'
 import { type Grant, grantedBy, grantOf, readShare, sharesOf } from '../model/permission.ts'
 import type { Purl } from '../model/purl.ts'
 import type { CatalogRecord } from '../model/record.ts'
@@ -64,6 +65,8 @@ class FromSigner {
     if (kind === 'share') return this.#reachable(grantOf(readShare(record)), record.signer)
     if (kind === 'group') return [groupAudience(subject)].filter((audience) => this.#isOf(audience, record.signer))
     if (kind === 'device') return this.#isDevice ? ['private'] : []
+    // What another node keeps of a registry that signs nothing is that node's own.
+    if (kind === ORIGIN_KIND) return record.signer === NPM_ORIGIN ? ['public'] : []
     if (kind === 'release') return this.#shared(readRelease(record).body, record.signer)
     return isNoticeKind(kind) ? this.#audiencesOfNotice(record) : []
   }
@@ -95,6 +98,11 @@ class FromSigner {
   }
 }
 
+const PLACED_KINDS: ReadonlySet<string> = new Set([
+  ...['share', 'group', 'device', 'release', ORIGIN_KIND],
+  ...NOTICE_KINDS,
+])
+
 function isPlaced({ statement: { kind } }: CatalogRecord): boolean {
-  return kind === 'share' || kind === 'group' || kind === 'device' || kind === 'release' || isNoticeKind(kind)
+  return PLACED_KINDS.has(kind)
 }

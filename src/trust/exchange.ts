@@ -12,18 +12,25 @@ import { type Audience, audiencesOf } from '../model/audience.ts'
 import { GLOB_PREFIX, matchesGlob, parseGlob } from '../model/glob.ts'
 import { DEVICES_SUBJECT } from '../model/group.ts'
 import { isNoticeKind, noticePackage, noticeVersion, readNotice } from '../model/notice.ts'
+import { type Derivation, decodeDerivation, ORIGIN_KIND } from '../model/origin.ts'
 import { grantOf, readShare } from '../model/permission.ts'
 import { formatPurl, type PackageName, parsePurl } from '../model/purl.ts'
 import { type CatalogRecord, decodeRecord } from '../model/record.ts'
-import { type Release, readRelease } from '../model/release.ts'
+import { isRelease, type Release, readRelease } from '../model/release.ts'
 import type { Rpc } from '../network/rpc.ts'
 import type { Heard } from '../store/heard.ts'
 import type { Records } from '../store/records.ts'
-import { RECORDS, type RecordsRequest } from '../wire/messages.ts'
+import { RECORDS, type RecordsReply, type RecordsRequest } from '../wire/messages.ts'
 import type { Access } from './access.ts'
 import { type Addressee, addressed } from './addressed.ts'
 import type { Notices } from './notices.ts'
 import type { Shares } from './shares.ts'
+
+/** What a peer says follows from the archive that an origin statement names. */
+interface Following {
+  readonly id: Uint8Array
+  readonly derivation: Derivation
+}
 
 interface Components {
   rpc: Rpc
@@ -45,8 +52,9 @@ export class RecordExchange {
 
   async start(): Promise<void> {
     const answer = (request: RecordsRequest, peer: string) => this.#answer(request, peer)
-    await this.#components.rpc.serve(RECORDS, async function* (request, { peer }) {
-      yield* framed(answer(request, peer))
+    const { rpc, records } = this.#components
+    await rpc.serve(RECORDS, async function* (request, { peer }) {
+      yield* framed(answer(request, peer), (id) => records.derivations.verified(id))
     })
   }
 
@@ -74,14 +82,15 @@ export class RecordExchange {
         { packages: names.map((name) => formatPurl(name)) },
         signal,
         ({ statement: { kind, subject } }) => {
-          if (kind === 'release' || kind === 'share') return isWanted(subject)
+          if (kind === 'release' || kind === 'share' || kind === ORIGIN_KIND) return isWanted(subject)
           if (isNoticeKind(kind)) return isWanted(formatPurl(noticePackage(subject)))
           return kind === 'publisher' || kind === 'group' || kind === 'device'
         },
       )
-      return came.flatMap(({ id, statement }) =>
-        statement.kind === 'release' && this.#components.records.get(id) ? [id] : [],
-      )
+      return came.flatMap(({ id }) => {
+        const record = this.#components.records.get(id)
+        return record && isRelease(record) ? [id] : []
+      })
     } catch (thrown) {
       if (hasCode(thrown, 'NOT_FOUND')) return []
       // Packages of very many versions: each then has a reply of its own.
@@ -156,7 +165,7 @@ export class RecordExchange {
     for (const id of ids) {
       const record = records.get(id)
       if (!record) continue
-      if (record.statement.kind === 'release') {
+      if (isRelease(record)) {
         const release = readRelease(record)
         if (access.maySee(peer, release)) yield this.bundle(release, peer)
         continue
@@ -207,12 +216,19 @@ export class RecordExchange {
   ): Promise<CatalogRecord[]> {
     const { rpc, records, heard } = this.#components
     const batch: CatalogRecord[] = []
-    for await (const { records: envelopes } of rpc.call(RECORDS, peer, request, signal ? { signal } : {})) {
-      batch.push(...envelopes.map(decodeRecord).filter(wanted))
+    const followings: Following[] = []
+    for await (const frame of rpc.call(RECORDS, peer, request, signal ? { signal } : {})) {
+      batch.push(...frame.records.map(decodeRecord).filter(wanted))
+      for (const { record, derivation } of frame.derivations ?? []) {
+        followings.push({ id: record, derivation: decodeDerivation(derivation) })
+      }
     }
     const publishers = batch.flatMap(({ statement, signer }) => (statement.kind === 'release' ? [signer] : []))
     const submissions = addressed(batch, this.addressee)
-    const [reports] = await Promise.all([records.admit(submissions), heard.note(publishers, peer)])
+    const hear = () => {
+      for (const { id, derivation } of followings) records.derivations.hear(records.get(id), derivation, peer)
+    }
+    const [reports] = await Promise.all([records.admit(submissions, hear), heard.note(publishers, peer)])
     const refused = reports.find(({ outcome }) => outcome === 'refused')
     if (refused?.error) {
       const reason = refused.error.message
@@ -236,17 +252,29 @@ function aboutOneOf(names: readonly PackageName[]): (subject: string) => boolean
   }
 }
 
+interface Frame {
+  records: Uint8Array[]
+  derivations: { record: Uint8Array; derivation: Uint8Array }[]
+}
+
 /** Several records a frame: a frame of its own for each costs more than the record. */
-function* framed(records: Iterable<CatalogRecord>): Generator<{ records: Uint8Array[] }> {
-  let frame: Uint8Array[] = []
+function* framed(
+  records: Iterable<CatalogRecord>,
+  derivationOf: (id: Uint8Array) => Uint8Array | undefined,
+): Generator<RecordsReply> {
+  let frame: Frame = { records: [], derivations: [] }
   let bytes = 0
-  for (const { envelope } of records) {
-    frame.push(envelope)
-    bytes += envelope.length
-    if (frame.length < RECORDS_PER_FRAME_MAX && bytes < RECORDS_FRAME_BYTES) continue
-    yield { records: frame }
-    frame = []
+  const whole = ({ records, derivations }: Frame): RecordsReply =>
+    derivations.length > 0 ? { records, derivations } : { records }
+  for (const { id, envelope, statement } of records) {
+    const derivation = statement.kind === ORIGIN_KIND ? derivationOf(id) : undefined
+    frame.records.push(envelope)
+    if (derivation) frame.derivations.push({ record: id, derivation })
+    bytes += envelope.length + (derivation?.length ?? 0)
+    if (frame.records.length < RECORDS_PER_FRAME_MAX && bytes < RECORDS_FRAME_BYTES) continue
+    yield whole(frame)
+    frame = { records: [], derivations: [] }
     bytes = 0
   }
-  if (frame.length > 0) yield { records: frame }
+  if (frame.records.length > 0) yield whole(frame)
 }

@@ -5,7 +5,8 @@ import type { Clock } from '../base/clock.ts'
 import { SHARE_GLOBS_MAX, SHARES_CACHED_RELEASES_MAX, SHARES_CACHED_SIGNERS_MAX } from '../base/limits.ts'
 import type { Audience } from '../model/audience.ts'
 import { GLOB_PREFIX } from '../model/glob.ts'
-import { type EnforcedPermission, type Grant, grantAt, grantedBy, sharesOf } from '../model/permission.ts'
+import { NPM_ORIGIN } from '../model/origin.ts'
+import { type EnforcedPermission, type Grant, grantAt, grantedBy, PUBLIC, sharesOf } from '../model/permission.ts'
 import type { Purl } from '../model/purl.ts'
 import type { CatalogRecord } from '../model/record.ts'
 import type { Release } from '../model/release.ts'
@@ -46,6 +47,8 @@ export class Shares {
 
   /** Who is let in now. */
   grantOf(release: Release): Grant {
+    // What a registry gives to everybody, whoever asked it.
+    if (release.record.signer === NPM_ORIGIN) return PUBLIC
     const known = this.#of(release.record.signer)
     let grant = known.grants.get(release.purl)
     if (!grant) {

@@ -2,6 +2,7 @@
 // are a conflict to be shown, never a silent choice.
 import { toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
+import { ORIGIN_KIND } from '../model/origin.ts'
 import { formatPurl, type PackageName } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
@@ -14,6 +15,8 @@ export const LATEST = 'latest'
 export type TrustState =
   /** The name is pinned to this release's signer. */
   | 'pinned'
+  /** The user has given the name to nobody, and it is what the outside registry has signed. */
+  | 'origin'
   /** Nobody owns the name here yet, and there is one claimant. */
   | 'unpinned'
   /** The name is pinned to somebody else. */
@@ -23,6 +26,7 @@ export type TrustState =
 
 export function trustState(signer: string, pin: Pin | undefined, claimants: number): TrustState {
   if (pin) return pin.signer === signer ? 'pinned' : 'foreign'
+  if (signer.startsWith('origin:')) return 'origin'
   return claimants > 1 ? 'contested' : 'unpinned'
 }
 
@@ -46,12 +50,12 @@ const NOTHING: Knowledge = { notices: () => NO_NOTICES, keeps: () => false }
 
 export interface Resolution {
   readonly release: Release
-  readonly trust: 'pinned' | 'unpinned'
+  readonly trust: 'pinned' | 'origin' | 'unpinned'
 }
 
 /**
- * Choose the release a name and version, or range, mean. What was withdrawn is chosen only where it is named exactly and
- * the user keeps it.
+ * Choose the release a name and version, or range, mean. What was withdrawn is chosen only by its very version, and
+ * where the user keeps it.
  *
  * @param wanted - an exact version, or a range in the type's own words, a tag as either, or neither for the newest
  * @param releases - all known releases of this name
@@ -67,7 +71,7 @@ export function resolve(
   { notices: noticesOf, keeps }: Knowledge = NOTHING,
 ): Resolution {
   const purl = formatPurl(wanted.version === undefined ? name : { ...name, version: wanted.version })
-  const eligible = pin ? releases.filter(({ record }) => record.signer === pin.signer) : releases
+  const eligible = pin ? releases.filter(({ record }) => record.signer === pin.signer) : unclaimed(releases)
   // All who claim the name count, not only those with this version: who owns it is the question to be answered first.
   const signers = [...new Set(eligible.map(({ record }) => record.signer))]
   const [owner, ...others] = signers
@@ -87,7 +91,19 @@ export function resolve(
   }
   const reason = notices.withdrawn.get(newest.body.version)
   if (reason !== undefined && !keeps(newest)) throw withdrawn(newest, reason)
-  return { release: newest, trust: pin ? 'pinned' : 'unpinned' }
+  if (pin) return { release: newest, trust: 'pinned' }
+  return { release: newest, trust: isOfOrigin(newest) ? 'origin' : 'unpinned' }
+}
+
+/** Whether an outside registry says that there is such a version, to everybody or to this node. */
+export function isOfOrigin({ record }: Release): boolean {
+  return record.statement.kind === ORIGIN_KIND
+}
+
+/** A name that the user has given to nobody is the outside registry's, where that has it. */
+function unclaimed(releases: readonly Release[]): readonly Release[] {
+  const signed = releases.filter(isOfOrigin)
+  return signed.length > 0 ? signed : releases
 }
 
 /** Releases of one publisher that it has not withdrawn. */

@@ -9,6 +9,7 @@ import {
   BLOB_DEADLINE_MS,
   BLOB_FRAME_BYTES,
   COMING_BYTES_MAX,
+  DERIVATION_BYTES_MAX,
   FRAME_BYTES_MAX,
   HAVE_BYTES_MAX,
   HAVE_DEADLINE_MS,
@@ -84,7 +85,14 @@ export const RECORDS = protocol({
     z.object({ ids: z.array(bytesOf(32)).min(1).max(RECORDS_PER_REQUEST_MAX) }),
     z.object({ packages: z.array(z.string().max(SUBJECT_LENGTH_MAX)).min(1).max(PACKAGES_PER_REQUEST_MAX) }),
   ]),
-  reply: z.object({ records: z.array(bytesUpTo(RECORD_BYTES_MAX)).min(1).max(RECORDS_PER_FRAME_MAX) }),
+  reply: z.object({
+    records: z.array(bytesUpTo(RECORD_BYTES_MAX)).min(1).max(RECORDS_PER_FRAME_MAX),
+    /** What follows from the archives that origin statements among them name. */
+    derivations: z
+      .array(z.object({ record: bytesOf(32), derivation: bytesUpTo(DERIVATION_BYTES_MAX) }))
+      .max(RECORDS_PER_FRAME_MAX)
+      .optional(),
+  }),
   requestBytesMax: PACKAGES_PER_REQUEST_MAX * (SUBJECT_LENGTH_MAX + 8),
   replyFrameBytesMax: FRAME_BYTES_MAX,
   replyBytesMax: RECORDS_REPLY_BYTES_MAX,
@@ -92,6 +100,7 @@ export const RECORDS = protocol({
   silenceMs: 5 * SECOND_MS,
 })
 export type RecordsRequest = z.infer<(typeof RECORDS)['request']>
+export type RecordsReply = z.infer<(typeof RECORDS)['reply']>
 
 /** Candidates for a query. Scores stay home: the asker ranks them by its own function. */
 export const SEARCH = protocol({

@@ -107,6 +107,7 @@ function results(query: string, found: Found): string {
 
 const TRUST_WORDS = {
   pinned: 'trusted publisher',
+  origin: 'signed by its registry',
   unpinned: 'signed',
   foreign: 'not your publisher',
   contested: 'several publishers',

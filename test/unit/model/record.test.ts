@@ -157,7 +157,7 @@ test('an envelope has its shape and no other', async (t) => {
   const wrong: [string, unknown][] = [
     ['no signature', [inner, []]],
     ['too many signatures', [inner, Array.from({ length: SIGNATURES_MAX + 1 }, () => entry)]],
-    ['another algorithm', [inner, [[2, ...entry.slice(1)]]]],
+    ['another algorithm', [inner, [[3, ...entry.slice(1)]]]],
     ['a short key', [inner, [[1, new Uint8Array(31), new Uint8Array(64)]]]],
     ['a long signature', [inner, [[1, new Uint8Array(32), new Uint8Array(65)]]]],
     ['a third part', [inner, [entry], 0]],

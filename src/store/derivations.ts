@@ -1,0 +1,65 @@
+// What follows from the archives that origin statements name (`model/origin.ts`): derived here from bytes that were
+// checked, or as a peer says, until the bytes are here. No part of any shelf.
+import { tellFailure } from '../base/failure.ts'
+import {
+  type Derivation,
+  decodeDerivation,
+  derive,
+  encodeDerivation,
+  NPM_ORIGIN,
+  ORIGIN_KIND,
+} from '../model/origin.ts'
+import type { CatalogRecord } from '../model/record.ts'
+import { type Release, standForNothing } from '../model/release.ts'
+import type { Environment } from './environment.ts'
+
+export class Derivations {
+  readonly #environment: Environment
+
+  constructor({ environment }: { environment: Environment }) {
+    this.#environment = environment
+  }
+
+  /** Have an origin statement read as a release, where what follows from it is known. */
+  attach(record: CatalogRecord): void {
+    if (record.statement.kind !== ORIGIN_KIND) return
+    const row = this.#environment.derivations.get(record.id)
+    if (!row) return
+    try {
+      derive(record, decodeDerivation(row.bytes))
+    } catch (thrown) {
+      // Written by a version that knew other fields: it is derived anew, or heard anew.
+      tellFailure('derivation', thrown)
+    }
+  }
+
+  /** The peer whose word it is; undefined where it was derived here, and where nothing is known. */
+  heardFrom(id: Uint8Array): string | undefined {
+    return this.#environment.derivations.get(id)?.from
+  }
+
+  /** What may be passed on: what this node has derived itself. */
+  verified(id: Uint8Array): Uint8Array | undefined {
+    const row = this.#environment.derivations.get(id)
+    return row && row.from === undefined ? row.bytes : undefined
+  }
+
+  /** Inside a transaction of the caller. @param from - the peer whose word it is */
+  put(record: CatalogRecord, derivation: Derivation, from?: string): Release {
+    const bytes = encodeDerivation(derivation)
+    this.#environment.derivations.put(record.id, from === undefined ? { bytes } : { bytes, from })
+    return derive(record, derivation)
+  }
+
+  /** The same for a peer's word, which is taken only of a registry's own statement, and where nothing is known. */
+  hear(record: CatalogRecord | undefined, derivation: Derivation, from: string): void {
+    if (record?.signer !== NPM_ORIGIN || this.#environment.derivations.doesExist(record.id)) return
+    this.put(record, derivation, from)
+  }
+
+  /** Inside a transaction of the caller: what was said is not so. */
+  remove(record: CatalogRecord): void {
+    this.#environment.derivations.remove(record.id)
+    standForNothing(record)
+  }
+}
