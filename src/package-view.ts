@@ -5,7 +5,7 @@ import type { Clock } from './base/clock.ts'
 import { CatalogError, hasCode } from './base/errors.ts'
 import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS } from './base/limits.ts'
 import type { UnderWay } from './base/under-way.ts'
-import { isNoticeKind } from './model/notice.ts'
+import { isNoticeKind, LATEST } from './model/notice.ts'
 import { formatPurl, type PackageName } from './model/purl.ts'
 import type { Release } from './model/release.ts'
 import { packageType } from './package-types/all.ts'
@@ -17,7 +17,7 @@ import type { Scratch, ScratchFolders } from './store/scratch.ts'
 import type { Usage } from './store/usage.ts'
 import type { Notices } from './trust/notices.ts'
 import type { Shares } from './trust/shares.ts'
-import { available, contested, LATEST, newest } from './trust/view.ts'
+import { available, contested, newest } from './trust/view.ts'
 
 interface Components {
   packages: Packages

@@ -11,6 +11,9 @@ import type { CatalogRecord } from './record.ts'
 export const NOTICE_KINDS = ['tag', 'deprecation', 'withdrawal'] as const
 export type NoticeKind = (typeof NOTICE_KINDS)[number]
 
+/** The tag that counts where nothing is asked for. */
+export const LATEST = 'latest'
+
 /** Between a package and a tag in the subject of a record; no purl of a package holds it. */
 const TAG_MARK = '?tag='
 

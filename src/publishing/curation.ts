@@ -6,7 +6,7 @@ import { CatalogError } from '../base/errors.ts'
 import { ANNOUNCEMENTS_PER_MINUTE, TAGS_MAX } from '../base/limits.ts'
 import { Turns } from '../base/turns.ts'
 import { type Audience, shelvesOf } from '../model/audience.ts'
-import { type NoticeKind, readNotice, tagSubject } from '../model/notice.ts'
+import { LATEST, type NoticeKind, readNotice, tagSubject } from '../model/notice.ts'
 import { formatPurl, type PackageName, type Purl, packageKey } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import type { Announcements } from '../network/announce.ts'
@@ -16,7 +16,7 @@ import type { Records, Submission } from '../store/records.ts'
 import type { Notices } from '../trust/notices.ts'
 import type { LocalPublisher } from '../trust/publishers.ts'
 import type { Shares } from '../trust/shares.ts'
-import { LATEST, newest } from '../trust/view.ts'
+import { newest } from '../trust/view.ts'
 
 interface Components {
   records: Records

@@ -11,7 +11,7 @@ import {
 import { type Audience, audiencesOf } from '../model/audience.ts'
 import { GLOB_PREFIX, matchesGlob, parseGlob } from '../model/glob.ts'
 import { DEVICES_SUBJECT } from '../model/group.ts'
-import { isNoticeKind, noticePackage, noticeVersion, readNotice } from '../model/notice.ts'
+import { isNoticeKind, LATEST, noticePackage, noticeVersion, readNotice } from '../model/notice.ts'
 import { type Derivation, decodeDerivation, ORIGIN_KIND } from '../model/origin.ts'
 import { grantOf, readShare } from '../model/permission.ts'
 import { formatPurl, type PackageName, parsePurl } from '../model/purl.ts'
@@ -108,11 +108,24 @@ export class RecordExchange {
 
   /**
    * A release with what proves it to a peer that may see it: documents, the release, the share that lets the peer in,
-   * and, where that share names groups or the peer is a device, the records which say so; and its notices.
+   * and, where that share names groups or the peer is a device, the records which say so; and its notices. Where another
+   * release is said to be the latest, that one comes too: else this one would be taken for it.
    */
   bundle(release: Release, peer: string): CatalogRecord[] {
-    const { access, notices } = this.#components
-    return [...this.proof(release, peer), ...notices.about(release, access.audiencesOf(peer, release.record.signer))]
+    const { access, notices, records } = this.#components
+    const { body, record } = release
+    const audiences = access.audiencesOf(peer, record.signer)
+    const latest = notices
+      .of(body, record.signer, audiences)
+      .records.filter((notice) => readNotice(notice).tag === LATEST)
+    const named = latest.flatMap((tag) => records.releases(body, noticeVersion(tag) ?? '', new Set(audiences)))
+    const other = named.find((each) => each.record.signer === record.signer && access.maySee(peer, each))
+    return [
+      ...this.proof(release, peer),
+      ...notices.about(release, audiences),
+      ...(other ? this.proof(other, peer) : []),
+      ...latest.filter((tag) => other || noticeVersion(tag) === undefined),
+    ]
   }
 
   /**
@@ -182,7 +195,7 @@ export class RecordExchange {
     const release = records
       .releases(readNotice(notice).about, noticeVersion(notice), new Set(audiences))
       .find((each) => each.record.signer === notice.signer && access.maySee(peer, each))
-    return release ? [...this.proof(release, peer), notice] : []
+    return release ? [...this.bundle(release, peer), notice] : []
   }
 
   *#byPackages(purls: readonly string[], peer: string): Generator<CatalogRecord[]> {

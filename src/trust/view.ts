@@ -2,15 +2,13 @@
 // are a conflict to be shown, never a silent choice.
 import { toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
+import { LATEST } from '../model/notice.ts'
 import { ORIGIN_KIND } from '../model/origin.ts'
 import { formatPurl, type PackageName } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
 import type { Pin } from '../store/pins.ts'
 import { NO_NOTICES, type PackageNotices } from './notices.ts'
-
-/** The tag that counts where nothing is asked for. */
-export const LATEST = 'latest'
 
 export type TrustState =
   /** The name is pinned to this release's signer. */

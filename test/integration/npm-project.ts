@@ -1,6 +1,6 @@
 // A folder in which the npm that is at hand, unmodified, works with a node as its registry.
 import { execFile } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Line, TestNode } from './processes.ts'
@@ -37,7 +37,7 @@ export async function project(folder: string, node: TestNode): Promise<Project> 
     async login() {
       const [made] = (await node.run('token', 'create', 'for npm')).lines as (Line & { token: string })[]
       const token = made?.token ?? ''
-      await npm('config', 'set', `${http.replace('http:', '')}/npm/:_authToken=${token}`)
+      await appendFile(join(home, '.npmrc'), `\n${http.replace('http:', '')}/npm/:_authToken=${token}\n`)
       return token
     },
   }

@@ -6,9 +6,9 @@ import type { Readable } from 'node:stream'
 import { CatalogError, hasCode } from '../../base/errors.ts'
 import { ARCHIVE_BYTES_MAX } from '../../base/limits.ts'
 import { MiB } from '../../base/units.ts'
+import { LATEST } from '../../model/notice.ts'
 import type { PackageView } from '../../package-view.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
-import { LATEST } from '../../trust/view.ts'
 import { PublishBody, type PublishDocument } from './publish-body.ts'
 
 /** Looked for on the disk at a time: a client need not say how much will come. */
