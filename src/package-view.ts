@@ -6,7 +6,7 @@ import { CatalogError, hasCode } from './base/errors.ts'
 import { tellFailure } from './base/failure.ts'
 import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS, STATES_RELEASES_MAX } from './base/limits.ts'
 import type { UnderWay } from './base/under-way.ts'
-import { newest } from './discovery/indexer.ts'
+import { isNoticeKind, LATEST } from './model/notice.ts'
 import { NPM_ORIGIN, ORIGIN_KIND } from './model/origin.ts'
 import { formatPurl, type PackageName, type Purl } from './model/purl.ts'
 import type { Release } from './model/release.ts'
@@ -20,15 +20,19 @@ import type { Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { Scratch, ScratchFolders } from './store/scratch.ts'
 import type { Usage } from './store/usage.ts'
+import type { Notices } from './trust/notices.ts'
 import type { Shares } from './trust/shares.ts'
-import { contested, isOfOrigin } from './trust/view.ts'
+import { available, contested, isOfOrigin, newest } from './trust/view.ts'
 
 const NPM = 'npm'
+/** Kinds of records that may say of a name nobody knew. */
+const TELLING_KINDS: ReadonlySet<string> = new Set(['release', 'share', ORIGIN_KIND])
 
 interface Components {
   packages: Packages
   records: Records
   shares: Shares
+  notices: Notices
   scratch: Scratch
   pins: Pins
   usage: Usage
@@ -76,9 +80,7 @@ export class PackageView {
     this.#components = components
     components.records.onChange((changes) => {
       this.#revision++
-      if (changes.some(({ kind }) => kind === 'release' || kind === 'share' || kind === ORIGIN_KIND)) {
-        this.#absent.clear()
-      }
+      if (changes.some(({ kind }) => TELLING_KINDS.has(kind) || isNoticeKind(kind))) this.#absent.clear()
     })
   }
 
@@ -185,7 +187,13 @@ export class PackageView {
       if (outside) return outside
     }
     const isIt = ({ body }: Release) => body.version === version
-    const known = (await this.state(name, signal)).releases.find(isIt)
+    const kept = () => this.#withdrawn(name).find(isIt)
+    const { releases } = await this.state(name, signal).catch((thrown) => {
+      const release = hasCode(thrown, 'NOT_FOUND') ? kept() : undefined
+      if (release) return { releases: [release] }
+      throw thrown
+    })
+    const known = releases.find(isIt) ?? kept()
     if (known) return known
     // Others of its versions are known, and this one is not.
     const { release } = await packages.resolve({ ...name, version }, signal)
@@ -217,15 +225,35 @@ export class PackageView {
     }
   }
 
+  /**
+   * Public releases that were withdrawn, and whose bytes are here all the same: lock files which name them hold as long
+   * as that.
+   */
+  #withdrawn(name: PackageName): readonly Release[] {
+    const { blobs, notices } = this.#components
+    return this.#public(name).filter(
+      (release) =>
+        notices.isWithdrawn(release) &&
+        release.body.artifacts.every(({ root }) => blobs.isUnder(root, release.record.id)),
+    )
+  }
+
   #state(name: PackageName, known: readonly Release[]): PackageState {
-    const byVersion = Map.groupBy(this.#owned(name, known), ({ body }) => body.version)
+    const own = this.#owned(name, known)
+    const [first] = own
+    if (!first) throw absent(name)
+    const notices = this.#components.notices.of(name, first.record.signer, ['public'])
+    const byVersion = Map.groupBy(available(own, notices), ({ body }) => body.version)
     // A publisher that signed two releases of one version has said nothing of what it is.
     const releases = [...byVersion.values()].flatMap((all) => (all.length === 1 ? all : []))
     const type = packageType(name.type)
-    const latest = newest(releases, type)?.body.version
+    const latest = newest(releases, type, notices)?.body.version
     if (latest === undefined) throw absent(name)
     releases.sort((a, b) => type.compareVersions(a.body.version, b.body.version))
-    return { name: name.name, releases, tags: { latest }, deprecated: new Map() }
+    const isThere = ([, version]: [string, string]) => byVersion.get(version)?.length === 1
+    const tags = { ...Object.fromEntries([...notices.tags].filter(isThere)), [LATEST]: latest }
+    const deprecated = new Map([...notices.deprecated].filter(([version]) => byVersion.has(version)))
+    return { name: name.name, releases, tags, deprecated }
   }
 
   /** Releases of the publisher that is pinned for a name, else of the outside registry, else of the only publisher. */
@@ -247,7 +275,10 @@ export class PackageView {
   async #known(name: PackageName, signal: AbortSignal): Promise<Release[]> {
     const { packages, clock } = this.#components
     const here = this.#public(name)
-    if (here.length > 0) return here
+    if (here[0]) {
+      packages.used(here[0])
+      return here
+    }
     const key = formatPurl(name)
     const since = this.#absent.get(key)
     if (since !== undefined && clock.now() - since < ABSENT_NAMES_MS) return []

@@ -50,6 +50,13 @@ export const VERSION_LENGTH_MAX = 256
 export const DESCRIPTION_LENGTH_MAX = 1024
 export const KEYWORDS_MAX = 64
 export const KEYWORD_LENGTH_MAX = 64
+/** What is said of releases afterwards: tags, as many as a package ever had, and words of why not to use one. */
+export const TAG_LENGTH_MAX = 128
+export const TAGS_MAX = 1_024
+export const NOTICE_TEXT_LENGTH_MAX = 1024
+/** Packages whose notices are kept at hand, and publishers that have none. */
+export const NOTICES_CACHED_PACKAGES_MAX = 4_096
+export const NOTICES_CACHED_SIGNERS_MAX = 10_000
 export const ARTIFACTS_MAX = 256
 export const DEPENDENCIES_MAX = 1024
 /** Records of signers not known yet wait here; beyond it the oldest go. */
@@ -175,6 +182,11 @@ export const POPULARITY_HEARD_MAX = 1_024
 /** Names that nobody knew, so that a package manager which asks again at once does not have all peers asked again. */
 export const ABSENT_NAMES_MAX = 10_000
 export const ABSENT_NAMES_MS = 10 * SECOND_MS
+/** Packages that are used are asked for again after this time, of so many peers; and how many are kept in mind. */
+export const REVALIDATION_MS = 5 * 60 * SECOND_MS
+export const REVALIDATION_PEERS = 2
+export const REVALIDATED_NAMES_MAX = 10_000
+export const REVALIDATION_WAITING_MAX = 1_000
 /** Tokens that let a program change something over HTTP. */
 export const TOKENS_MAX = 1_000
 export const TOKEN_NOTE_LENGTH_MAX = 200
@@ -189,6 +201,7 @@ export const NPM_PUBLISH_TEXT_MAX = 8 * MiB
 export const REGISTRY_SIGNATURES_MAX = 100_000
 /** Releases of packages whose state is kept at hand, of all names together. */
 export const STATES_RELEASES_MAX = 4_096
+export const NPM_TAGS_BYTES_MAX = 256 * KiB
 /** Packuments kept as bytes, and what they may take together. */
 export const PACKUMENTS_BYTES_MAX = 64 * MiB
 /** An announcement: record id, purl, signer. */
