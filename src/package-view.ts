@@ -22,7 +22,7 @@ import type { Scratch, ScratchFolders } from './store/scratch.ts'
 import type { Usage } from './store/usage.ts'
 import type { Notices } from './trust/notices.ts'
 import type { Shares } from './trust/shares.ts'
-import { available, contested, isOfOrigin, newest } from './trust/view.ts'
+import { available, contested, isOfOrigin, newest, ofRegistry } from './trust/view.ts'
 
 const NPM = 'npm'
 /** Kinds of records that may say of a name nobody knew. */
@@ -143,6 +143,21 @@ export class PackageView {
   isClaimed(name: PackageName): boolean {
     const pin = this.#components.pins.get(name)
     return pin !== undefined && pin.signer !== NPM_ORIGIN
+  }
+
+  /**
+   * Look whether a name may be published under. A registry that cannot be asked forbids nothing: others will not take
+   * it from here while it has such a name.
+   *
+   * @param signer - who wants to
+   * @throws CatalogError `UNTRUSTED`
+   */
+  async checkFree(name: PackageName, signer: string, signal?: AbortSignal): Promise<void> {
+    const document = await this.document(name, 'install', true, signal).catch((thrown) => {
+      if (!hasCode(thrown, 'UPSTREAM')) throw thrown
+      tellFailure(formatPurl(name), thrown)
+    })
+    if (document) throw ofRegistry(name, signer)
   }
 
   /** As `Upstream.advisories`; empty where there is no outside registry. */
