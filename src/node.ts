@@ -13,6 +13,8 @@ import { loadNativeFunctions } from './core/native-functions.ts'
 import { WorkerPool } from './core/workers/pool.ts'
 import { type DiscoveryRoom, openDiscovery } from './discovery/open.ts'
 import { USAGE_CAPABILITY } from './discovery/usage-exchange.ts'
+import { Logins } from './gateway/logins.ts'
+import { RegistryKey } from './gateway/npm/registry-key.ts'
 import { Gateway } from './gateway/server.ts'
 import { readSettings, type Settings, type SettingsInput } from './model/config.ts'
 import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
@@ -29,12 +31,15 @@ import { Providers } from './network/providers.ts'
 import { Rpc } from './network/rpc.ts'
 import { PackageView } from './package-view.ts'
 import { Curation } from './publishing/curation.ts'
+import { Derived } from './publishing/derived.ts'
 import { Groups } from './publishing/groups.ts'
 import { Installing } from './publishing/install.ts'
 import { Mending } from './publishing/mending.ts'
 import { Packages } from './publishing/packages.ts'
 import { Permissions } from './publishing/permissions.ts'
 import { Publishing } from './publishing/publish.ts'
+import { openUpstream } from './publishing/upstream/open.ts'
+import type { Upstream } from './publishing/upstream/upstream.ts'
 import { readSettingsFile } from './settings-file.ts'
 import { type SharingComponents, SharingManager } from './sharing-manager.ts'
 import { StorageManager } from './storage-manager.ts'
@@ -91,6 +96,7 @@ interface Parts {
   readonly mending: Mending
   readonly storage: StorageManager
   readonly view: PackageView
+  readonly upstream: Upstream | undefined
   readonly packages: Packages
   readonly limits: Limits
   readonly bulk: BulkSource
@@ -110,6 +116,8 @@ export class CatalogNode implements AsyncDisposable {
   readonly settings: Settings
   /** All that can be done with the node. */
   readonly sharing: SharingManager
+  /** Programs that wait for a token. */
+  readonly logins: Logins
   readonly #parts: Parts
   readonly #startedAt: number
   #gateway: Gateway | undefined
@@ -121,6 +129,7 @@ export class CatalogNode implements AsyncDisposable {
     this.#parts = parts
     this.#startedAt = parts.outside.clock.now()
     this.sharing = sharing(this)
+    this.logins = new Logins({ tokens: this.tokens, ...parts.outside })
   }
 
   /**
@@ -227,8 +236,11 @@ export class CatalogNode implements AsyncDisposable {
 
   /** Serve HTTP: the API on the Unix socket of the data directory, health and the page on 127.0.0.1. */
   async serveHttp(): Promise<string> {
-    const { paths } = this.#parts
-    this.#gateway = new Gateway(this, { port: this.settings.httpPort, socket: paths.socket })
+    const { paths, outside } = this.#parts
+    const seed = join(paths.keys, 'registry.key')
+    const origins = npmKeys(this.settings.originKeys)
+    const key = await outside.effects.run(() => RegistryKey.load(seed, outside.random, origins))
+    this.#gateway = new Gateway(this, { port: this.settings.httpPort, socket: paths.socket, key })
     await this.#gateway.start()
     return this.#gateway.url
   }
@@ -253,7 +265,7 @@ export class CatalogNode implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const { hello, bootstrap, providers, network, rpc, underWay, discovery, lock } = this.#parts
-    const { limits, bulk, store, workers } = this.#parts
+    const { limits, bulk, store, upstream, workers } = this.#parts
     hello.stop()
     bootstrap.stop()
     providers.stop()
@@ -261,6 +273,7 @@ export class CatalogNode implements AsyncDisposable {
     // Before the connections of those who wait for it.
     await underWay.close(new CatalogError('CLOSED', 'The node is being closed.'))
     await this.#gateway?.close()
+    await upstream?.close()
     // Either takes a few round trips to say goodbye, and neither needs the other.
     await together([bulk.stop(), this.#online ? network.stop() : Promise.resolve()])
     await rpc.settled()
@@ -342,16 +355,20 @@ async function assemble(
   const { fetcher, limits, bulk, transfers } = transfer
   undo.push(() => limits.stop())
   const looking = { records, shares, notices, access, blobs, pins, kept, exchange, hello, providers }
-  const packages = new Packages({ ...looking, fetcher, clock, random, underWay })
+  const derived = new Derived({ records, effects })
+  const packages = new Packages({ ...looking, fetcher, derived, clock, random, underWay })
+  const pulling = { ...looking, packages, scratch, clock, random, effects }
+  const upstream = openUpstream(pulling, { settings, originKeys, seed, peerId: network.peerId, root: paths.root })
+  undo.push(async () => upstream?.close())
   const finding = { ...looking, heard, usage, rpc, clock, random, effects, underWay }
   const discovery = await openDiscovery(finding, { folder: paths.search, settings })
   undo.push(() => discovery.close())
   const { search, recommendations } = discovery
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
-  const view = new PackageView({ packages, records, shares, notices, blobs, scratch, pins, usage, clock, underWay })
+  const view = new PackageView({ ...store, packages, shares, notices, upstream, clock, underWay })
   const parts: Parts = {
-    ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage, view },
+    ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage, view, upstream },
     services: [hello, exchange, ...transfer.services, ...discovery.services],
     ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay },
   }

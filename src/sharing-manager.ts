@@ -13,6 +13,7 @@ import type { Completion } from './discovery/hints.ts'
 import type { Recommendation, Recommendations, RecommendOptions } from './discovery/recommendations.ts'
 import type { CompletionOptions, Search, SearchAnswer, SearchOptions } from './discovery/search.ts'
 import type { Group } from './model/group.ts'
+import { NPM_ORIGIN } from './model/origin.ts'
 import { formatPurl, parsePurl } from './model/purl.ts'
 import type { Release } from './model/release.ts'
 import { peerAddress } from './network/addresses.ts'
@@ -283,20 +284,21 @@ export class SharingManager {
   }
 
   /**
-   * Decide who owns a name.
+   * Decide who owns a name, or a scope: `pkg:npm/@scope/*`.
    *
-   * @param publisher - `publisher:<id>`; the only one known by default
+   * @param publisher - `publisher:<id>`, or `origin:npm` for npm's registry; the only one known by default
    * @throws CatalogError `NOT_FOUND` when nobody is known to publish it, `UNTRUSTED` when several do and none is named
    */
   async trustPublisher(text: string, publisher?: string): Promise<Pin> {
     const { records, pins, underWay } = this.#components
     const name = parsePurl(text)
-    if (publisher !== undefined && !/^publisher:[0-9a-f]{64}$/.test(publisher)) {
+    if (publisher !== undefined && publisher !== NPM_ORIGIN && !/^publisher:[0-9a-f]{64}$/.test(publisher)) {
       throw new CatalogError('USAGE', `"${publisher.slice(0, 80)}" is not a publisher.`, {
         hint: `A publisher is written publisher:<64 hexadecimal digits>; see: catalog info ${formatPurl(name)}`,
       })
     }
-    const signers = [...new Set(records.releases(name).map(({ record }) => record.signer))]
+    const claimants = records.releases(name).filter(({ record }) => !record.signer.startsWith('node:'))
+    const signers = [...new Set(claimants.map(({ record }) => record.signer))]
     const [only] = signers
     const signer = publisher ?? only
     if (signer === undefined) throw new CatalogError('NOT_FOUND', `Nobody is known to publish ${formatPurl(name)}.`)

@@ -58,6 +58,7 @@ export const ERRORS = {
   PEER_TIMEOUT: kind(EXIT.network, 504, true),
   PEER_BUSY: kind(EXIT.network, 503, true),
   NO_PROVIDERS: kind(EXIT.network, 502, true),
+  UPSTREAM: kind(EXIT.network, 502, true),
   LISTEN_FAILED: kind(EXIT.network, 500),
   // The disk.
   DATA_DIR: kind(EXIT.disk, 500),

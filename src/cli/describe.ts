@@ -71,6 +71,17 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
       ? about
       : `${about}\n${token}\nThis is told only once. It lets who has it publish as you.`
   },
+  setup({ registry, upstream, files, restart }) {
+    const behind = upstream === undefined ? '' : `\n  behind it ${upstream === 'none' ? 'nothing' : upstream}`
+    const next = restart ? '\nStart the node again for it to know what is behind it.' : ''
+    const written = files.map((file: string) => `\n  written   ${file}`).join('')
+    const back = '\nBack again: catalog npm setup --undo'
+    return `${colors.bold('Package managers now ask')} ${registry}${behind}${written}${next}${back}`
+  },
+  undone: ({ files }) => ['Everything is as it was:', ...files.map((file: string) => `  ${file}`)].join('\n'),
+  login: ({ code, program, askedAt }) => `${colors.bold(code)}  ${program}, asked at ${askedAt}`,
+  approved: ({ program, askedAt }) =>
+    `${colors.bold(program)}, which asked at ${askedAt}, gets a token with which it may publish as you.`,
   revoked: ({ id }) => `Token ${id} opens nothing any more.`,
   summary: (line) => {
     const describe = SUMMARIES.find(([field]) => line[field] !== undefined)?.[1]
@@ -264,6 +275,7 @@ const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
   ['tags', ({ tags }) => `${plural(tags, 'tag')}.`],
   ['deprecated', ({ deprecated }) => (deprecated === 0 ? SAID : `Said of ${plural(deprecated, 'release')}.`)],
   ['withdrawn', ({ withdrawn }) => (withdrawn === 0 ? SAID : `Said of ${plural(withdrawn, 'release')}.`)],
+  ['logins', ({ logins }) => `${plural(logins, 'program')} waiting to be let in.`],
   ['tokens', ({ tokens }) => `${plural(tokens, 'token')}.`],
   ['artifacts', ({ artifacts, bytes, damaged }) => `${artifacts} checked (${formatBytes(bytes)}), ${damaged} damaged.`],
   [

@@ -10,6 +10,7 @@ import { VERSION } from '../version.ts'
 import { operate } from './client.ts'
 import { completionScript, SHELLS } from './completion.ts'
 import { curationCommands } from './curation-commands.ts'
+import { npmCommands } from './npm-commands.ts'
 import { Output } from './output.ts'
 import { permissionCommands, permissionInput, permissionOption, withPermission } from './permission-commands.ts'
 import { tokenCommands } from './token-commands.ts'
@@ -36,6 +37,7 @@ export function makeProgram(exit: (status: number) => void): Command {
   curationCommands(program, run)
   permissionCommands(program, run)
   tokenCommands(program, run)
+  npmCommands(program, print)
   trustCommands(program, run)
   program
     .command('completion')
@@ -80,6 +82,8 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
     .option('--host <ip>', 'address to listen on; 127.0.0.1 stays on this machine (default 0.0.0.0)')
     .option('--peer <address>', 'stay connected to this peer: a multiaddr or host[:port]; may be repeated', collect)
     .option('--no-mdns', 'do not look for nodes on the local network')
+    .option('--upstream <url>', "registry for npm packages that no peer has (default npm's own setting)")
+    .option('--no-upstream', 'have no such registry')
     .option('--no-share-usage', 'tell nobody how often public packages are used here, and hear it of nobody')
     .option('--core <name>', 'compute core: auto, native or wasm')
     .option('--max-mirror-storage <size>', 'most that is kept of what others published (default 10 GiB)', size)
@@ -91,11 +95,13 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
     .option('--limit-local', 'hold peers on this machine and the local network to the limits, too')
     .option('--congestion <name>', 'how the bulk plane reacts to loss: cubic or bbr (default cubic)')
     .option('--no-supervise', 'run the node in this very process, which then nobody starts again')
-    .action(async ({ peer, mdns, shareUsage, supervise, ...options }) => {
+    .action(async ({ peer, mdns, shareUsage, supervise, upstream, ...options }) => {
       const { dataDir, json = false } = program.opts<GlobalOptions>()
       const output = new Output({ json })
       const off = { ...(mdns ? {} : { mdns: false }), ...(shareUsage ? {} : { shareUsage: false }) }
-      const settings = { ...options, ...(peer ? { peers: peer } : {}), ...off }
+      // Commander has `true` where neither was said.
+      const outside = upstream === true ? {} : { upstream: upstream === false ? 'none' : upstream }
+      const settings = { ...options, ...(peer ? { peers: peer } : {}), ...off, ...outside }
       await guarded(output, exit, async () => exit(await up(dataDir, settings, output, { json, supervise })))
     })
   program

@@ -199,7 +199,7 @@ function trusted(
     throw error
   }
   const { release, trust } = resolution
-  if (trust === 'pinned' || release.record.signer === parent.record.signer) return release
+  if (trust !== 'unpinned' || release.record.signer === parent.record.signer) return release
   const purl = formatPurl({ type: dependency.type, name: dependency.name })
   throw new CatalogError('UNTRUSTED', `${parent.purl} needs ${purl}, whose publisher is not trusted yet.`, {
     hint: `Read about it with "catalog info ${purl}", then: catalog trust ${purl} ${release.record.signer}`,

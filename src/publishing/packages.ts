@@ -29,6 +29,7 @@ import type { RecordExchange } from '../trust/exchange.ts'
 import type { Notices } from '../trust/notices.ts'
 import type { Shares } from '../trust/shares.ts'
 import { type Knowledge, type Resolution, resolve } from '../trust/view.ts'
+import type { Derived } from './derived.ts'
 import { Revalidation } from './revalidation.ts'
 
 export interface Wanted extends PackageName {
@@ -60,6 +61,7 @@ interface Components {
   hello: HelloService
   providers: Providers
   fetcher: Fetcher
+  derived: Derived
   clock: Clock
   random: Random
   underWay: UnderWay
@@ -114,18 +116,26 @@ export class Packages {
     if (shares.isKnown(release)) this.#revalidation.used(release.body)
   }
 
-  /** Have an artifact's bytes here, verified. @throws CatalogError as `Fetcher.fetch` */
+  /** Have an artifact's bytes here, verified. @throws CatalogError as `Fetcher.fetch` and `Derived.confirm` */
   async fetch(release: Release, artifact: Artifact, options: FetchOptions = {}): Promise<FetchedArtifact> {
-    const { fetcher, blobs, shares, providers } = this.#components
+    const { fetcher, blobs, derived, shares, providers } = this.#components
     const id = release.record.id
     const isPublic = shares.isPublic(release)
     const lookup = new AbortController()
     const signal = options.signal ? AbortSignal.any([options.signal, lookup.signal]) : lookup.signal
     const report = await fetcher
       .fetch(artifact, id, this.#providersOf(release, artifact, signal), { ...options, purl: release.purl })
+      .catch(async (thrown) => {
+        if (hasCode(thrown, 'BLOB_CORRUPT', 'NO_PROVIDERS')) await derived.doubt(release, thrown)
+        throw thrown
+      })
       .finally(() => lookup.abort(new CatalogError('ABORTED', 'No more providers are needed.')))
     const lease = blobs.lease(artifact.root)
     if (!lease) throw new CatalogError('INTERNAL', 'A blob that was fetched is not there.')
+    await derived.confirm(release, lease, options.signal).catch((thrown) => {
+      lease[Symbol.dispose]()
+      throw thrown
+    })
     if (isPublic && report.sources.length > 0) providers.provide(artifact.root)
     return { ...report, artifact, lease }
   }

@@ -15,6 +15,8 @@ import type { Environment } from './environment.ts'
 
 export class Derivations {
   readonly #environment: Environment
+  /** Moved whenever something else is known. */
+  revision = 0
 
   constructor({ environment }: { environment: Environment }) {
     this.#environment = environment
@@ -38,6 +40,10 @@ export class Derivations {
     return this.#environment.derivations.get(id)?.from
   }
 
+  bytesOf(id: Uint8Array): Uint8Array | undefined {
+    return this.#environment.derivations.get(id)?.bytes
+  }
+
   /** What may be passed on: what this node has derived itself. */
   verified(id: Uint8Array): Uint8Array | undefined {
     const row = this.#environment.derivations.get(id)
@@ -47,6 +53,7 @@ export class Derivations {
   /** Inside a transaction of the caller. @param from - the peer whose word it is */
   put(record: CatalogRecord, derivation: Derivation, from?: string): Release {
     const bytes = encodeDerivation(derivation)
+    this.revision++
     this.#environment.derivations.put(record.id, from === undefined ? { bytes } : { bytes, from })
     return derive(record, derivation)
   }
@@ -59,6 +66,7 @@ export class Derivations {
 
   /** Inside a transaction of the caller: what was said is not so. */
   remove(record: CatalogRecord): void {
+    this.revision++
     this.#environment.derivations.remove(record.id)
     standForNothing(record)
   }

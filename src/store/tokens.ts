@@ -65,6 +65,14 @@ export class Tokens {
     })
   }
 
+  /** A token itself, rather than its id, has its program give it back. @returns whether it opened anything */
+  async giveBack(token: string): Promise<boolean> {
+    const [, id = ''] = FORM.exec(token) ?? []
+    if (!this.holds(token)) return false
+    await this.revoke(id)
+    return true
+  }
+
   /** Whether a token is one of these; how long it takes says nothing of how much of it is right. */
   holds(token: string): boolean {
     const [, id] = FORM.exec(token) ?? []

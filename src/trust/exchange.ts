@@ -108,8 +108,8 @@ export class RecordExchange {
 
   /**
    * A release with what proves it to a peer that may see it: documents, the release, the share that lets the peer in,
-   * and, where that share names groups or the peer is a device, the records which say so; and its notices. Where another
-   * release is said to be the latest, that one comes too: else this one would be taken for it.
+   * and, where that share names groups or the peer is a device, the records which say so; and its notices. Where
+   * another release is said to be the latest, that one comes too: else this one would be taken for it.
    */
   bundle(release: Release, peer: string): CatalogRecord[] {
     const { access, notices, records } = this.#components

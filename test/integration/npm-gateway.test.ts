@@ -1,6 +1,6 @@
 // The npm that is at hand, unmodified, against a node's registry: what one node has published is installed from
 // another.
-import { randomBytes } from 'node:crypto'
+import { createVerify, randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import tap, { test } from 'tap'
@@ -10,6 +10,11 @@ import { connected, eventually, type Line, startNode, type TestNode } from './pr
 tap.setTimeout(120_000)
 
 const TOOL = '@acme/tool'
+
+interface Dist {
+  readonly integrity: string
+  readonly signatures: { readonly keyid: string; readonly sig: string }[]
+}
 
 async function publish(node: TestNode, folder: string, manifest: object, flags: string[] = []): Promise<void> {
   await mkdir(folder, { recursive: true })
@@ -114,6 +119,26 @@ test('npm publishes at one node what is installed from another', async (t) => {
   await npm('version', 'minor', '--no-git-tag-version')
   t.match(await failure(npm('publish')), /E401/, 'a token that is revoked opens nothing')
   t.equal((await near.run('token', 'revoke', id)).status, 3)
+})
+
+test('each version is signed by a key that the gateway lists, as npm checks it', async (t) => {
+  const sources = t.testdir({})
+  const node = await startNode(t, join(sources, 'node'))
+  for (const version of ['1.0.0', '1.1.0']) await publish(node, join(sources, version), { name: TOOL, version })
+  const { keys } = await (await fetch(`${node.http}/npm/-/npm/v1/keys`)).json()
+  for (const form of ['application/json', 'application/vnd.npm.install-v1+json']) {
+    const { name, versions } = await (await fetch(`${node.http}/npm/${TOOL}`, { headers: { accept: form } })).json()
+    t.strictSame(Object.keys(versions), ['1.0.0', '1.1.0'])
+    for (const [version, { dist }] of Object.entries<{ dist: Dist }>(versions)) {
+      const [{ keyid = '', sig = '' } = {}] = dist.signatures
+      const { key } = keys.find((listed: { keyid: string }) => listed.keyid === keyid)
+      const pem = `-----BEGIN PUBLIC KEY-----\n${key}\n-----END PUBLIC KEY-----`
+      const said = createVerify('SHA256').update(`${name}@${version}:${dist.integrity}`)
+      t.ok(said.verify(pem, sig, 'base64'), `${version} as ${form}`)
+    }
+    const [, { dist }] = Object.entries<{ dist: Dist }>(versions)[0] ?? ['', { dist: undefined }]
+    t.match(await (await fetch(`${node.http}/npm/${TOOL}/1.0.0`)).json(), { dist })
+  }
 })
 
 test('packuments and tarballs, as HTTP has them', async (t) => {

@@ -21,7 +21,7 @@ import {
   unshare,
 } from './permission-operations.ts'
 import { backup, doctor, gc, pin, pinned, unpin, verify } from './storage-operations.ts'
-import { tokenCreate, tokenList, tokenRevoke } from './token-operations.ts'
+import { tokenApprove, tokenCreate, tokenList, tokenRevoke } from './token-operations.ts'
 import { transfers } from './transfer-operations.ts'
 
 const publish = operation({
@@ -188,7 +188,7 @@ export const OPERATIONS = {
   ...{ tagAdd, tagRemove, tagList, deprecate, withdraw },
   ...{ share, unshare, groups, group, createGroup, addToGroup, removeFromGroup },
   ...{ devices, addDevice, removeDevice },
-  ...{ tokenCreate, tokenList, tokenRevoke },
+  ...{ tokenCreate, tokenList, tokenRevoke, tokenApprove },
   ...{ verify, gc, pin, unpin, pinned, backup, doctor },
 } as const
 

@@ -7,7 +7,7 @@ import { CatalogError, hasCode } from '../../base/errors.ts'
 import type { PackageName } from '../../model/purl.ts'
 import type { PackageState, PackageView } from '../../package-view.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
-import { tarballName } from './packument.ts'
+import { versionOf } from './packument.ts'
 import type { PublishDocument } from './publish-body.ts'
 
 interface Components {
@@ -63,8 +63,9 @@ export class NpmChanges {
     const { view, sharing } = this.#components
     try {
       const { releases } = await view.state(name)
-      const versions = releases.filter((release) => tarballName(release) === file).map(({ body }) => body.version)
-      await sharing.curation.withdraw(name, versions)
+      const version = versionOf(name.name, file)
+      const isIt = releases.some(({ body }) => body.version === version)
+      if (version !== undefined && isIt) await sharing.curation.withdraw(name, [version])
     } catch (thrown) {
       if (!hasCode(thrown, 'NOT_FOUND')) throw thrown
     }
