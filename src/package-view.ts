@@ -6,7 +6,7 @@ import { CatalogError, hasCode } from './base/errors.ts'
 import { tellFailure } from './base/failure.ts'
 import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS, STATES_RELEASES_MAX } from './base/limits.ts'
 import type { UnderWay } from './base/under-way.ts'
-import { LATEST, NOTICE_KINDS } from './model/notice.ts'
+import { isNoticeKind, LATEST } from './model/notice.ts'
 import { NPM_ORIGIN, ORIGIN_KIND } from './model/origin.ts'
 import { formatPurl, type PackageName, type Purl } from './model/purl.ts'
 import type { Release } from './model/release.ts'
@@ -20,13 +20,13 @@ import type { Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { Scratch, ScratchFolders } from './store/scratch.ts'
 import type { Usage } from './store/usage.ts'
-import { NO_NOTICES, type Notices } from './trust/notices.ts'
+import type { Notices } from './trust/notices.ts'
 import type { Shares } from './trust/shares.ts'
-import { available, contested, isOfOrigin, newest } from './trust/view.ts'
+import { available, contested, isOfOrigin, newest, ofRegistry } from './trust/view.ts'
 
 const NPM = 'npm'
-/** Kinds of records after which a name that nobody knew may be known. */
-const TELLING_KINDS: ReadonlySet<string> = new Set(['release', 'share', ORIGIN_KIND, ...NOTICE_KINDS])
+/** Kinds of records that may say of a name nobody knew. */
+const TELLING_KINDS: ReadonlySet<string> = new Set(['release', 'share', ORIGIN_KIND])
 
 interface Components {
   packages: Packages
@@ -80,9 +80,7 @@ export class PackageView {
     this.#components = components
     components.records.onChange((changes) => {
       this.#revision++
-      if (changes.some(({ kind }) => TELLING_KINDS.has(kind))) {
-        this.#absent.clear()
-      }
+      if (changes.some(({ kind }) => TELLING_KINDS.has(kind) || isNoticeKind(kind))) this.#absent.clear()
     })
   }
 
@@ -150,6 +148,21 @@ export class PackageView {
     return pin !== undefined && pin.signer !== NPM_ORIGIN
   }
 
+  /**
+   * Look whether a name may be published under. A registry that cannot be asked forbids nothing: others will not take
+   * it from here while it has such a name.
+   *
+   * @param signer - who wants to
+   * @throws CatalogError `UNTRUSTED`
+   */
+  async checkFree(name: PackageName, signer: string, signal?: AbortSignal): Promise<void> {
+    const document = await this.document(name, 'install', true, signal).catch((thrown) => {
+      if (!hasCode(thrown, 'UPSTREAM')) throw thrown
+      tellFailure(formatPurl(name), thrown)
+    })
+    if (document) throw ofRegistry(name, signer)
+  }
+
   /** As `Upstream.advisories`; empty where there is no outside registry. */
   advisories(body: string, signal?: AbortSignal): Promise<string> {
     const { upstream, underWay } = this.#components
@@ -192,10 +205,13 @@ export class PackageView {
       if (outside) return outside
     }
     const isIt = ({ body }: Release) => body.version === version
-    // Who has it written down, as lock files do, goes on having what is here.
-    const kept = this.#withdrawn(name).find(isIt)
-    if (kept) return kept
-    const known = (await this.state(name, signal)).releases.find(isIt)
+    const kept = () => this.#withdrawn(name).find(isIt)
+    const { releases } = await this.state(name, signal).catch((thrown) => {
+      const release = hasCode(thrown, 'NOT_FOUND') ? kept() : undefined
+      if (release) return { releases: [release] }
+      throw thrown
+    })
+    const known = releases.find(isIt) ?? kept()
     if (known) return known
     // Others of its versions are known, and this one is not.
     const { release } = await packages.resolve({ ...name, version }, signal)
@@ -213,7 +229,10 @@ export class PackageView {
   ): Promise<Release | undefined> {
     try {
       const document = await this.document(name, 'install', isOwner, signal)
-      return document && (await this.#components.upstream?.release(document, version, signal))
+      if (!document) return undefined
+      const release = await this.#components.upstream?.release(document, version, signal)
+      if (release) return release
+      throw absent({ ...name, version })
     } catch (thrown) {
       if (!hasCode(thrown, 'UPSTREAM')) throw thrown
       tellFailure(formatPurl({ ...name, version }), thrown)
@@ -224,27 +243,34 @@ export class PackageView {
     }
   }
 
-  /** Public releases that were withdrawn, and whose bytes are here all the same. */
+  /**
+   * Public releases that were withdrawn, and whose bytes are here all the same: lock files which name them hold as long
+   * as that.
+   */
   #withdrawn(name: PackageName): readonly Release[] {
     const { blobs, notices } = this.#components
-    const isHere = ({ body, record }: Release) => body.artifacts.every(({ root }) => blobs.isUnder(root, record.id))
-    return this.#public(name).filter((release) => notices.isWithdrawn(release) && isHere(release))
+    return this.#public(name).filter(
+      (release) =>
+        notices.isWithdrawn(release) &&
+        release.body.artifacts.every(({ root }) => blobs.isUnder(root, release.record.id)),
+    )
   }
 
   #state(name: PackageName, known: readonly Release[]): PackageState {
-    const owned = this.#owned(name, known)
-    const signer = owned[0]?.record.signer
-    const said = signer === undefined ? NO_NOTICES : this.#components.notices.of(name, signer, ['public'])
-    const byVersion = Map.groupBy(available(owned, said), ({ body }) => body.version)
+    const own = this.#owned(name, known)
+    const [first] = own
+    if (!first) throw absent(name)
+    const notices = this.#components.notices.of(name, first.record.signer, ['public'])
+    const byVersion = Map.groupBy(available(own, notices), ({ body }) => body.version)
     // A publisher that signed two releases of one version has said nothing of what it is.
     const releases = [...byVersion.values()].flatMap((all) => (all.length === 1 ? all : []))
     const type = packageType(name.type)
-    const latest = newest(releases, type, said)?.body.version
+    const latest = newest(releases, type, notices)?.body.version
     if (latest === undefined) throw absent(name)
     releases.sort((a, b) => type.compareVersions(a.body.version, b.body.version))
     const isThere = ([, version]: [string, string]) => byVersion.get(version)?.length === 1
-    const tags = { ...Object.fromEntries([...said.tags].filter(isThere)), [LATEST]: latest }
-    const deprecated = new Map([...said.deprecated].filter(([version]) => byVersion.has(version)))
+    const tags = { ...Object.fromEntries([...notices.tags].filter(isThere)), [LATEST]: latest }
+    const deprecated = new Map([...notices.deprecated].filter(([version]) => byVersion.has(version)))
     return { name: name.name, releases, tags, deprecated }
   }
 

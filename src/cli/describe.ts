@@ -272,10 +272,10 @@ const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
     ({ recommendations }) =>
       recommendations === 0 ? 'Nothing here goes well with it, as far as is known.' : `${recommendations} recommended.`,
   ],
+  ['logins', ({ logins }) => `${plural(logins, 'program')} waiting to be let in.`],
   ['tags', ({ tags }) => `${plural(tags, 'tag')}.`],
   ['deprecated', ({ deprecated }) => (deprecated === 0 ? SAID : `Said of ${plural(deprecated, 'release')}.`)],
   ['withdrawn', ({ withdrawn }) => (withdrawn === 0 ? SAID : `Said of ${plural(withdrawn, 'release')}.`)],
-  ['logins', ({ logins }) => `${plural(logins, 'program')} waiting to be let in.`],
   ['tokens', ({ tokens }) => `${plural(tokens, 'token')}.`],
   ['artifacts', ({ artifacts, bytes, damaged }) => `${artifacts} checked (${formatBytes(bytes)}), ${damaged} damaged.`],
   [

@@ -16,6 +16,7 @@ import type { Records, Submission } from '../store/records.ts'
 import type { Scratch } from '../store/scratch.ts'
 import type { Notices } from '../trust/notices.ts'
 import type { Identity, LocalPublisher } from '../trust/publishers.ts'
+import { isOfOrigin, ofRegistry } from '../trust/view.ts'
 import type { Curation } from './curation.ts'
 import type { Decided, Permissions } from './permissions.ts'
 
@@ -94,7 +95,9 @@ export class Publishing {
   }
 
   #checkPin(type: string, { name }: PreparedPackage, { signer }: Identity): void {
-    const pin = this.#components.pins.get({ type, name })
+    const { pins, records } = this.#components
+    const pin = pins.get({ type, name })
+    if (!pin && records.releases({ type, name }).some(isOfOrigin)) throw ofRegistry({ type, name }, signer)
     if (!pin || pin.signer === signer) return
     const purl = formatPurl({ type, name })
     throw new CatalogError('UNTRUSTED', `${purl} is pinned to another publisher here: ${pin.signer}.`, {

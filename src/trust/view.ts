@@ -126,6 +126,14 @@ export function newest(
   )
 }
 
+/** Of a name that nobody in the mesh is to take. @param signer - who wants it */
+export function ofRegistry(name: PackageName, signer: string): CatalogError {
+  const purl = formatPurl(name)
+  return new CatalogError('UNTRUSTED', `${purl} is a package of the outside registry.`, {
+    hint: `To have your own under this name, here and wherever users decide so: catalog trust ${purl} ${signer}`,
+  })
+}
+
 /** Of a name that is pinned to nobody. */
 export function contested(name: PackageName, signers: readonly string[]): CatalogError {
   const purl = formatPurl(name)

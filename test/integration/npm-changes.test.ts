@@ -76,7 +76,7 @@ test('what npm changes at one node shows at another', async (t) => {
   await connected(far, near)
   const author = await project(join(sources, 'author'), near)
   const user = await project(join(sources, 'user'), far)
-  const own = new Registry(near, await author.login(near))
+  const own = new Registry(near, await author.login())
   const pair = { sources, near, far, author, user, own, others: new Registry(far) }
   await t.test('tags', (t) => tags(t, pair))
   await t.test('deprecations', (t) => deprecations(t, pair))

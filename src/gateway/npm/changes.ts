@@ -62,10 +62,10 @@ export class NpmChanges {
   async removeTarball(name: PackageName, file: string): Promise<void> {
     const { view, sharing } = this.#components
     try {
-      const { releases } = await view.state(name)
       const version = versionOf(name.name, file)
-      const isIt = releases.some(({ body }) => body.version === version)
-      if (version !== undefined && isIt) await sharing.curation.withdraw(name, [version])
+      const { releases } = await view.state(name)
+      const versions = releases.map(({ body }) => body.version).filter((each) => each === version)
+      await sharing.curation.withdraw(name, versions)
     } catch (thrown) {
       if (!hasCode(thrown, 'NOT_FOUND')) throw thrown
     }

@@ -24,7 +24,7 @@ interface Components {
  *
  * @param name - as the path has it
  * @returns the document when no tarball came with it: something else is to be changed
- * @throws CatalogError `USAGE`, `RELEASE_EXISTS` with npm's words, `MANIFEST_INVALID`, `LIMIT_EXCEEDED`, `DISK_FULL`
+ * @throws CatalogError `USAGE`, `UNTRUSTED`, `RELEASE_EXISTS` with npm's words, `MANIFEST_INVALID`, `LIMIT_EXCEEDED`, `DISK_FULL`
  */
 export async function publish(
   { view, sharing }: Components,
@@ -38,6 +38,8 @@ export async function publish(
   if (document.name !== name) throw new CatalogError('USAGE', 'The document is of another package than its path.')
   const sent = checked(document, decoded)
   if (!sent) return document
+  const { publisher } = await sharing.status()
+  await view.checkFree({ type: 'npm', name }, publisher ?? 'PUBLISHER', signal)
   const { version, tag, access } = sent
   const permission = access === 'restricted' ? { permission: 'private' as const } : {}
   try {

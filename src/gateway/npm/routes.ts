@@ -63,7 +63,7 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
       scope.setErrorHandler(replyWithError)
       scope.setNotFoundHandler(({ method }, reply) => {
         if (method === 'GET' || method === 'HEAD') return reply.code(404).send({ error: 'There is nothing here.' })
-        return reply.code(405).send({ error: 'There is nothing here that can be changed so.' })
+        return reply.code(405).send({ error: 'This is no way to ask for it.' })
       })
       scope.addHook('onRequest', async ({ headers }) => {
         if (headers.via?.includes(components.via)) throw new CatalogError('USAGE', 'This registry would ask itself.')
@@ -74,10 +74,11 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
       scope.get('/', async () => ({}))
       scope.get('/-/ping', async () => ({}))
       scope.get('/-/v1/search', (request) => registry.search(request))
-      scope.get<Wild>('/-/package/*', (request, reply) => registry.tags(request, reply))
-      for (const method of ['PUT', 'POST', 'DELETE'] as const) {
-        scope.route<Wild>({ method, url: '/-/package/*', handler: (request) => registry.tag(request) })
-      }
+      scope.route<Wild>({
+        method: ['GET', 'PUT', 'POST', 'DELETE'],
+        url: '/-/package/*',
+        handler: (request, reply) => registry.tags(request, reply),
+      })
       scope.post<{ Body: Readable }>('/-/npm/v1/security/advisories/bulk', ({ body }, reply) =>
         registry.advisories(body, reply),
       )
@@ -118,33 +119,48 @@ class NpmRegistry {
       const release = await view.release(named(name), version, isOwner(this.#components.tokens, request), signal)
       return sendTarball(request, reply, { view, release, signal })
     }
-    if (first === undefined && isToWrite(request)) return reply.send(await this.#toWrite(named(name), request, signal))
     const outside = await this.#outside(name, first === undefined ? formOf(request) : 'install', request, signal)
     if (outside && first === undefined) return this.#packuments.send(request, reply, outside, registryOf(request))
     if (outside && first !== undefined) return reply.send(versionIn(outside, first, registryOf(request)))
     const state = await view.state(named(name), signal)
-    if (first === undefined) return this.#packuments.send(request, reply, state, registryOf(request))
+    if (first === undefined) return this.#packument(request, reply, state)
     const of = (version: string | undefined) => state.releases.find(({ body }) => body.version === version)
     const release = found(of(first) ?? of(state.tags[first]))
     const signatures = await this.#components.key.signatures([release])
     return reply.send(versionDocument(state, release, 'full', { registry: registryOf(request), signatures }))
   }
 
-  /** All of a package that this node's publisher may change, and what to name this state of it by. */
-  async #toWrite(name: PackageName, request: FastifyRequest, signal: AbortSignal): Promise<object> {
-    const state = await this.#components.view.state(name, signal)
+  /** Who wants to change a document says which one was read. */
+  async #packument(request: FastifyRequest, reply: FastifyReply, state: PackageState): Promise<FastifyReply> {
+    const registry = registryOf(request)
+    if ((request.query as Record<string, unknown>)['write'] !== 'true') {
+      return this.#packuments.send(request, reply, state, registry)
+    }
     const signatures = await this.#components.key.signatures(state.releases)
-    const told = { registry: registryOf(request), signatures }
-    return { ...packument(state, 'full', told), _rev: revisionOf(state) }
+    return reply.send({ ...packument(state, 'full', { registry, signatures }), _rev: revisionOf(state) })
   }
 
-  /** `NAME/dist-tags` */
-  async tags(request: FastifyRequest<Wild>, reply: FastifyReply): Promise<PackageState['tags']> {
-    const { name, rest } = asked(request.params['*'])
-    if (rest.length !== 1 || rest[0] !== 'dist-tags') throw nothing()
-    const signal = signalOf(reply)
-    const outside = await this.#outside(name, 'install', request, signal)
-    return outside ? tagsIn(outside) : (await this.#components.view.state(named(name), signal)).tags
+  /** `NAME/dist-tags[/TAG]` */
+  async tags(request: FastifyRequest<Wild>, reply: FastifyReply): Promise<PackageState['tags'] | { ok: true }> {
+    const { method, body, params } = request
+    const { name: text, rest } = asked(params['*'])
+    const [first, tag, ...others] = rest
+    if (first !== 'dist-tags' || others.length > 0) throw nothing()
+    const name = named(text)
+    if (method === 'GET' && tag === undefined) {
+      const signal = signalOf(reply)
+      const outside = await this.#outside(text, 'install', request, signal)
+      return outside ? tagsIn(outside) : (await this.#components.view.state(name, signal)).tags
+    }
+    authorise(this.#components.tokens, request)
+    if (tag === undefined && (method === 'PUT' || method === 'POST')) {
+      await this.#changes.tagAll(name, await jsonOf(body), method === 'PUT')
+    } else if (tag !== undefined && (method === 'PUT' || method === 'POST')) {
+      await this.#changes.tag(name, tag, await jsonOf(body))
+    } else if (tag !== undefined && method === 'DELETE') {
+      await this.#changes.untag(name, tag)
+    } else throw nothing()
+    return { ok: true }
   }
 
   /** What the outside registry says of a package; where it fails, what the mesh knows is said instead. */
@@ -175,21 +191,6 @@ class NpmRegistry {
     authorise(this.#components.tokens, request)
     const { publisher } = await this.#components.sharing.status()
     return { username: publisher ?? 'nobody yet' }
-  }
-
-  /** `NAME/dist-tags[/TAG]` */
-  async tag(request: FastifyRequest<Wild>): Promise<{ ok: true }> {
-    authorise(this.#components.tokens, request)
-    const { method, body, params } = request
-    const { name: text, rest } = asked(params['*'])
-    const [first, tag, ...others] = rest
-    if (first !== 'dist-tags' || others.length > 0) throw nothing()
-    const name = named(text)
-    if (method === 'DELETE' && tag !== undefined) await this.#changes.untag(name, tag)
-    else if (method === 'DELETE') throw nothing()
-    else if (tag !== undefined) await this.#changes.tag(name, tag, await jsonOf(body))
-    else await this.#changes.tagAll(name, await jsonOf(body), method === 'PUT')
-    return { ok: true }
   }
 
   /** A document, of a new version or with changes; with `-rev/REVISION` behind it, perhaps with fewer versions. */
@@ -257,21 +258,6 @@ async function textOf(body: Readable, bytesMax: number): Promise<string> {
   return Buffer.concat(pieces).toString()
 }
 
-/** @throws CatalogError `USAGE`, `LIMIT_EXCEEDED` */
-async function jsonOf(body: Readable | undefined): Promise<unknown> {
-  const text = body ? await textOf(body, NPM_PUBLISH_TEXT_MAX) : ''
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new CatalogError('USAGE', 'The body is not JSON.', { cause })
-  }
-}
-
-/** What is read to be changed and sent again. */
-function isToWrite({ query }: FastifyRequest): boolean {
-  return (query as Record<string, unknown>)['write'] === 'true'
-}
-
 function askedBy(request: FastifyRequest): Asked {
   const [path = ''] = request.url.split('?', 1)
   return asked(path.slice(PREFIX.length + 1))
@@ -307,6 +293,22 @@ function found(release: Release | undefined): Release {
 
 function nothing(): CatalogError {
   return new CatalogError('NOT_FOUND', 'There is nothing here.')
+}
+
+/** A body that is short. @throws CatalogError `USAGE`, `LIMIT_EXCEEDED` */
+async function jsonOf(body: Readable | undefined): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length
+    if (bytes > NPM_PUBLISH_TEXT_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'These are too many tags at once.')
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString())
+  } catch (cause) {
+    throw new CatalogError('USAGE', 'The body is not JSON.', { cause })
+  }
 }
 
 /** Where this gateway is, as the client calls it: its name was checked before. */
