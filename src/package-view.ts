@@ -93,12 +93,15 @@ export class PackageView {
    *   registry may have it
    */
   async state(name: PackageName, signal?: AbortSignal): Promise<PackageState> {
-    const { pins, shares, clock, underWay } = this.#components
+    const { packages, pins, shares, clock, underWay } = this.#components
     const key = formatPurl(name)
     const last = this.#remembered.get(key)
     const pinned = pins.get(name)?.signer
     const isRight = last && last.revision === this.#current() && last.pinned === pinned && clock.now() < last.until
-    if (isRight) return last.state
+    if (isRight) {
+      for (const release of last.state.releases.slice(0, 1)) packages.used(release)
+      return last.state
+    }
     return await underWay.run(async (signal) => {
       const revision = this.#current()
       const known = await this.#known(name, signal)

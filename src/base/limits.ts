@@ -53,10 +53,8 @@ export const KEYWORD_LENGTH_MAX = 64
 /** What is said of releases afterwards: tags, as many as a package ever had, and words of why not to use one. */
 export const TAG_LENGTH_MAX = 128
 export const TAGS_MAX = 1_024
-export const NOTICE_TEXT_LENGTH_MAX = 1024
-/** Packages whose notices are kept at hand, and publishers that have none. */
-export const NOTICES_CACHED_PACKAGES_MAX = 4_096
-export const NOTICES_CACHED_SIGNERS_MAX = 10_000
+/** Packages of which it is kept at hand, and publishers of whom it is whether they say anything. */
+export const NOTICES_CACHED_MAX = 4_096
 export const ARTIFACTS_MAX = 256
 export const DEPENDENCIES_MAX = 1024
 /** Records of signers not known yet wait here; beyond it the oldest go. */
@@ -182,7 +180,7 @@ export const POPULARITY_HEARD_MAX = 1_024
 /** Names that nobody knew, so that a package manager which asks again at once does not have all peers asked again. */
 export const ABSENT_NAMES_MAX = 10_000
 export const ABSENT_NAMES_MS = 10 * SECOND_MS
-/** Packages that are used are asked for again after this time, of so many peers; and how many are kept in mind. */
+/** Packages that are used are asked for again after this time, of so many peers; of so many it is known when. */
 export const REVALIDATION_MS = 5 * 60 * SECOND_MS
 export const REVALIDATION_PEERS = 2
 export const REVALIDATED_NAMES_MAX = 10_000

@@ -4,7 +4,7 @@
 import { z } from 'zod'
 import { compareBytes } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
-import { NOTICE_TEXT_LENGTH_MAX, TAG_LENGTH_MAX, VERSION_LENGTH_MAX } from '../base/limits.ts'
+import { DESCRIPTION_LENGTH_MAX, TAG_LENGTH_MAX, VERSION_LENGTH_MAX } from '../base/limits.ts'
 import { formatPurl, type PackageName, type Purl, parsePurl } from './purl.ts'
 import type { CatalogRecord } from './record.ts'
 
@@ -22,10 +22,10 @@ const tagText = z
   .max(TAG_LENGTH_MAX)
   .regex(/^[^\s\p{Cc}]+$/u)
 const tagBody = z.looseObject({ version: z.string().min(1).max(VERSION_LENGTH_MAX).optional() })
-const deprecationBody = z.looseObject({ message: z.string().max(NOTICE_TEXT_LENGTH_MAX) })
+const deprecationBody = z.looseObject({ message: z.string().max(DESCRIPTION_LENGTH_MAX) })
 const withdrawalBody = z.looseObject({
   withdrawn: z.boolean(),
-  reason: z.string().max(NOTICE_TEXT_LENGTH_MAX).optional(),
+  reason: z.string().max(DESCRIPTION_LENGTH_MAX).optional(),
 })
 
 export interface Notice {

@@ -3,7 +3,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../base/clock.ts'
 import { tellFailure } from '../base/failure.ts'
-import { REVALIDATED_NAMES_MAX, REVALIDATION_MS, REVALIDATION_WAITING_MAX } from '../base/limits.ts'
+import { REVALIDATED_NAMES_MAX, REVALIDATION_MS } from '../base/limits.ts'
 import type { UnderWay } from '../base/under-way.ts'
 import { formatPurl, type PackageName } from '../model/purl.ts'
 
@@ -32,7 +32,7 @@ export class Revalidation {
   used(name: PackageName): void {
     const at = this.#askedAt.get(keyOf(name))
     if (at !== undefined && this.#components.clock.now() - at < REVALIDATION_MS) return
-    if (this.#waiting.size >= REVALIDATION_WAITING_MAX) return
+    if (this.#waiting.size >= REVALIDATED_NAMES_MAX) return
     this.asked([name])
     this.#waiting.set(keyOf(name), name)
     if (!this.#isAsking) void this.#ask()

@@ -1,7 +1,7 @@
 // What a publisher says of the releases of a package (`model/notice.ts`), from the records here: tags, deprecations and
 // withdrawals. Kept at hand until one of that package comes or goes.
 import { LRUCache } from 'lru-cache'
-import { NOTICES_CACHED_PACKAGES_MAX, NOTICES_CACHED_SIGNERS_MAX, TAGS_MAX, VERSIONS_MAX } from '../base/limits.ts'
+import { NOTICES_CACHED_MAX, TAGS_MAX, VERSIONS_MAX } from '../base/limits.ts'
 import type { Audience } from '../model/audience.ts'
 import {
   countingNotice,
@@ -37,9 +37,9 @@ export const NO_NOTICES: PackageNotices = { tags: new Map(), deprecated: new Map
 export class Notices {
   readonly #records: Records
   /** By package and publisher: what is said on all shelves, and what on the public one. */
-  readonly #known = new LRUCache<string, Map<string, PackageNotices>>({ max: NOTICES_CACHED_PACKAGES_MAX })
+  readonly #known = new LRUCache<string, Map<string, PackageNotices>>({ max: NOTICES_CACHED_MAX })
   /** Whether a publisher has any: most have none, and nothing has to be looked for. */
-  readonly #speaks = new LRUCache<string, boolean>({ max: NOTICES_CACHED_SIGNERS_MAX })
+  readonly #speaks = new LRUCache<string, boolean>({ max: NOTICES_CACHED_MAX })
 
   constructor({ records }: { records: Records }) {
     this.#records = records
