@@ -15,12 +15,13 @@ import type { CompletionOptions, Search, SearchAnswer, SearchOptions } from './d
 import type { Group } from './model/group.ts'
 import { NPM_ORIGIN } from './model/origin.ts'
 import { formatPurl, parsePurl } from './model/purl.ts'
-import type { Release } from './model/release.ts'
+import { contentOf, type Release } from './model/release.ts'
 import { peerAddress } from './network/addresses.ts'
 import type { Bootstrap } from './network/bootstrap.ts'
 import type { HelloService } from './network/hello.ts'
 import type { Network } from './network/network.ts'
 import { packageType } from './package-types/all.ts'
+import type { PreparedArtifact } from './package-types/package-type.ts'
 import type { ConnectedPeer, FetchedPackage, NodeStatus, PackageInfo, SharedPackage } from './publishing/answers.ts'
 import type { Groups } from './publishing/groups.ts'
 import { copyOut, type Installed, type Installing, type InstallOptions } from './publishing/install.ts'
@@ -45,6 +46,8 @@ export interface ShareOptions extends PermissionOptions {
   readonly type?: string | undefined
   readonly name?: string | undefined
   readonly version?: string | undefined
+  /** What is said of it beside: attestations. */
+  readonly attachments?: readonly PreparedArtifact[] | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -137,9 +140,9 @@ export class SharingManager {
   async sharePackage(path: string, options: ShareOptions = {}): Promise<SharedPackage> {
     const { publishing, permissions, underWay } = this.#components
     const grant = await permissions.grantOf(options)
-    const { type, name, version } = options
+    const { type, name, version, attachments } = options
     const { release, fresh } = await underWay.run(
-      (signal) => publishing.publish(path, { grant, type, name, version, signal }),
+      (signal) => publishing.publish(path, { grant, type, name, version, attachments, signal }),
       options.signal,
     )
     return { ...this.#summary(release), fresh }
@@ -257,7 +260,7 @@ export class SharingManager {
       trust: trustState(record.signer, pins.get(body), claimants),
       publishedAt: new Date(record.statement.at).toISOString(),
       dependencies: body.dependencies.map(({ type, name, range }) => ({ purl: formatPurl({ type, name }), range })),
-      local: body.artifacts.every(({ root }) => blobs.get(root) !== undefined),
+      local: contentOf(release).every(({ root }) => blobs.get(root) !== undefined),
       versions: [...versions].sort((a, b) => type.compareVersions(b, a)),
       usage: usageOf(usage.of(body)),
     }

@@ -20,6 +20,7 @@ import { loginRoutes } from './login.ts'
 import { documentAt, tagsIn, versionIn } from './outside.ts'
 import { packument, versionDocument, versionOf } from './packument.ts'
 import { formOf, Packuments } from './packuments.ts'
+import { bundleOf } from './provenance.ts'
 import { publish } from './publish.ts'
 import type { RegistryKey } from './registry-key.ts'
 import { sendTarball } from './tarballs.ts'
@@ -71,6 +72,9 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
       )
       loginRoutes(scope, components)
       scope.get('/-/npm/v1/keys', async () => ({ keys: components.key.listed }))
+      scope.get<{ Params: { '*': string } }>('/-/npm/v1/attestations/*', (request, reply) =>
+        registry.attestations(request.params['*'], reply),
+      )
       scope.get('/-/whoami', (request) => registry.whoami(request))
       scope.put<{ Params: { '*': string }; Body: Readable }>('/*', (request, reply) => registry.publish(request, reply))
       scope.get('/*', (request, reply) => registry.read(request, reply))
@@ -110,6 +114,17 @@ class NpmRegistry {
     const release = found(state.releases.find(({ body }) => body.version === (state.tags[first] ?? first)))
     const signatures = await this.#components.key.signatures([release])
     return reply.send(versionDocument(state, release, 'full', { registry: registryOf(request), signatures }))
+  }
+
+  /** `NAME@VERSION` */
+  async attestations(path: string, reply: FastifyReply): Promise<object> {
+    const [, name = '', version] = /^(.[^@]*)@([^@]+)$/.exec(path) ?? []
+    const signal = signalOf(reply)
+    const { view } = this.#components
+    const { releases } = await view.state(named(name), signal)
+    const release = found(releases.find(({ body }) => body.version === version))
+    const { predicateType, bundle } = await view.attestation(release, signal)
+    return { attestations: [{ predicateType, bundle: bundleOf(bundle) }] }
   }
 
   /** `NAME/dist-tags` */
