@@ -223,7 +223,10 @@ export class PackageView {
   ): Promise<Release | undefined> {
     try {
       const document = await this.document(name, 'install', isOwner, signal)
-      return document && (await this.#components.upstream?.release(document, version, signal))
+      if (!document) return undefined
+      const release = await this.#components.upstream?.release(document, version, signal)
+      if (release) return release
+      throw absent({ ...name, version })
     } catch (thrown) {
       if (!hasCode(thrown, 'UPSTREAM')) throw thrown
       tellFailure(formatPurl({ ...name, version }), thrown)
