@@ -22,6 +22,7 @@ import { loginRoutes } from './login.ts'
 import { documentAt, tagsIn, versionIn } from './outside.ts'
 import { packument, versionDocument, versionOf } from './packument.ts'
 import { formOf, Packuments } from './packuments.ts'
+import { bundleOf } from './provenance.ts'
 import { publish } from './publish.ts'
 import type { RegistryKey } from './registry-key.ts'
 import { sendTarball } from './tarballs.ts'
@@ -80,6 +81,9 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
       )
       loginRoutes(scope, components)
       scope.get('/-/npm/v1/keys', async () => ({ keys: components.key.listed }))
+      scope.get<{ Params: { '*': string } }>('/-/npm/v1/attestations/*', (request, reply) =>
+        registry.attestations(request.params['*'], reply),
+      )
       scope.get('/-/whoami', (request) => registry.whoami(request))
       scope.put<Wild>('/*', (request, reply) => registry.write(request, reply))
       scope.delete<Wild>('/*', (request) => registry.remove(request))
@@ -134,6 +138,17 @@ class NpmRegistry {
     }
     const signatures = await this.#components.key.signatures(state.releases)
     return reply.send({ ...packument(state, 'full', { registry, signatures }), _rev: revisionOf(state) })
+  }
+
+  /** `NAME@VERSION` */
+  async attestations(path: string, reply: FastifyReply): Promise<object> {
+    const [, name = '', version] = /^(.[^@]*)@([^@]+)$/.exec(path) ?? []
+    const signal = signalOf(reply)
+    const { view } = this.#components
+    const { releases } = await view.state(named(name), signal)
+    const release = found(releases.find(({ body }) => body.version === version))
+    const { predicateType, bundle } = await view.attestation(release, signal)
+    return { attestations: [{ predicateType, bundle: bundleOf(bundle) }] }
   }
 
   /** `NAME/dist-tags[/TAG]` */
