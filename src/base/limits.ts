@@ -184,7 +184,6 @@ export const ABSENT_NAMES_MS = 10 * SECOND_MS
 export const REVALIDATION_MS = 5 * 60 * SECOND_MS
 export const REVALIDATION_PEERS = 2
 export const REVALIDATED_NAMES_MAX = 10_000
-export const REVALIDATION_WAITING_MAX = 1_000
 /** An announcement: record id, purl, signer. */
 export const ANNOUNCEMENT_BYTES_MAX = 1 * KiB
 /** Announcements of one signer relayed a minute, and its burst. */
