@@ -24,8 +24,8 @@ interface Components {
  *
  * @param name - as the path has it
  * @returns the document when no tarball came with it: something else is to be changed
- * @throws CatalogError `USAGE`, `UNTRUSTED`, `RELEASE_EXISTS` with npm's words, `MANIFEST_INVALID`, `LIMIT_EXCEEDED`,
- *   `DISK_FULL`
+ * @throws CatalogError `USAGE`, `UNTRUSTED`, `RELEASE_EXISTS` with npm's words, `MANIFEST_INVALID`, `DISK_FULL`,
+ *   `LIMIT_EXCEEDED`
  */
 export async function publish(
   { view, sharing }: Components,

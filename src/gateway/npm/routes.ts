@@ -5,12 +5,8 @@ import type { Readable } from 'node:stream'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { CatalogError, ERRORS, hasCode } from '../../base/errors.ts'
 import { tellFailure } from '../../base/failure.ts'
-import {
-  ADVISORIES_BYTES_MAX,
-  NPM_PUBLISH_TEXT_MAX,
-  SEARCH_QUERY_LENGTH_MAX,
-  SEARCH_RESULTS_MAX,
-} from '../../base/limits.ts'
+import { ADVISORIES_BYTES_MAX, NPM_TAGS_BYTES_MAX } from '../../base/http-limits.ts'
+import { SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../../base/limits.ts'
 import type { PackageName } from '../../model/purl.ts'
 import type { Release } from '../../model/release.ts'
 import { npm } from '../../package-types/npm.ts'
@@ -301,7 +297,7 @@ async function jsonOf(body: Readable | undefined): Promise<unknown> {
   let bytes = 0
   for await (const chunk of body ?? []) {
     bytes += chunk.length
-    if (bytes > NPM_PUBLISH_TEXT_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'These are too many tags at once.')
+    if (bytes > NPM_TAGS_BYTES_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'These are too many tags at once.')
     chunks.push(chunk)
   }
   try {
