@@ -1,16 +1,18 @@
 // What package managers read: the releases that a name means, and their bytes. Only what everybody may have: who asks
 // over TCP has shown no right to more.
+import { text } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
+import { streamOf } from './base/byte-source.ts'
 import type { Clock } from './base/clock.ts'
 import { CatalogError, hasCode } from './base/errors.ts'
 import { tellFailure } from './base/failure.ts'
-import { STATES_RELEASES_MAX } from './base/http-limits.ts'
+import { ATTESTATION_BYTES_MAX, STATES_RELEASES_MAX } from './base/http-limits.ts'
 import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS } from './base/limits.ts'
 import type { UnderWay } from './base/under-way.ts'
 import { isNoticeKind, LATEST } from './model/notice.ts'
 import { NPM_ORIGIN, ORIGIN_KIND } from './model/origin.ts'
 import { formatPurl, type PackageName, type Purl } from './model/purl.ts'
-import type { Release } from './model/release.ts'
+import { attestationOf, contentOf, type Release } from './model/release.ts'
 import { packageType } from './package-types/all.ts'
 import { type FetchedArtifact, onlyArtifact, type Packages } from './publishing/packages.ts'
 import type { UpstreamDocument } from './publishing/upstream/documents.ts'
@@ -181,6 +183,24 @@ export class PackageView {
     }, signal)
   }
 
+  /**
+   * The bundle that a release's publisher has attached: who built it from what. What is in it is for clients to check.
+   *
+   * @throws CatalogError `NOT_FOUND` where none is, or one that is too long; `NO_PROVIDERS`
+   */
+  attestation(release: Release, signal?: AbortSignal): Promise<{ predicateType: string; bundle: string }> {
+    const { packages, underWay } = this.#components
+    return underWay.run(async (signal) => {
+      const artifact = attestationOf(release)
+      if (!artifact || artifact.size > ATTESTATION_BYTES_MAX) {
+        throw new CatalogError('NOT_FOUND', `Nothing is attested of ${release.purl}.`)
+      }
+      const { lease } = await packages.fetch(release, artifact, { signal })
+      using held = lease
+      return { predicateType: artifact.predicateType, bundle: await text(streamOf(held, signal)) }
+    }, signal)
+  }
+
   /** Fill `buffer` from an opened release's bytes. @returns bytes read: fewer than asked where a pack is damaged */
   read(lease: Lease, at: number, buffer: Uint8Array): Promise<number> {
     return this.#components.blobs.readFrom(lease, at, buffer)
@@ -252,8 +272,7 @@ export class PackageView {
     const { blobs, notices } = this.#components
     return this.#public(name).filter(
       (release) =>
-        notices.isWithdrawn(release) &&
-        release.body.artifacts.every(({ root }) => blobs.isUnder(root, release.record.id)),
+        notices.isWithdrawn(release) && contentOf(release).every(({ root }) => blobs.isUnder(root, release.record.id)),
     )
   }
 

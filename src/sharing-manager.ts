@@ -20,6 +20,7 @@ import { peerAddress } from './network/addresses.ts'
 import type { Bootstrap } from './network/bootstrap.ts'
 import type { HelloService } from './network/hello.ts'
 import type { Network } from './network/network.ts'
+import type { PreparedArtifact } from './package-types/package-type.ts'
 import type { ConnectedPeer, FetchedPackage, NodeStatus, PackageInfo, SharedPackage } from './publishing/answers.ts'
 import type { Curation } from './publishing/curation.ts'
 import type { Groups } from './publishing/groups.ts'
@@ -48,6 +49,8 @@ export interface ShareOptions extends PermissionOptions {
   readonly version?: string | undefined
   /** What is to name it, as `latest` or `beta`. */
   readonly tag?: string | undefined
+  /** What is said of it beside: attestations. */
+  readonly attachments?: readonly PreparedArtifact[] | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -147,9 +150,9 @@ export class SharingManager {
   async sharePackage(path: string, options: ShareOptions = {}): Promise<SharedPackage> {
     const { publishing, permissions, underWay } = this.#components
     const grant = await permissions.grantOf(options)
-    const { type, name, version, tag } = options
+    const { type, name, version, tag, attachments } = options
     const { release, fresh } = await underWay.run(
-      (signal) => publishing.publish(path, { grant, type, name, version, tag, signal }),
+      (signal) => publishing.publish(path, { grant, type, name, version, tag, attachments, signal }),
       options.signal,
     )
     return { ...summaryOf(this.#components, release), fresh }

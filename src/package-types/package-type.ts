@@ -18,6 +18,8 @@ export interface PreparedArtifact {
   /** Where its bytes are now: the source itself, or a file made in the scratch folder. */
   readonly file: string
   readonly mediaType: string
+  /** Of an attestation: what it says. */
+  readonly predicateType?: string
 }
 
 /** A checked package: all that a release body needs but sizes and hashes. */

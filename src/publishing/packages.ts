@@ -14,7 +14,7 @@ import {
 import { type Random, shuffled } from '../base/random.ts'
 import type { UnderWay } from '../base/under-way.ts'
 import type { PackageName } from '../model/purl.ts'
-import type { Artifact, Release } from '../model/release.ts'
+import { type Artifact, contentOf, type Release } from '../model/release.ts'
 import { connectedTo, type HelloService } from '../network/hello.ts'
 import type { Providers } from '../network/providers.ts'
 import { packageType } from '../package-types/all.ts'
@@ -258,7 +258,7 @@ export class Packages {
 
 /** The file of a release that has one. @throws CatalogError `USAGE` */
 export function onlyArtifact(release: Release): Artifact {
-  const [artifact, ...more] = release.body.artifacts
+  const [artifact, ...more] = contentOf(release)
   if (!artifact || more.length > 0) {
     throw new CatalogError('USAGE', `${release.purl} has several artifacts.`, { hint: 'Use "catalog install" for it.' })
   }

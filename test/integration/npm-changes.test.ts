@@ -58,12 +58,13 @@ async function installed({ folder }: Project, name: string): Promise<string> {
   return readFile(join(folder, 'node_modules', name, 'x.js'), 'utf8')
 }
 
-interface Setting {
+interface Pair {
   readonly sources: string
   readonly near: TestNode
   readonly far: TestNode
   readonly author: Project
   readonly user: Project
+  /** The registry of the node where npm changes something, for who may. */
   readonly own: Registry
   readonly others: Registry
 }
@@ -76,14 +77,13 @@ test('what npm changes at one node shows at another', async (t) => {
   const author = await project(join(sources, 'author'), near)
   const user = await project(join(sources, 'user'), far)
   const own = new Registry(near, await author.login())
-  const others = new Registry(far)
-  const setting = { sources, near, far, author, user, own, others }
-  await t.test('tags', (t) => tags(t, setting))
-  await t.test('deprecations', (t) => deprecations(t, setting))
-  await t.test('versions that are taken back', (t) => withdrawals(t, setting))
+  const pair = { sources, near, far, author, user, own, others: new Registry(far) }
+  await t.test('tags', (t) => tags(t, pair))
+  await t.test('deprecations', (t) => deprecations(t, pair))
+  await t.test('versions that are taken back', (t) => withdrawals(t, pair))
 })
 
-async function tags(t: Test, { sources, near, far, author, user, own, others }: Setting): Promise<void> {
+async function tags(t: Test, { sources, near, far, author, user, own, others }: Pair): Promise<void> {
   const name = 'tagged'
   t.equal(await own.publish(join(sources, 'tagged-1'), name, '1.0.0'), 201)
   await writeFile(join(author.folder, 'package.json'), JSON.stringify({ name, version: '2.0.0', main: 'x.js' }))
@@ -116,7 +116,7 @@ async function tags(t: Test, { sources, near, far, author, user, own, others }: 
   ])
 }
 
-async function deprecations(t: Test, { sources, far, author, user, own, others }: Setting): Promise<void> {
+async function deprecations(t: Test, { sources, far, author, user, own, others }: Pair): Promise<void> {
   const name = 'aging'
   await own.publish(join(sources, 'aging-1'), name, '1.0.0')
   await own.publish(join(sources, 'aging-2'), name, '1.1.0')
@@ -130,7 +130,7 @@ async function deprecations(t: Test, { sources, far, author, user, own, others }
   await others.seen(name, 'it is so no more', (told) => told.versions['1.0.0'].deprecated === undefined)
 }
 
-async function withdrawals(t: Test, { sources, near, far, author, user, own, others }: Setting): Promise<void> {
+async function withdrawals(t: Test, { sources, near, far, author, user, own, others }: Pair): Promise<void> {
   const name = 'leaving'
   for (const minor of [0, 1, 2]) await own.publish(join(sources, `leaving-${minor}`), name, `1.${minor}.0`)
   await others.seen(name, 'all versions', (told) => told.versions?.['1.2.0'] !== undefined)

@@ -1,14 +1,18 @@
 // Publishing as npm does it: its document is read as it comes, the tarball written beside, and then published as from
 // the command line.
-import { type FileHandle, open } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { type FileHandle, open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { CatalogError, hasCode } from '../../base/errors.ts'
 import { ARCHIVE_BYTES_MAX } from '../../base/limits.ts'
 import { MiB } from '../../base/units.ts'
 import { LATEST } from '../../model/notice.ts'
+import { formatPurl } from '../../model/purl.ts'
+import type { PreparedArtifact } from '../../package-types/package-type.ts'
 import type { PackageView } from '../../package-view.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
+import { type Bundle, bundleIn } from './provenance.ts'
 import { PublishBody, type PublishDocument } from './publish-body.ts'
 
 /** Looked for on the disk at a time: a client need not say how much will come. */
@@ -34,8 +38,9 @@ export async function publish(
   signal: AbortSignal,
 ): Promise<PublishDocument | undefined> {
   await using folders = view.workspace()
-  const path = join(await folders.folder(), 'package.tgz')
-  const { document, decoded } = await received(body, path, folders.mayWrite)
+  const folder = await folders.folder()
+  const path = join(folder, 'package.tgz')
+  const { document, decoded, sha512 } = await received(body, path, folders.mayWrite)
   if (document.name !== name) throw new CatalogError('USAGE', 'The document is of another package than its path.')
   const sent = checked(document, decoded)
   if (!sent) return document
@@ -43,8 +48,11 @@ export async function publish(
   await view.checkFree({ type: 'npm', name }, publisher ?? 'PUBLISHER', signal)
   const { version, tag, access } = sent
   const permission = access === 'restricted' ? { permission: 'private' as const } : {}
+  const bundle = bundleIn(document, formatPurl({ type: 'npm', name, version }), sha512)
+  const attachments = bundle ? [await written(bundle, join(folder, 'bundle.json'))] : []
+  const options = { type: 'npm', name, version, tag, ...permission, attachments, signal }
   try {
-    const { fresh } = await sharing.sharePackage(path, { type: 'npm', name, version, tag, ...permission, signal })
+    const { fresh } = await sharing.sharePackage(path, options)
     if (!fresh) throw taken(version)
   } catch (thrown) {
     throw hasCode(thrown, 'RELEASE_EXISTS') ? taken(version, thrown) : thrown
@@ -56,8 +64,9 @@ async function received(
   body: Readable,
   path: string,
   mayWrite: (bytes: number) => void,
-): Promise<{ document: PublishDocument; decoded: number }> {
+): Promise<{ document: PublishDocument; decoded: number; sha512: string }> {
   const reader = new PublishBody()
+  const hash = createHash('sha512')
   const file = await open(path, 'wx')
   let room = 0
   try {
@@ -70,12 +79,20 @@ async function received(
         mayWrite(ROOM_BYTES)
         room = reader.decoded + ROOM_BYTES
       }
-      for (const piece of pieces) await writeAll(file, piece)
+      for (const piece of pieces) {
+        hash.update(piece)
+        await writeAll(file, piece)
+      }
     }
   } finally {
     await file.close()
   }
-  return { document: reader.end(), decoded: reader.decoded }
+  return { document: reader.end(), decoded: reader.decoded, sha512: hash.digest('hex') }
+}
+
+async function written({ text, ...about }: Bundle, file: string): Promise<PreparedArtifact> {
+  await writeFile(file, text, { flag: 'wx' })
+  return { ...about, file }
 }
 
 async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { CatalogError, ERRORS, hasCode } from '../../base/errors.ts'
 import { tellFailure } from '../../base/failure.ts'
-import { ADVISORIES_BYTES_MAX, NPM_TAGS_BYTES_MAX } from '../../base/http-limits.ts'
+import { ADVISORIES_BYTES_MAX, NPM_PUBLISH_TEXT_MAX } from '../../base/http-limits.ts'
 import { SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../../base/limits.ts'
 import type { PackageName } from '../../model/purl.ts'
 import type { Release } from '../../model/release.ts'
@@ -22,6 +22,7 @@ import { loginRoutes } from './login.ts'
 import { documentAt, tagsIn, versionIn } from './outside.ts'
 import { packument, versionDocument, versionOf } from './packument.ts'
 import { formOf, Packuments } from './packuments.ts'
+import { bundleOf } from './provenance.ts'
 import { publish } from './publish.ts'
 import type { RegistryKey } from './registry-key.ts'
 import { sendTarball } from './tarballs.ts'
@@ -80,6 +81,9 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
       )
       loginRoutes(scope, components)
       scope.get('/-/npm/v1/keys', async () => ({ keys: components.key.listed }))
+      scope.get<{ Params: { '*': string } }>('/-/npm/v1/attestations/*', (request, reply) =>
+        registry.attestations(request.params['*'], reply),
+      )
       scope.get('/-/whoami', (request) => registry.whoami(request))
       scope.put<Wild>('/*', (request, reply) => registry.write(request, reply))
       scope.delete<Wild>('/*', (request) => registry.remove(request))
@@ -134,6 +138,17 @@ class NpmRegistry {
     }
     const signatures = await this.#components.key.signatures(state.releases)
     return reply.send({ ...packument(state, 'full', { registry, signatures }), _rev: revisionOf(state) })
+  }
+
+  /** `NAME@VERSION` */
+  async attestations(path: string, reply: FastifyReply): Promise<object> {
+    const [, name = '', version] = /^(.[^@]*)@([^@]+)$/.exec(path) ?? []
+    const signal = signalOf(reply)
+    const { view } = this.#components
+    const { releases } = await view.state(named(name), signal)
+    const release = found(releases.find(({ body }) => body.version === version))
+    const { predicateType, bundle } = await view.attestation(release, signal)
+    return { attestations: [{ predicateType, bundle: bundleOf(bundle) }] }
   }
 
   /** `NAME/dist-tags[/TAG]` */
@@ -297,7 +312,7 @@ async function jsonOf(body: Readable | undefined): Promise<unknown> {
   let bytes = 0
   for await (const chunk of body ?? []) {
     bytes += chunk.length
-    if (bytes > NPM_TAGS_BYTES_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'These are too many tags at once.')
+    if (bytes > NPM_PUBLISH_TEXT_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'These are too many tags at once.')
     chunks.push(chunk)
   }
   try {
