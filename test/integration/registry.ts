@@ -12,6 +12,8 @@ import { pack } from 'tar-stream'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
+const ATTESTATIONS = '-/npm/v1/attestations/'
+
 export interface Manifest extends Record<string, unknown> {
   readonly name: string
   readonly version: string
@@ -36,6 +38,8 @@ export class OutsideRegistry implements AsyncDisposable {
   signs = true
   /** Packages whose signatures do not hold. */
   readonly forged = new Set<string>()
+  /** What is attested, by `name@version`. */
+  readonly attested = new Map<string, unknown>()
   /** The word that an Authorization header must have for anything to be there. */
   token: string | undefined
   readonly #key: KeyObject
@@ -136,6 +140,11 @@ export class OutsideRegistry implements AsyncDisposable {
       return
     }
     if (path === '-/npm/v1/security/advisories/bulk') return this.#json(request, response, advisories(this.bodies))
+    if (path.startsWith(ATTESTATIONS)) {
+      const attestations = this.attested.get(path.slice(ATTESTATIONS.length))
+      response.statusCode = attestations ? 200 : 404
+      return this.#json(request, response, { attestations })
+    }
     const [name = '', file] = path.split('/-/')
     const versions = this.#packages.get(name)
     const version = file?.slice(name.slice(name.lastIndexOf('/') + 1).length + 1, -'.tgz'.length)
@@ -167,7 +176,9 @@ export class OutsideRegistry implements AsyncDisposable {
         ? [{ keyid: this.forged.has(name) ? fingerprint(this.key) : 'SHA256:x', sig }]
         : undefined
       const tarball = `${this.url}${name}/-/${name.slice(name.lastIndexOf('/') + 1)}-${version}.tgz`
-      return [version, { ...manifest, dist: { tarball, integrity, signatures } }]
+      const url = `${this.url}${ATTESTATIONS}${name}@${version}`
+      const attestations = this.attested.has(`${name}@${version}`) ? { url } : undefined
+      return [version, { ...manifest, dist: { tarball, integrity, signatures, attestations } }]
     })
     const made = Object.fromEntries(await Promise.all(entries))
     const latest = [...versions.keys()].at(-1)

@@ -73,7 +73,7 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
       loginRoutes(scope, components)
       scope.get('/-/npm/v1/keys', async () => ({ keys: components.key.listed }))
       scope.get<{ Params: { '*': string } }>('/-/npm/v1/attestations/*', (request, reply) =>
-        registry.attestations(request.params['*'], reply),
+        registry.attestations(request.params['*'], request, reply),
       )
       scope.get('/-/whoami', (request) => registry.whoami(request))
       scope.put<{ Params: { '*': string }; Body: Readable }>('/*', (request, reply) => registry.publish(request, reply))
@@ -117,10 +117,18 @@ class NpmRegistry {
   }
 
   /** `NAME@VERSION` */
-  async attestations(path: string, reply: FastifyReply): Promise<object> {
-    const [, name = '', version] = /^(.[^@]*)@([^@]+)$/.exec(path) ?? []
+  async attestations(path: string, request: FastifyRequest, reply: FastifyReply): Promise<object> {
+    const [, name = '', version = ''] = /^(.[^@]*)@([^@]+)$/.exec(path) ?? []
     const signal = signalOf(reply)
-    const { view } = this.#components
+    const { view, tokens } = this.#components
+    const outside = await view
+      .outsideAttestations(named(name), version, isOwner(tokens, request), signal)
+      .catch((thrown) => {
+        if (!hasCode(thrown, 'UPSTREAM')) throw thrown
+        tellFailure(`attestations of ${name}`, thrown)
+        return undefined
+      })
+    if (outside !== undefined) return reply.type(JSON_TYPE).send(outside)
     const { releases } = await view.state(named(name), signal)
     const release = found(releases.find(({ body }) => body.version === version))
     const { predicateType, bundle } = await view.attestation(release, signal)

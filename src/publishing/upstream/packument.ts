@@ -41,7 +41,7 @@ export function readPackument(bytes: Uint8Array, name: string): ReadPackument {
     if (!word) continue
     versions.set(version, word)
     const { dist, ...rest } = manifest as Json
-    kept[version] = { ...rest, dist: { ...(dist as Json), tarball: tarballAt(name, version) } }
+    kept[version] = { ...rest, dist: distHere(dist as Json, name, version) }
   }
   const { _attachments, ...rest } = document
   // Memory of its own, which can be given away.
@@ -51,6 +51,17 @@ export function readPackument(bytes: Uint8Array, name: string): ReadPackument {
 /** As the gateway names the tarballs of all packages: npm leaves the scope out. */
 export function tarballFile(name: string, version: string): string {
   return `${name.slice(name.lastIndexOf('/') + 1)}-${version}.tgz`
+}
+
+/** Where a gateway tells what is attested of a version, below its URL: as npm's registry does. */
+export function attestationsPath(name: string, version: string): string {
+  return `-/npm/v1/attestations/${name.replace('/', '%2f')}@${version}`
+}
+
+function distHere({ attestations, ...dist }: Json, name: string, version: string): Json {
+  const url = `${GATEWAY}${attestationsPath(name, version)}`
+  const attested = isObject(attestations) ? { attestations: { ...attestations, url } } : {}
+  return { ...dist, ...attested, tarball: tarballAt(name, version) }
 }
 
 function tarballAt(name: string, version: string): string {

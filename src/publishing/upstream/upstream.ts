@@ -36,7 +36,7 @@ import { deriveFrom } from '../derived.ts'
 import { onlyArtifact, type Packages } from '../packages.ts'
 import type { Advisories } from './advisories.ts'
 import type { UpstreamDocument, UpstreamDocuments } from './documents.ts'
-import type { PackumentForm, VersionWord } from './packument.ts'
+import { attestationsPath, type PackumentForm, type VersionWord } from './packument.ts'
 import type { Registry } from './registry.ts'
 
 export interface UpstreamComponents {
@@ -59,6 +59,13 @@ interface Options {
   readonly originKeys: OriginKeys
   /** As whom this node says what no registry has signed. */
   readonly node: { readonly signer: string; readonly key: SigningKey }
+}
+
+/** As JSON. */
+interface Attestations {
+  readonly text: string
+  /** The registry tells them to this user alone. */
+  readonly isPrivate: boolean
 }
 
 /** A version, and the record that it gets here. */
@@ -95,6 +102,25 @@ export class Upstream {
   /** @param mayTell - whether the registry may hear of a package @throws CatalogError as `Advisories.ask` */
   advisories(body: string, mayTell: (name: string) => boolean, signal: AbortSignal): Promise<string> {
     return this.#components.advisories.ask(body, mayTell, signal)
+  }
+
+  /**
+   * What the registry has been told of who built a version, as it says it.
+   *
+   * @returns nothing when that is nothing
+   * @throws CatalogError as `Registry.ask`
+   */
+  async attestations(name: string, version: string, signal: AbortSignal): Promise<Attestations | undefined> {
+    const question = { accept: 'application/json', signal }
+    const answer = await this.#components.registry.ask(attestationsPath(name, version), question)
+    if (!answer || answer.bytes === 'unchanged') return undefined
+    const text = answer.bytes.toString()
+    try {
+      JSON.parse(text)
+    } catch (cause) {
+      throw new CatalogError('UPSTREAM', 'The outside registry tells attestations that are no JSON.', { cause })
+    }
+    return { text, isPrivate: answer.isPrivate }
   }
 
   close(): Promise<void> {
