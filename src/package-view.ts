@@ -6,12 +6,13 @@ import { streamOf } from './base/byte-source.ts'
 import type { Clock } from './base/clock.ts'
 import { CatalogError, hasCode } from './base/errors.ts'
 import { tellFailure } from './base/failure.ts'
-import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS, ATTESTATION_BYTES_MAX, STATES_RELEASES_MAX } from './base/limits.ts'
+import { ATTESTATION_BYTES_MAX, STATES_RELEASES_MAX } from './base/http-limits.ts'
+import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS } from './base/limits.ts'
 import type { UnderWay } from './base/under-way.ts'
-import { newest } from './discovery/indexer.ts'
+import { isNoticeKind, LATEST } from './model/notice.ts'
 import { NPM_ORIGIN, ORIGIN_KIND } from './model/origin.ts'
 import { formatPurl, type PackageName, type Purl } from './model/purl.ts'
-import { attestationOf, type Release } from './model/release.ts'
+import { attestationOf, contentOf, type Release } from './model/release.ts'
 import { packageType } from './package-types/all.ts'
 import { type FetchedArtifact, onlyArtifact, type Packages } from './publishing/packages.ts'
 import type { UpstreamDocument } from './publishing/upstream/documents.ts'
@@ -22,15 +23,19 @@ import type { Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { Scratch, ScratchFolders } from './store/scratch.ts'
 import type { Usage } from './store/usage.ts'
+import type { Notices } from './trust/notices.ts'
 import type { Shares } from './trust/shares.ts'
-import { contested, isOfOrigin } from './trust/view.ts'
+import { available, contested, isOfOrigin, newest, ofRegistry } from './trust/view.ts'
 
 const NPM = 'npm'
+/** Kinds of records that may say of a name nobody knew. */
+const TELLING_KINDS: ReadonlySet<string> = new Set(['release', 'share', ORIGIN_KIND])
 
 interface Components {
   packages: Packages
   records: Records
   shares: Shares
+  notices: Notices
   scratch: Scratch
   pins: Pins
   usage: Usage
@@ -78,9 +83,7 @@ export class PackageView {
     this.#components = components
     components.records.onChange((changes) => {
       this.#revision++
-      if (changes.some(({ kind }) => kind === 'release' || kind === 'share' || kind === ORIGIN_KIND)) {
-        this.#absent.clear()
-      }
+      if (changes.some(({ kind }) => TELLING_KINDS.has(kind) || isNoticeKind(kind))) this.#absent.clear()
     })
   }
 
@@ -92,12 +95,15 @@ export class PackageView {
    *   registry may have it
    */
   async state(name: PackageName, signal?: AbortSignal): Promise<PackageState> {
-    const { pins, shares, clock, underWay } = this.#components
+    const { packages, pins, shares, clock, underWay } = this.#components
     const key = formatPurl(name)
     const last = this.#remembered.get(key)
     const pinned = pins.get(name)?.signer
     const isRight = last && last.revision === this.#current() && last.pinned === pinned && clock.now() < last.until
-    if (isRight) return last.state
+    if (isRight) {
+      for (const release of last.state.releases.slice(0, 1)) packages.used(release)
+      return last.state
+    }
     return await underWay.run(async (signal) => {
       const revision = this.#current()
       const known = await this.#known(name, signal)
@@ -143,6 +149,21 @@ export class PackageView {
   isClaimed(name: PackageName): boolean {
     const pin = this.#components.pins.get(name)
     return pin !== undefined && pin.signer !== NPM_ORIGIN
+  }
+
+  /**
+   * Look whether a name may be published under. A registry that cannot be asked forbids nothing: others will not take
+   * it from here while it has such a name.
+   *
+   * @param signer - who wants to
+   * @throws CatalogError `UNTRUSTED`
+   */
+  async checkFree(name: PackageName, signer: string, signal?: AbortSignal): Promise<void> {
+    const document = await this.document(name, 'install', true, signal).catch((thrown) => {
+      if (!hasCode(thrown, 'UPSTREAM')) throw thrown
+      tellFailure(formatPurl(name), thrown)
+    })
+    if (document) throw ofRegistry(name, signer)
   }
 
   /** As `Upstream.advisories`; empty where there is no outside registry. */
@@ -224,7 +245,13 @@ export class PackageView {
       if (outside) return outside
     }
     const isIt = ({ body }: Release) => body.version === version
-    const known = (await this.state(name, signal)).releases.find(isIt)
+    const kept = () => this.#withdrawn(name).find(isIt)
+    const { releases } = await this.state(name, signal).catch((thrown) => {
+      const release = hasCode(thrown, 'NOT_FOUND') ? kept() : undefined
+      if (release) return { releases: [release] }
+      throw thrown
+    })
+    const known = releases.find(isIt) ?? kept()
     if (known) return known
     // Others of its versions are known, and this one is not.
     const { release } = await packages.resolve({ ...name, version }, signal)
@@ -256,15 +283,34 @@ export class PackageView {
     }
   }
 
+  /**
+   * Public releases that were withdrawn, and whose bytes are here all the same: lock files which name them hold as long
+   * as that.
+   */
+  #withdrawn(name: PackageName): readonly Release[] {
+    const { blobs, notices } = this.#components
+    return this.#public(name).filter(
+      (release) =>
+        notices.isWithdrawn(release) && contentOf(release).every(({ root }) => blobs.isUnder(root, release.record.id)),
+    )
+  }
+
   #state(name: PackageName, known: readonly Release[]): PackageState {
-    const byVersion = Map.groupBy(this.#owned(name, known), ({ body }) => body.version)
+    const own = this.#owned(name, known)
+    const [first] = own
+    if (!first) throw absent(name)
+    const notices = this.#components.notices.of(name, first.record.signer, ['public'])
+    const byVersion = Map.groupBy(available(own, notices), ({ body }) => body.version)
     // A publisher that signed two releases of one version has said nothing of what it is.
     const releases = [...byVersion.values()].flatMap((all) => (all.length === 1 ? all : []))
     const type = packageType(name.type)
-    const latest = newest(releases, type)?.body.version
+    const latest = newest(releases, type, notices)?.body.version
     if (latest === undefined) throw absent(name)
     releases.sort((a, b) => type.compareVersions(a.body.version, b.body.version))
-    return { name: name.name, releases, tags: { latest }, deprecated: new Map() }
+    const isThere = ([, version]: [string, string]) => byVersion.get(version)?.length === 1
+    const tags = { ...Object.fromEntries([...notices.tags].filter(isThere)), [LATEST]: latest }
+    const deprecated = new Map([...notices.deprecated].filter(([version]) => byVersion.has(version)))
+    return { name: name.name, releases, tags, deprecated }
   }
 
   /** Releases of the publisher that is pinned for a name, else of the outside registry, else of the only publisher. */
@@ -286,7 +332,10 @@ export class PackageView {
   async #known(name: PackageName, signal: AbortSignal): Promise<Release[]> {
     const { packages, clock } = this.#components
     const here = this.#public(name)
-    if (here.length > 0) return here
+    if (here[0]) {
+      packages.used(here[0])
+      return here
+    }
     const key = formatPurl(name)
     const since = this.#absent.get(key)
     if (since !== undefined && clock.now() - since < ABSENT_NAMES_MS) return []

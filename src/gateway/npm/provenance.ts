@@ -3,7 +3,7 @@
 // Sigstore's roots and log, is for clients to check ("npm audit signatures").
 import { z } from 'zod'
 import { CatalogError } from '../../base/errors.ts'
-import { ATTESTATION_BYTES_MAX } from '../../base/limits.ts'
+import { ATTESTATION_BYTES_MAX } from '../../base/http-limits.ts'
 import { BUNDLE_TYPE } from '../../model/release.ts'
 import type { PublishDocument } from './publish-body.ts'
 

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { ATTESTATION_BYTES_MAX } from '../../../../src/base/limits.ts'
+import { ATTESTATION_BYTES_MAX } from '../../../../src/base/http-limits.ts'
 import { bundleIn, bundleOf } from '../../../../src/gateway/npm/provenance.ts'
 import { PublishBody } from '../../../../src/gateway/npm/publish-body.ts'
 
