@@ -12,6 +12,8 @@ import { pack } from 'tar-stream'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
+const ATTESTATIONS = '-/npm/v1/attestations/'
+
 export interface Manifest extends Record<string, unknown> {
   readonly name: string
   readonly version: string
@@ -38,6 +40,8 @@ export class OutsideRegistry implements AsyncDisposable {
   readonly attested = new Map<string, string>()
   /** Packages whose signatures do not hold. */
   readonly forged = new Set<string>()
+  /** What is attested, by `name@version`. */
+  readonly attested = new Map<string, unknown>()
   /** The word that an Authorization header must have for anything to be there. */
   token: string | undefined
   readonly #key: KeyObject

@@ -62,6 +62,13 @@ interface Options {
   readonly node: { readonly signer: string; readonly key: SigningKey }
 }
 
+/** As JSON. */
+interface Attestations {
+  readonly text: string
+  /** The registry tells them to this user alone. */
+  readonly isPrivate: boolean
+}
+
 /** A version, and the record that it gets here. */
 interface Origin {
   readonly record: CatalogRecord
