@@ -184,25 +184,6 @@ export class PackageView {
   }
 
   /**
-   * What the outside registry tells of who built a version of a name that nobody has claimed, as JSON.
-   *
-   * @param isOwner - as for `document`
-   * @throws CatalogError as `Upstream.attestations`
-   */
-  outsideAttestations(
-    name: PackageName,
-    version: string,
-    isOwner: boolean,
-    signal?: AbortSignal,
-  ): Promise<string | undefined> {
-    const { upstream, underWay } = this.#components
-    return underWay.run(async (signal) => {
-      const told = this.isClaimed(name) ? undefined : await upstream?.attestations(name.name, version, signal)
-      return told?.isPrivate && !isOwner ? undefined : told?.text
-    }, signal)
-  }
-
-  /**
    * The bundle that a release's publisher has attached: who built it from what. What is in it is for clients to check.
    *
    * @throws CatalogError `NOT_FOUND` where none is, or one that is too long; `NO_PROVIDERS`

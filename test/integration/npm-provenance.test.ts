@@ -107,5 +107,5 @@ test('what an outside registry attests is told here, where clients look for it',
     response.end('no JSON')
     return true
   }
-  t.equal((await fetch(url)).status, 404, 'where nothing can be had of it')
+  t.equal((await fetch(url)).status, 502, 'where nothing can be had of it')
 })

@@ -12,8 +12,6 @@ import { pack } from 'tar-stream'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
-const ATTESTATIONS = '-/npm/v1/attestations/'
-
 export interface Manifest extends Record<string, unknown> {
   readonly name: string
   readonly version: string
@@ -36,12 +34,10 @@ export class OutsideRegistry implements AsyncDisposable {
   readonly bodies: string[] = []
   fault: Fault | undefined
   signs = true
-  /** What is attested of packages, as JSON. */
-  readonly attested = new Map<string, string>()
+  /** What is attested, by `name@version`. */
+  readonly attested = new Map<string, unknown[]>()
   /** Packages whose signatures do not hold. */
   readonly forged = new Set<string>()
-  /** What is attested, by `name@version`. */
-  readonly attested = new Map<string, unknown>()
   /** The word that an Authorization header must have for anything to be there. */
   token: string | undefined
   readonly #key: KeyObject
@@ -142,10 +138,9 @@ export class OutsideRegistry implements AsyncDisposable {
       return
     }
     if (path === '-/npm/v1/security/advisories/bulk') return this.#json(request, response, advisories(this.bodies))
-    const attested = /^-\/npm\/v1\/attestations\/(.+)@/.exec(path)?.[1]
-    if (attested !== undefined) {
-      response.end(this.attested.get(attested))
-      return
+    const attested = /^-\/npm\/v1\/attestations\/(.+)/.exec(path)?.[1]
+    if (attested !== undefined && this.attested.has(attested)) {
+      return this.#json(request, response, { attestations: this.attested.get(attested) })
     }
     const [name = '', file] = path.split('/-/')
     const versions = this.#packages.get(name)
@@ -179,7 +174,7 @@ export class OutsideRegistry implements AsyncDisposable {
         : undefined
       const tarball = `${this.url}${name}/-/${name.slice(name.lastIndexOf('/') + 1)}-${version}.tgz`
       const url = `${this.url}-/npm/v1/attestations/${name}@${version}`
-      const attestations = this.attested.has(name) ? { url, provenance: {} } : undefined
+      const attestations = this.attested.has(`${name}@${version}`) ? { url, provenance: {} } : undefined
       return [version, { ...manifest, dist: { tarball, integrity, signatures, attestations } }]
     })
     const made = Object.fromEntries(await Promise.all(entries))

@@ -58,7 +58,7 @@ test('what no registry has signed stays on the node', async (t) => {
 test('the registry is asked for what it may hear of, and of nothing else', async (t) => {
   await using registry = await new OutsideRegistry().start()
   registry.add({ name: 'weak', version: '1.0.0' })
-  registry.attested.set('weak', '{"attestations":[]}')
+  registry.attested.set('weak@1.0.0', [])
   const sources = t.testdir({ mine: { 'package.json': '{"name":"@acme/mine","version":"1.0.0"}' } })
   const node = await startNode(t, join(sources, 'node'), { env: registry.settings })
   t.equal((await node.run('publish', join(sources, 'mine'))).status, 0)

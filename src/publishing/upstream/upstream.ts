@@ -62,13 +62,6 @@ interface Options {
   readonly node: { readonly signer: string; readonly key: SigningKey }
 }
 
-/** As JSON. */
-interface Attestations {
-  readonly text: string
-  /** The registry tells them to this user alone. */
-  readonly isPrivate: boolean
-}
-
 /** A version, and the record that it gets here. */
 interface Origin {
   readonly record: CatalogRecord
@@ -113,8 +106,15 @@ export class Upstream {
   async attestations({ name }: UpstreamDocument, version: string, signal: AbortSignal): Promise<Buffer> {
     const question = { accept: 'application/json', signal }
     const answer = await this.#components.registry.ask(attestationsPath(name, version), question)
-    if (answer && answer.bytes !== 'unchanged' && answer.bytes.length <= ATTESTATION_BYTES_MAX) return answer.bytes
-    throw new CatalogError('NOT_FOUND', `Nothing is attested of ${name}@${version}.`)
+    if (!answer || answer.bytes === 'unchanged' || answer.bytes.length > ATTESTATION_BYTES_MAX) {
+      throw new CatalogError('NOT_FOUND', `Nothing is attested of ${name}@${version}.`)
+    }
+    try {
+      JSON.parse(answer.bytes.toString())
+    } catch (cause) {
+      throw new CatalogError('UPSTREAM', 'The outside registry tells attestations that are no JSON.', { cause })
+    }
+    return answer.bytes
   }
 
   close(): Promise<void> {
