@@ -45,6 +45,8 @@ export interface ShareOptions extends PermissionOptions {
   readonly type?: string | undefined
   readonly name?: string | undefined
   readonly version?: string | undefined
+  /** Of an npm tarball that is at hand: its path is then only what it is called. */
+  readonly bytes?: Uint8Array | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -137,9 +139,9 @@ export class SharingManager {
   async sharePackage(path: string, options: ShareOptions = {}): Promise<SharedPackage> {
     const { publishing, permissions, underWay } = this.#components
     const grant = await permissions.grantOf(options)
-    const { type, name, version } = options
+    const { type, name, version, bytes } = options
     const { release, fresh } = await underWay.run(
-      (signal) => publishing.publish(path, { grant, type, name, version, signal }),
+      (signal) => publishing.publish(path, { grant, type, name, version, bytes, signal }),
       options.signal,
     )
     return { ...this.#summary(release), fresh }

@@ -23,6 +23,8 @@ export interface PublishOptions {
   readonly type?: string | undefined
   readonly name?: string | undefined
   readonly version?: string | undefined
+  /** As `PublishSource.bytes`. */
+  readonly bytes?: Uint8Array | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -67,7 +69,7 @@ export class Publishing {
     const staged: Staged[] = []
     try {
       const type = options.type === undefined ? await effects.run(() => recognise(path)) : packageType(options.type)
-      const source = { path, name: options.name, version: options.version }
+      const source = { path, name: options.name, version: options.version, bytes: options.bytes }
       const { mayWrite } = folders
       const context = { scratch: () => folders.folder(), mayWrite, signal: options.signal }
       const prepared = await effects.run(() => type.prepare(source, context))
@@ -95,8 +97,8 @@ export class Publishing {
     })
   }
 
-  async #stage({ path, file, mediaType }: PreparedArtifact, signal?: AbortSignal): Promise<Staged> {
-    const blob = await this.#components.blobs.stage({ path: file }, signal)
+  async #stage({ path, file, bytes, mediaType }: PreparedArtifact, signal?: AbortSignal): Promise<Staged> {
+    const blob = await this.#components.blobs.stage({ path: file, bytes }, signal)
     const { size, root, sha256, sha512 } = blob
     return { blob, artifact: { path, mediaType, size, root, sha256, ...(sha512 ? { sha512 } : {}) } }
   }

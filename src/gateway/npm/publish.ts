@@ -1,17 +1,19 @@
-// Publishing as npm does it: its document is read as it comes, the tarball written beside, and then published as from
-// the command line.
+// Publishing as npm does it: its document is read as it comes, the tarball kept at hand or, when it is large, written
+// beside, and then published as from the command line.
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { CatalogError, hasCode } from '../../base/errors.ts'
-import { ARCHIVE_BYTES_MAX } from '../../base/limits.ts'
+import { ARCHIVE_BYTES_MAX, BLOB_AT_HAND_BYTES_MAX } from '../../base/limits.ts'
 import { MiB } from '../../base/units.ts'
 import type { PackageView } from '../../package-view.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
+import type { ScratchFolders } from '../../store/scratch.ts'
 import { PublishBody, type PublishDocument } from './publish-body.ts'
 
 /** Looked for on the disk at a time: a client need not say how much will come. */
 const ROOM_BYTES = 16 * MiB
+const TARBALL = 'package.tgz'
 
 interface Components {
   view: PackageView
@@ -29,42 +31,54 @@ export async function publish(
   signal: AbortSignal,
 ): Promise<void> {
   await using folders = view.workspace()
-  const path = join(await folders.folder(), 'package.tgz')
-  const { document, decoded } = await received(body, path, folders.mayWrite)
+  const { document, decoded, path, bytes } = await received(body, folders)
   const { version, access } = checked(document, name, decoded)
   const permission = access === 'restricted' ? { permission: 'private' as const } : {}
   try {
-    const { fresh } = await sharing.sharePackage(path, { type: 'npm', name, version, ...permission, signal })
+    const { fresh } = await sharing.sharePackage(path, { type: 'npm', name, version, bytes, ...permission, signal })
     if (!fresh) throw taken(version)
   } catch (thrown) {
     throw hasCode(thrown, 'RELEASE_EXISTS') ? taken(version, thrown) : thrown
   }
 }
 
-async function received(
-  body: Readable,
-  path: string,
-  mayWrite: (bytes: number) => void,
-): Promise<{ document: PublishDocument; decoded: number }> {
+/** A document and its tarball, whose bytes are given when it is small; of another, `path` is where it lies. */
+interface Received {
+  readonly document: PublishDocument
+  readonly decoded: number
+  readonly path: string
+  readonly bytes?: Buffer | undefined
+}
+
+async function received(body: Readable, folders: ScratchFolders): Promise<Received> {
   const reader = new PublishBody()
-  const file = await open(path, 'wx')
+  let atHand: Buffer[] = []
+  let path = TARBALL
+  let file: FileHandle | undefined
   let room = 0
   try {
     for await (const chunk of body) {
-      const pieces = reader.push(chunk)
+      atHand.push(...reader.push(chunk))
       if (reader.decoded > ARCHIVE_BYTES_MAX) {
         throw new CatalogError('LIMIT_EXCEEDED', `A tarball has at most ${ARCHIVE_BYTES_MAX} bytes.`)
       }
+      if (reader.decoded <= BLOB_AT_HAND_BYTES_MAX) continue
       if (reader.decoded > room) {
-        mayWrite(ROOM_BYTES)
+        folders.mayWrite(ROOM_BYTES)
         room = reader.decoded + ROOM_BYTES
       }
-      for (const piece of pieces) await writeAll(file, piece)
+      if (!file) {
+        path = join(await folders.folder(), TARBALL)
+        file = await open(path, 'wx')
+      }
+      for (const piece of atHand) await writeAll(file, piece)
+      atHand = []
     }
   } finally {
-    await file.close()
+    await file?.close()
   }
-  return { document: reader.end(), decoded: reader.decoded }
+  const bytes = file ? undefined : Buffer.concat(atHand)
+  return { document: reader.end(), decoded: reader.decoded, path, bytes }
 }
 
 async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
