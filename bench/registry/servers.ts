@@ -54,8 +54,9 @@ export class RegistryServer implements AsyncDisposable {
 /** A node as a user starts it: the process that would start it again is not counted. */
 export async function startCatalog(folder: string): Promise<RegistryServer> {
   if (!existsSync(CATALOG)) throw new Error('the product is not built: npm run setup')
-  const ports = ['--control-port', '0', '--bulk-port', '0', '--http-port', '0', '--host', '127.0.0.1', '--no-mdns', '--no-upstream']
-  const child = spawn(process.execPath, [CATALOG, 'up', '--json', '--data-dir', folder, ...ports], {
+  const ports = ['--control-port', '0', '--bulk-port', '0', '--http-port', '0']
+  const alone = ['--host', '127.0.0.1', '--no-mdns', '--no-upstream']
+  const child = spawn(process.execPath, [CATALOG, 'up', '--json', '--data-dir', folder, ...ports, ...alone], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   for await (const line of createInterface({ input: child.stdout })) {
