@@ -30,6 +30,7 @@ import type { Network } from './network/network.ts'
 import { Providers } from './network/providers.ts'
 import { Rpc } from './network/rpc.ts'
 import { PackageView } from './package-view.ts'
+import { Curation } from './publishing/curation.ts'
 import { Derived } from './publishing/derived.ts'
 import { Groups } from './publishing/groups.ts'
 import { Installing } from './publishing/install.ts'
@@ -53,6 +54,7 @@ import { openTransfer } from './transfer/open.ts'
 import { Access } from './trust/access.ts'
 import { Devices } from './trust/devices.ts'
 import { RecordExchange } from './trust/exchange.ts'
+import { Notices } from './trust/notices.ts'
 import { LocalPublisher } from './trust/publishers.ts'
 import { Shares } from './trust/shares.ts'
 import { VERSION } from './version.ts'
@@ -327,7 +329,7 @@ async function assemble(
   const storing = { paths, maxMirrorStorage: settings.maxMirrorStorage, originKeys }
   const store = await openStore({ clock, core, disk, effects, random, workers }, storing)
   undo.push(() => store.close())
-  const { records, blobs, pins, peers, heard, usage, scratch, ledger } = store
+  const { records, blobs, pins, kept, peers, heard, usage, scratch, ledger } = store
   const underWay = new UnderWay()
   const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
   const network = outside.network(seed, settings)
@@ -337,6 +339,7 @@ async function assemble(
   const providers = new Providers({ network, clock })
   const publisher = new LocalPublisher({ disk, clock, random, effects }, { keys: paths.keys })
   const shares = new Shares({ records, clock })
+  const notices = new Notices({ records })
   const access = new Access({ records, shares })
   const devices = new Devices({ records, access }, { peerId: network.peerId })
   const agent = `catalog/${VERSION}`
@@ -346,14 +349,14 @@ async function assemble(
   }
   const hello = new HelloService({ network, rpc, peers, devices }, introduction)
   records.onChange((changes) => devices.areIn(changes) && void hello.renew())
-  const exchange = new RecordExchange({ rpc, records, shares, access, heard, peerId: network.peerId })
+  const exchange = new RecordExchange({ rpc, records, shares, notices, access, heard, peerId: network.peerId })
   const parties = { ...store, rpc, hello, network, access, core, clock, random, effects }
   const transfer = await openTransfer({ ...parties, openBulk: outside.bulk }, { seed, settings })
   const { fetcher, limits, bulk, transfers } = transfer
   undo.push(() => limits.stop())
-  const looking = { records, shares, access, blobs, pins, exchange, hello, providers }
+  const looking = { records, shares, notices, access, blobs, pins, kept, exchange, hello, providers }
   const derived = new Derived({ records, effects })
-  const packages = new Packages({ ...looking, fetcher, derived, clock, random })
+  const packages = new Packages({ ...looking, fetcher, derived, clock, random, underWay })
   const pulling = { ...looking, packages, scratch, clock, random, effects }
   const upstream = openUpstream(pulling, { settings, originKeys, seed, peerId: network.peerId, root: paths.root })
   undo.push(async () => upstream?.close())
@@ -363,33 +366,35 @@ async function assemble(
   const { search, recommendations } = discovery
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
-  const view = new PackageView({ ...store, packages, shares, upstream, clock, underWay })
+  const view = new PackageView({ ...store, packages, shares, notices, upstream, clock, underWay })
   const parts: Parts = {
     ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage, view, upstream },
     services: [hello, exchange, ...transfer.services, ...discovery.services],
     ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay },
   }
   const made: Made = {
-    ...{ network, hello, bootstrap, packages, search, recommendations, records, shares, blobs, pins, publisher, core },
+    ...{ network, hello, bootstrap, packages, search, recommendations, records, shares, notices, blobs, pins },
     ...{ clock, effects, random, disk, scratch, ledger, usage, bulk, limits, transfers, underWay },
-    ...{ announcements, providers },
+    ...{ announcements, providers, publisher, core },
   }
   return CatalogNode.create(settings, parts, (node) => sharingOf(node, made))
 }
 
-type Made = Omit<SharingComponents, 'publishing' | 'permissions' | 'groups' | 'installing' | 'about'> &
+type Made = Omit<SharingComponents, 'publishing' | 'permissions' | 'curation' | 'groups' | 'installing' | 'about'> &
   Pick<Parts, 'announcements' | 'providers'> & { disk: Disk; scratch: Scratch }
 
 /** The façade, and those parts which tell the network only while the node is online. */
 function sharingOf(node: CatalogNode, made: Made): SharingManager {
   const { peerId } = made.network
   const groups = new Groups(made, { peerId })
-  const permissions = new Permissions({ ...made, groups, online: () => node.online }, { peerId })
-  const publishing = new Publishing({ ...made, permissions })
+  const online = () => node.online
+  const permissions = new Permissions({ ...made, groups, online }, { peerId })
+  const curation = new Curation({ ...made, online })
+  const publishing = new Publishing({ ...made, permissions, curation })
   const installing = new Installing(made)
   const about = () => {
     const { online, http, dataDir, startedAt } = node
     return { version: VERSION, online, http, dataDir, startedAt }
   }
-  return new SharingManager({ ...made, publishing, permissions, groups, installing, about })
+  return new SharingManager({ ...made, publishing, permissions, curation, groups, installing, about })
 }

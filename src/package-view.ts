@@ -1,15 +1,18 @@
 // What package managers read: the releases that a name means, and their bytes. Only what everybody may have: who asks
 // over TCP has shown no right to more.
+import { text } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
+import { streamOf } from './base/byte-source.ts'
 import type { Clock } from './base/clock.ts'
 import { CatalogError, hasCode } from './base/errors.ts'
 import { tellFailure } from './base/failure.ts'
-import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS, STATES_RELEASES_MAX } from './base/limits.ts'
+import { ATTESTATION_BYTES_MAX, STATES_RELEASES_MAX } from './base/http-limits.ts'
+import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS } from './base/limits.ts'
 import type { UnderWay } from './base/under-way.ts'
-import { newest } from './discovery/indexer.ts'
+import { isNoticeKind, LATEST } from './model/notice.ts'
 import { NPM_ORIGIN, ORIGIN_KIND } from './model/origin.ts'
 import { formatPurl, type PackageName, type Purl } from './model/purl.ts'
-import type { Release } from './model/release.ts'
+import { attestationOf, contentOf, type Release } from './model/release.ts'
 import { packageType } from './package-types/all.ts'
 import { type FetchedArtifact, onlyArtifact, type Packages } from './publishing/packages.ts'
 import type { UpstreamDocument } from './publishing/upstream/documents.ts'
@@ -20,15 +23,19 @@ import type { Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { Scratch, ScratchFolders } from './store/scratch.ts'
 import type { Usage } from './store/usage.ts'
+import type { Notices } from './trust/notices.ts'
 import type { Shares } from './trust/shares.ts'
-import { contested, isOfOrigin } from './trust/view.ts'
+import { available, contested, isOfOrigin, newest, ofRegistry } from './trust/view.ts'
 
 const NPM = 'npm'
+/** Kinds of records that may say of a name nobody knew. */
+const TELLING_KINDS: ReadonlySet<string> = new Set(['release', 'share', ORIGIN_KIND])
 
 interface Components {
   packages: Packages
   records: Records
   shares: Shares
+  notices: Notices
   scratch: Scratch
   pins: Pins
   usage: Usage
@@ -76,9 +83,7 @@ export class PackageView {
     this.#components = components
     components.records.onChange((changes) => {
       this.#revision++
-      if (changes.some(({ kind }) => kind === 'release' || kind === 'share' || kind === ORIGIN_KIND)) {
-        this.#absent.clear()
-      }
+      if (changes.some(({ kind }) => TELLING_KINDS.has(kind) || isNoticeKind(kind))) this.#absent.clear()
     })
   }
 
@@ -90,12 +95,15 @@ export class PackageView {
    *   registry may have it
    */
   async state(name: PackageName, signal?: AbortSignal): Promise<PackageState> {
-    const { pins, shares, clock, underWay } = this.#components
+    const { packages, pins, shares, clock, underWay } = this.#components
     const key = formatPurl(name)
     const last = this.#remembered.get(key)
     const pinned = pins.get(name)?.signer
     const isRight = last && last.revision === this.#current() && last.pinned === pinned && clock.now() < last.until
-    if (isRight) return last.state
+    if (isRight) {
+      for (const release of last.state.releases.slice(0, 1)) packages.used(release)
+      return last.state
+    }
     return await underWay.run(async (signal) => {
       const revision = this.#current()
       const known = await this.#known(name, signal)
@@ -143,6 +151,21 @@ export class PackageView {
     return pin !== undefined && pin.signer !== NPM_ORIGIN
   }
 
+  /**
+   * Look whether a name may be published under. A registry that cannot be asked forbids nothing: others will not take
+   * it from here while it has such a name.
+   *
+   * @param signer - who wants to
+   * @throws CatalogError `UNTRUSTED`
+   */
+  async checkFree(name: PackageName, signer: string, signal?: AbortSignal): Promise<void> {
+    const document = await this.document(name, 'install', true, signal).catch((thrown) => {
+      if (!hasCode(thrown, 'UPSTREAM')) throw thrown
+      tellFailure(formatPurl(name), thrown)
+    })
+    if (document) throw ofRegistry(name, signer)
+  }
+
   /** As `Upstream.advisories`; empty where there is no outside registry. */
   advisories(body: string, signal?: AbortSignal): Promise<string> {
     const { upstream, underWay } = this.#components
@@ -157,6 +180,24 @@ export class PackageView {
       const fetched = await packages.fetch(release, onlyArtifact(release), { signal })
       usage.fetched(release.body)
       return fetched
+    }, signal)
+  }
+
+  /**
+   * The bundle that a release's publisher has attached: who built it from what. What is in it is for clients to check.
+   *
+   * @throws CatalogError `NOT_FOUND` where none is, or one that is too long; `NO_PROVIDERS`
+   */
+  attestation(release: Release, signal?: AbortSignal): Promise<{ predicateType: string; bundle: string }> {
+    const { packages, underWay } = this.#components
+    return underWay.run(async (signal) => {
+      const artifact = attestationOf(release)
+      if (!artifact || artifact.size > ATTESTATION_BYTES_MAX) {
+        throw new CatalogError('NOT_FOUND', `Nothing is attested of ${release.purl}.`)
+      }
+      const { lease } = await packages.fetch(release, artifact, { signal })
+      using held = lease
+      return { predicateType: artifact.predicateType, bundle: await text(streamOf(held, signal)) }
     }, signal)
   }
 
@@ -185,7 +226,13 @@ export class PackageView {
       if (outside) return outside
     }
     const isIt = ({ body }: Release) => body.version === version
-    const known = (await this.state(name, signal)).releases.find(isIt)
+    const kept = () => this.#withdrawn(name).find(isIt)
+    const { releases } = await this.state(name, signal).catch((thrown) => {
+      const release = hasCode(thrown, 'NOT_FOUND') ? kept() : undefined
+      if (release) return { releases: [release] }
+      throw thrown
+    })
+    const known = releases.find(isIt) ?? kept()
     if (known) return known
     // Others of its versions are known, and this one is not.
     const { release } = await packages.resolve({ ...name, version }, signal)
@@ -203,7 +250,10 @@ export class PackageView {
   ): Promise<Release | undefined> {
     try {
       const document = await this.document(name, 'install', isOwner, signal)
-      return document && (await this.#components.upstream?.release(document, version, signal))
+      if (!document) return undefined
+      const release = await this.#components.upstream?.release(document, version, signal)
+      if (release) return release
+      throw absent({ ...name, version })
     } catch (thrown) {
       if (!hasCode(thrown, 'UPSTREAM')) throw thrown
       tellFailure(formatPurl({ ...name, version }), thrown)
@@ -214,15 +264,34 @@ export class PackageView {
     }
   }
 
+  /**
+   * Public releases that were withdrawn, and whose bytes are here all the same: lock files which name them hold as long
+   * as that.
+   */
+  #withdrawn(name: PackageName): readonly Release[] {
+    const { blobs, notices } = this.#components
+    return this.#public(name).filter(
+      (release) =>
+        notices.isWithdrawn(release) && contentOf(release).every(({ root }) => blobs.isUnder(root, release.record.id)),
+    )
+  }
+
   #state(name: PackageName, known: readonly Release[]): PackageState {
-    const byVersion = Map.groupBy(this.#owned(name, known), ({ body }) => body.version)
+    const own = this.#owned(name, known)
+    const [first] = own
+    if (!first) throw absent(name)
+    const notices = this.#components.notices.of(name, first.record.signer, ['public'])
+    const byVersion = Map.groupBy(available(own, notices), ({ body }) => body.version)
     // A publisher that signed two releases of one version has said nothing of what it is.
     const releases = [...byVersion.values()].flatMap((all) => (all.length === 1 ? all : []))
     const type = packageType(name.type)
-    const latest = newest(releases, type)?.body.version
+    const latest = newest(releases, type, notices)?.body.version
     if (latest === undefined) throw absent(name)
     releases.sort((a, b) => type.compareVersions(a.body.version, b.body.version))
-    return { name: name.name, releases, tags: { latest }, deprecated: new Map() }
+    const isThere = ([, version]: [string, string]) => byVersion.get(version)?.length === 1
+    const tags = { ...Object.fromEntries([...notices.tags].filter(isThere)), [LATEST]: latest }
+    const deprecated = new Map([...notices.deprecated].filter(([version]) => byVersion.has(version)))
+    return { name: name.name, releases, tags, deprecated }
   }
 
   /** Releases of the publisher that is pinned for a name, else of the outside registry, else of the only publisher. */
@@ -244,7 +313,10 @@ export class PackageView {
   async #known(name: PackageName, signal: AbortSignal): Promise<Release[]> {
     const { packages, clock } = this.#components
     const here = this.#public(name)
-    if (here.length > 0) return here
+    if (here[0]) {
+      packages.used(here[0])
+      return here
+    }
     const key = formatPurl(name)
     const since = this.#absent.get(key)
     if (since !== undefined && clock.now() - since < ABSENT_NAMES_MS) return []

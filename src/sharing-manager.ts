@@ -20,9 +20,11 @@ import { peerAddress } from './network/addresses.ts'
 import type { Bootstrap } from './network/bootstrap.ts'
 import type { HelloService } from './network/hello.ts'
 import type { Network } from './network/network.ts'
-import { packageType } from './package-types/all.ts'
+import type { PreparedArtifact } from './package-types/package-type.ts'
 import type { ConnectedPeer, FetchedPackage, NodeStatus, PackageInfo, SharedPackage } from './publishing/answers.ts'
+import type { Curation } from './publishing/curation.ts'
 import type { Groups } from './publishing/groups.ts'
+import { infoOf, summaryOf } from './publishing/info.ts'
 import { copyOut, type Installed, type Installing, type InstallOptions } from './publishing/install.ts'
 import { type FetchedArtifact, onlyArtifact, type Packages } from './publishing/packages.ts'
 import type { PermissionOptions, Permissions, SharedSubject } from './publishing/permissions.ts'
@@ -31,14 +33,14 @@ import type { Blobs } from './store/blobs.ts'
 import type { Account, Ledger } from './store/ledger.ts'
 import type { Pin, Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
-import type { PackageUsage, Usage } from './store/usage.ts'
+import type { Usage } from './store/usage.ts'
 import type { BulkSource } from './transfer/bulk-source.ts'
 import type { FetchOptions } from './transfer/fetcher.ts'
 import type { Limits } from './transfer/limits.ts'
 import type { Transfers, TransferView } from './transfer/transfers.ts'
+import type { Notices } from './trust/notices.ts'
 import type { LocalPublisher } from './trust/publishers.ts'
 import type { Shares } from './trust/shares.ts'
-import { trustState } from './trust/view.ts'
 
 export interface ShareOptions extends PermissionOptions {
   /** `npm` or `generic`; recognised from the path by default. */
@@ -47,6 +49,10 @@ export interface ShareOptions extends PermissionOptions {
   readonly version?: string | undefined
   /** Of an npm tarball that is at hand: its path is then only what it is called. */
   readonly bytes?: Uint8Array | undefined
+  /** What is to name it, as `latest` or `beta`. */
+  readonly tag?: string | undefined
+  /** What is said of it beside: attestations. */
+  readonly attachments?: readonly PreparedArtifact[] | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -56,6 +62,8 @@ export interface SharingComponents {
   bootstrap: Bootstrap
   publishing: Publishing
   permissions: Permissions
+  curation: Curation
+  notices: Notices
   groups: Groups
   packages: Packages
   installing: Installing
@@ -99,6 +107,11 @@ export class SharingManager {
     return this.#components.limits
   }
 
+  /** What is said of releases afterwards: tags, deprecations, withdrawals. */
+  get curation(): Curation {
+    return this.#components.curation
+  }
+
   /**
    * Connect to a peer, and stay connected.
    *
@@ -139,12 +152,12 @@ export class SharingManager {
   async sharePackage(path: string, options: ShareOptions = {}): Promise<SharedPackage> {
     const { publishing, permissions, underWay } = this.#components
     const grant = await permissions.grantOf(options)
-    const { type, name, version, bytes } = options
+    const { type, name, version, tag, bytes, attachments } = options
     const { release, fresh } = await underWay.run(
-      (signal) => publishing.publish(path, { grant, type, name, version, bytes, signal }),
+      (signal) => publishing.publish(path, { grant, type, name, version, tag, bytes, attachments, signal }),
       options.signal,
     )
-    return { ...this.#summary(release), fresh }
+    return { ...summaryOf(this.#components, release), fresh }
   }
 
   /**
@@ -239,30 +252,10 @@ export class SharingManager {
    * @throws CatalogError `NOT_FOUND`, `UNTRUSTED`
    */
   async packageInfo(text: string, options: { signal?: AbortSignal | undefined } = {}): Promise<PackageInfo> {
-    const { packages, permissions, pins, records, shares, blobs, usage, underWay } = this.#components
+    const { packages, underWay } = this.#components
     const purl = parsePurl(text)
     const { release } = await underWay.run((signal) => packages.resolve(purl, signal), options.signal)
-    const { body, record } = release
-    const all = records.releases(body)
-    const type = packageType(body.type)
-    const claimants = new Set(all.map((other) => other.record.signer)).size
-    const versions = new Set(all.map((other) => other.body.version))
-    return {
-      ...this.#summary(release),
-      name: body.name,
-      version: body.version,
-      description: body.description,
-      license: body.license,
-      keywords: body.keywords,
-      sharedWith: permissions.describe(shares.grantOf(release), record.signer),
-      publisher: record.signer,
-      trust: trustState(record.signer, pins.get(body), claimants),
-      publishedAt: new Date(record.statement.at).toISOString(),
-      dependencies: body.dependencies.map(({ type, name, range }) => ({ purl: formatPurl({ type, name }), range })),
-      local: body.artifacts.every(({ root }) => blobs.get(root) !== undefined),
-      versions: [...versions].sort((a, b) => type.compareVersions(b, a)),
-      usage: usageOf(usage.of(body)),
-    }
+    return infoOf(this.#components, release)
   }
 
   /** Fetch a package's artifact to a file. @throws CatalogError `NOT_FOUND`, `UNTRUSTED`, `NO_PROVIDERS` */
@@ -375,20 +368,6 @@ export class SharingManager {
       uptimeMs: clock.now() - startedAt,
     }
   }
-
-  #summary(release: Release): Omit<SharedPackage, 'fresh'> {
-    return {
-      purl: release.purl,
-      record: toHex(release.record.id),
-      permission: this.#components.shares.permissionOf(release),
-      artifacts: release.body.artifacts.map(({ path, size, sha256 }) => ({ path, size, sha256: toHex(sha256) })),
-    }
-  }
-}
-
-function usageOf(used: PackageUsage | undefined): PackageInfo['usage'] {
-  const { fetches, installs, hour, day, month } = used ?? { fetches: 0, installs: 0, hour: 0, day: 0, month: 0 }
-  return { fetches, installs, hour, day, month }
 }
 
 function fetchSummary(release: Release, { artifact, sources, failures }: FetchedArtifact) {

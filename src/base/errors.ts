@@ -37,7 +37,9 @@ export const ERRORS = {
   SEARCH_QUERY: kind(EXIT.usage, 400),
   // Things that are not there, or are there already.
   NOT_FOUND: kind(EXIT.notFound, 404),
+  WITHDRAWN: kind(EXIT.notFound, 410),
   RELEASE_EXISTS: kind(EXIT.failed, 409),
+  CONFLICT: kind(EXIT.failed, 409, true),
   TARGET_EXISTS: kind(EXIT.failed, 409),
   // Checks that failed.
   ARCHIVE_CORRUPT: kind(EXIT.verification, 422),

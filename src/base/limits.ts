@@ -1,6 +1,6 @@
 // Every bound that a peer, a client or a file can push against, with its reason. Relations between bounds
 // are asserted at the end, so that a change to one cannot silently break another.
-import { DAY_MS, GiB, KiB, MINUTE_MS, MiB, SECOND_MS } from './units.ts'
+import { DAY_MS, GiB, KiB, MiB, SECOND_MS } from './units.ts'
 
 /** Content. Fixed by the format (DESIGN §5): changing one changes every blob's address. */
 export const CHUNK_BYTES = 64 * KiB
@@ -50,6 +50,11 @@ export const VERSION_LENGTH_MAX = 256
 export const DESCRIPTION_LENGTH_MAX = 1024
 export const KEYWORDS_MAX = 64
 export const KEYWORD_LENGTH_MAX = 64
+/** What is said of releases afterwards: tags, as many as a package ever had, and words of why not to use one. */
+export const TAG_LENGTH_MAX = 128
+export const TAGS_MAX = 1_024
+/** Packages of which it is kept at hand, and publishers of whom it is whether they say anything. */
+export const NOTICES_CACHED_MAX = 4_096
 export const ARTIFACTS_MAX = 256
 export const DEPENDENCIES_MAX = 1024
 /** Records of signers not known yet wait here; beyond it the oldest go. */
@@ -175,22 +180,10 @@ export const POPULARITY_HEARD_MAX = 1_024
 /** Names that nobody knew, so that a package manager which asks again at once does not have all peers asked again. */
 export const ABSENT_NAMES_MAX = 10_000
 export const ABSENT_NAMES_MS = 10 * SECOND_MS
-/** Tokens that let a program change something over HTTP. */
-export const TOKENS_MAX = 1_000
-export const TOKEN_NOTE_LENGTH_MAX = 200
-/** Programs that wait to be let in, and for how long: time enough to type a code, and too little for one forgotten. */
-export const LOGINS_MAX = 16
-export const LOGIN_MS = 10 * MINUTE_MS
-/** What a program sends to log in: a name, a password and little else. */
-export const LOGIN_BODY_BYTES_MAX = 16 * KiB
-/** What npm sends to publish a package, beside its tarball. */
-export const NPM_PUBLISH_TEXT_MAX = 8 * MiB
-/** Signatures of versions that this node lists for npm, kept in memory: 20 MB. */
-export const REGISTRY_SIGNATURES_MAX = 100_000
-/** Releases of packages whose state is kept at hand, of all names together. */
-export const STATES_RELEASES_MAX = 4_096
-/** Packuments kept as bytes, and what they may take together. */
-export const PACKUMENTS_BYTES_MAX = 64 * MiB
+/** Packages that are used are asked for again after this time, of so many peers; of so many it is known when. */
+export const REVALIDATION_MS = 5 * 60 * SECOND_MS
+export const REVALIDATION_PEERS = 2
+export const REVALIDATED_NAMES_MAX = 10_000
 /** An announcement: record id, purl, signer. */
 export const ANNOUNCEMENT_BYTES_MAX = 1 * KiB
 /** Announcements of one signer relayed a minute, and its burst. */
@@ -325,28 +318,6 @@ export const UPLOADS_WAITING_MAX = 64
 export const STRIPE_SHARDS_MAX = 64
 /** Ids of one blob's shards, 64 MiB of them: the largest blob and as much parity, whole stripes of it. */
 export const SHARD_IDS_MAX = 2 ** 21 + STRIPE_SHARDS_MAX
-
-/** The outside registry: how long for the beginning of an answer, and for each next piece of it. */
-export const UPSTREAM_ANSWER_MS = 15 * SECOND_MS
-export const UPSTREAM_SILENCE_MS = 15 * SECOND_MS
-export const UPSTREAM_PARALLEL_MAX = 16
-export const UPSTREAM_REDIRECTS_MAX = 5
-/** The longest packuments of npm have some ten MiB. */
-export const UPSTREAM_DOCUMENT_BYTES_MAX = 64 * MiB
-/** How long a packument counts without being asked for again; how long a registry that failed is let alone. */
-export const UPSTREAM_FRESH_MS = MINUTE_MS
-export const UPSTREAM_REST_MS = 30 * SECOND_MS
-/** Packuments at hand, and on the disk. */
-export const UPSTREAM_AT_HAND_BYTES = 48 * MiB
-export const UPSTREAM_KEPT_BYTES = 512 * MiB
-/** How long the mesh may look for a version before the outside registry is asked for it. */
-export const UPSTREAM_MESH_MS = 2 * SECOND_MS
-/** Packages whose weaknesses are asked for at once, and for how long an answer counts. */
-export const ADVISORIES_BYTES_MAX = MiB
-export const ADVISORIES_FRESH_MS = 10 * MINUTE_MS
-
-/** HTTP. */
-export const HTTP_BODY_BYTES_MAX = MiB
 
 /** Parts of a schedule of rates, and its length as it is written. */
 export const SCHEDULE_WINDOWS_MAX = 64

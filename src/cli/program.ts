@@ -9,6 +9,7 @@ import type { OperationName } from '../gateway/api/operations.ts'
 import { VERSION } from '../version.ts'
 import { operate } from './client.ts'
 import { completionScript, SHELLS } from './completion.ts'
+import { curationCommands } from './curation-commands.ts'
 import { npmCommands } from './npm-commands.ts'
 import { Output } from './output.ts'
 import { permissionCommands, permissionInput, permissionOption, withPermission } from './permission-commands.ts'
@@ -33,6 +34,7 @@ export function makeProgram(exit: (status: number) => void): Command {
   nodeCommands(program, exit, run)
   packageCommands(program, run)
   storageCommands(program, run, print)
+  curationCommands(program, run)
   permissionCommands(program, run)
   tokenCommands(program, run)
   npmCommands(program, print)
@@ -145,9 +147,10 @@ function packageCommands(program: Command, run: Run): void {
     .option('--type <type>', 'npm or generic; recognised from the path by default')
     .option('--name <name>', 'name, where the package itself has none')
     .option('--version <version>', 'version, where the package itself has none')
+    .option('--tag <tag>', 'what is to name it, such as "beta"; else the highest version is "latest"')
   withPermission(publish, permissionOption().default(undefined, 'what its name is shared with, else public')).action(
-    (path: string, { type, name, version, ...flags }) => {
-      const named = Object.entries({ type, name, version }).filter(([, value]) => value !== undefined)
+    (path: string, { type, name, version, tag, ...flags }) => {
+      const named = Object.entries({ type, name, version, tag }).filter(([, value]) => value !== undefined)
       return run('publish', { path: resolve(path), ...Object.fromEntries(named), ...permissionInput(flags) })
     },
   )

@@ -19,7 +19,7 @@ import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { Audience } from '../model/audience.ts'
 import { NPM_ORIGIN } from '../model/origin.ts'
 import { packageKey } from '../model/purl.ts'
-import type { Release } from '../model/release.ts'
+import { contentOf, type Release } from '../model/release.ts'
 import { RateLimiter } from '../network/gate.ts'
 import type { Rpc } from '../network/rpc.ts'
 import type { PackageType } from '../package-types/package-type.ts'
@@ -28,6 +28,7 @@ import type { Pins } from '../store/pins.ts'
 import type { Records } from '../store/records.ts'
 import type { Access } from '../trust/access.ts'
 import type { RecordExchange } from '../trust/exchange.ts'
+import type { Notices } from '../trust/notices.ts'
 import type { Shares } from '../trust/shares.ts'
 import { type TrustState, trustState } from '../trust/view.ts'
 import { SEARCH, type SearchReply } from '../wire/messages.ts'
@@ -107,6 +108,7 @@ interface Components {
   index: TextIndex
   records: Records
   shares: Shares
+  notices: Notices
   access: Access
   blobs: Blobs
   pins: Pins
@@ -239,7 +241,7 @@ export class Search {
     }
     const { exchange, freshness } = this.#components
     const releases = await this.#forPeer(query, limit, peer)
-    const bundles = releases.map((release) => exchange.bundle(release, peer, 1).map(({ envelope }) => envelope))
+    const bundles = releases.map((release) => exchange.proof(release, peer, 1).map(({ envelope }) => envelope))
     // Together, as each frame costs more than what it carries; but no frame is longer than one may be.
     const frames = framed(bundles)
     yield { index: freshness(), candidates: frames[0] ?? [] }
@@ -284,7 +286,11 @@ export class Search {
   }
 
   async #kept(query: string, found: readonly Found[], rank: RankOptions, inquiries: readonly Inquiry[]): Promise<Kept> {
-    const packages = merged(found, this.#components.packageType)
+    const { notices, packageType } = this.#components
+    const packages = merged(
+      found.filter(({ release }) => !notices.isWithdrawn(release)),
+      packageType,
+    )
     const { ranked, withheld } = await rankedFound(this.#components, query, packages, rank)
     return this.#toKeep(ranked, withheld, inquiries)
   }
@@ -311,7 +317,7 @@ export class Search {
       const release = this.#releaseOf(result)
       if (!release || (publicOnly && !result.release && !shares.isKnown(release))) return []
       const { record, purl, body } = release
-      const here = body.artifacts.every(({ root }) => blobs.isUnder(root, record.id))
+      const here = contentOf(release).every(({ root }) => blobs.isUnder(root, record.id))
       const trust = trustState(record.signer, pins.get(body), result.claimants)
       const told: SearchResult = {
         purl,

@@ -22,6 +22,8 @@ export interface PreparedArtifact {
   /** The bytes themselves, where they are at hand. */
   readonly bytes?: Uint8Array | undefined
   readonly mediaType: string
+  /** Of an attestation: what it says. */
+  readonly predicateType?: string
 }
 
 /** A checked package: all that a release body needs but sizes and hashes. */

@@ -38,6 +38,12 @@ export interface PackageInfo extends Omit<SharedPackage, 'fresh'> {
   readonly local: boolean
   /** All versions known here, newest first. */
   readonly versions: readonly string[]
+  /** Versions by tag; `latest` only where its publisher set it. */
+  readonly tags: Readonly<Record<string, string>>
+  /** Why it should not be used, if its publisher says so. */
+  readonly deprecated: string | null
+  /** Taken back by its publisher, and kept here. */
+  readonly withdrawn: boolean
   /** How often it was used here: ever, and by sums that fade over an hour, a day and thirty days. */
   readonly usage: Readonly<Record<'fetches' | 'installs' | 'hour' | 'day' | 'month', number>>
 }

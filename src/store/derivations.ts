@@ -1,5 +1,6 @@
 // What follows from the archives that origin statements name (`model/origin.ts`): derived here from bytes that were
 // checked, or as a peer says, until the bytes are here. No part of any shelf.
+import { copyOf } from '../base/bytes.ts'
 import { tellFailure } from '../base/failure.ts'
 import {
   type Derivation,
@@ -25,10 +26,10 @@ export class Derivations {
   /** Have an origin statement read as a release, where what follows from it is known. */
   attach(record: CatalogRecord): void {
     if (record.statement.kind !== ORIGIN_KIND) return
-    const row = this.#environment.derivations.get(record.id)
-    if (!row) return
+    const bytes = this.bytesOf(record.id)
+    if (!bytes) return
     try {
-      derive(record, decodeDerivation(row.bytes))
+      derive(record, decodeDerivation(bytes))
     } catch (thrown) {
       // Written by a version that knew other fields: it is derived anew, or heard anew.
       tellFailure('derivation', thrown)
@@ -41,13 +42,14 @@ export class Derivations {
   }
 
   bytesOf(id: Uint8Array): Uint8Array | undefined {
-    return this.#environment.derivations.get(id)?.bytes
+    const row = this.#environment.derivations.get(id)
+    // The database gives its own memory, for a moment.
+    return row && copyOf(row.bytes)
   }
 
   /** What may be passed on: what this node has derived itself. */
   verified(id: Uint8Array): Uint8Array | undefined {
-    const row = this.#environment.derivations.get(id)
-    return row && row.from === undefined ? row.bytes : undefined
+    return this.heardFrom(id) === undefined ? this.bytesOf(id) : undefined
   }
 
   /** Inside a transaction of the caller. @param from - the peer whose word it is */

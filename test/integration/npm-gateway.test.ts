@@ -104,7 +104,6 @@ test('npm publishes at one node what is installed from another', async (t) => {
   const other = await sent(near, token, '@acme/made', await readFile(await tarballOf(npm, folder, 'made-1.0.0')))
   t.equal(other.status, 409, 'other bytes are no other version')
   await npm('version', 'minor', '--no-git-tag-version')
-  t.match(await failure(npm('publish', '--tag', 'beta')), /No tag but/)
   await npm('publish')
   const user = await project(join(sources, 'user'), far)
   await user.npm('install', '@acme/made@~1.0.0')
@@ -193,7 +192,7 @@ test('packuments and tarballs, as HTTP has them', async (t) => {
   }
   for (const [method, status] of [
     ['PUT', 401],
-    ['DELETE', 405],
+    ['DELETE', 401],
     ['POST', 405],
   ] as const) {
     t.equal(

@@ -2,7 +2,7 @@
 // node_modules, packed anew, and signs as npm's does.
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -95,11 +95,12 @@ export class OutsideRegistry implements AsyncDisposable {
     const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'))
     const entries: [string, { os?: unknown; cpu?: unknown; link?: boolean }][] = Object.entries(lock.packages)
     for (const [path, { os, cpu, link }] of entries) {
-      if (path === '' || os || cpu || link) continue
       const folder = join(ROOT, path)
+      // What other machines need was not installed here.
+      if (path === '' || os || cpu || link || !existsSync(folder)) continue
       const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest
-      // It was built for this machine when it was installed; a registry has it as it was published.
-      const { scripts: _, ...published } = manifest
+      // What it would have for other machines is not there, nor what it could work with.
+      const { scripts: _, optionalDependencies: _o, peerDependencies: _p, ...published } = manifest
       const files = filesIn(folder).filter((name) => name !== 'package.json')
       const read = () => files.map((name): [string, Buffer] => [name, readFileSync(join(folder, name))])
       const packageJson = Buffer.from(JSON.stringify(published))

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { CatalogError } from '../../base/errors.ts'
 import { formatPurl } from '../../model/purl.ts'
 import type { Pin } from '../../store/pins.ts'
+import { deprecate, tagAdd, tagList, tagRemove, withdraw } from './curation-operations.ts'
 import { limits } from './limit-operations.ts'
 import { type Facades, type Line, type Operation, operation, path, purl, withProgress } from './operation.ts'
 import {
@@ -30,6 +31,7 @@ const publish = operation({
     type: z.string().optional(),
     name: z.string().optional(),
     version: z.string().optional(),
+    tag: z.string().optional(),
   }),
   async *run({ sharing }, { path, ...options }, signal) {
     const { purl, record, permission, fresh, artifacts } = await sharing.sharePackage(path, { ...options, signal })
@@ -183,6 +185,7 @@ export const OPERATIONS = {
     transfers,
     limits,
   },
+  ...{ tagAdd, tagRemove, tagList, deprecate, withdraw },
   ...{ share, unshare, groups, group, createGroup, addToGroup, removeFromGroup },
   ...{ devices, addDevice, removeDevice },
   ...{ tokenCreate, tokenList, tokenRevoke, tokenApprove },

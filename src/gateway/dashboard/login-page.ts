@@ -1,7 +1,7 @@
 // The page that a program sends its user to when it wants a token. It tells what to type in a terminal and approves
 // nothing itself: any process of this machine, and any link, could open it.
 import type { FastifyInstance } from 'fastify'
-import { LOGIN_MS } from '../../base/limits.ts'
+import { LOGIN_MS } from '../../base/http-limits.ts'
 import { MINUTE_MS } from '../../base/units.ts'
 import type { Logins } from '../logins.ts'
 import { escapeHtml, SECURITY_HEADERS } from './page.ts'

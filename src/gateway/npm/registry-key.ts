@@ -5,7 +5,7 @@ import { createECDH, createPrivateKey, createPublicKey, hkdfSync, type KeyObject
 import { promisify } from 'node:util'
 import { LRUCache } from 'lru-cache'
 import { toHex } from '../../base/bytes.ts'
-import { REGISTRY_SIGNATURES_MAX } from '../../base/limits.ts'
+import { REGISTRY_SIGNATURES_MAX } from '../../base/http-limits.ts'
 import type { Random } from '../../base/random.ts'
 import { fingerprintOf, npmKeyId, npmSignatures, ORIGIN_KIND, type OriginKeys } from '../../model/origin.ts'
 import type { Release } from '../../model/release.ts'

@@ -5,7 +5,8 @@ import type { Readable } from 'node:stream'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { CatalogError, ERRORS, hasCode } from '../../base/errors.ts'
 import { tellFailure } from '../../base/failure.ts'
-import { ADVISORIES_BYTES_MAX, SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../../base/limits.ts'
+import { ADVISORIES_BYTES_MAX, NPM_PUBLISH_TEXT_MAX } from '../../base/http-limits.ts'
+import { SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../../base/limits.ts'
 import type { PackageName } from '../../model/purl.ts'
 import type { Release } from '../../model/release.ts'
 import { npm } from '../../package-types/npm.ts'
@@ -16,10 +17,12 @@ import type { SharingManager } from '../../sharing-manager.ts'
 import type { Tokens } from '../../store/tokens.ts'
 import { authorise, isOwner } from '../authorise.ts'
 import type { Logins } from '../logins.ts'
+import { NpmChanges, revisionOf } from './changes.ts'
 import { loginRoutes } from './login.ts'
 import { documentAt, tagsIn, versionIn } from './outside.ts'
 import { packument, versionDocument, versionOf } from './packument.ts'
 import { formOf, Packuments } from './packuments.ts'
+import { bundleOf } from './provenance.ts'
 import { publish } from './publish.ts'
 import type { RegistryKey } from './registry-key.ts'
 import { sendTarball } from './tarballs.ts'
@@ -45,6 +48,11 @@ interface Asked {
   readonly rest: readonly string[]
 }
 
+interface Wild {
+  Params: { '*': string }
+  Body: Readable | undefined
+}
+
 export function npmRoutes(server: FastifyInstance, components: Components): void {
   const registry = new NpmRegistry(components)
   server.register(
@@ -52,7 +60,7 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
       scope.setErrorHandler(replyWithError)
       scope.setNotFoundHandler(({ method }, reply) => {
         if (method === 'GET' || method === 'HEAD') return reply.code(404).send({ error: 'There is nothing here.' })
-        return reply.code(405).send({ error: 'npm clients can publish here, and change nothing else yet.' })
+        return reply.code(405).send({ error: 'This is no way to ask for it.' })
       })
       scope.addHook('onRequest', async ({ headers }) => {
         if (headers.via?.includes(components.via)) throw new CatalogError('USAGE', 'This registry would ask itself.')
@@ -63,16 +71,22 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
       scope.get('/', async () => ({}))
       scope.get('/-/ping', async () => ({}))
       scope.get('/-/v1/search', (request) => registry.search(request))
-      scope.get<{ Params: { '*': string } }>('/-/package/*', (request, reply) =>
-        registry.tags(request.params['*'], request, reply),
-      )
+      scope.route<Wild>({
+        method: ['GET', 'PUT', 'POST', 'DELETE'],
+        url: '/-/package/*',
+        handler: (request, reply) => registry.tags(request, reply),
+      })
       scope.post<{ Body: Readable }>('/-/npm/v1/security/advisories/bulk', ({ body }, reply) =>
         registry.advisories(body, reply),
       )
       loginRoutes(scope, components)
       scope.get('/-/npm/v1/keys', async () => ({ keys: components.key.listed }))
+      scope.get<{ Params: { '*': string } }>('/-/npm/v1/attestations/*', (request, reply) =>
+        registry.attestations(request.params['*'], reply),
+      )
       scope.get('/-/whoami', (request) => registry.whoami(request))
-      scope.put<{ Params: { '*': string }; Body: Readable }>('/*', (request, reply) => registry.publish(request, reply))
+      scope.put<Wild>('/*', (request, reply) => registry.write(request, reply))
+      scope.delete<Wild>('/*', (request) => registry.remove(request))
       scope.get('/*', (request, reply) => registry.read(request, reply))
     },
     { prefix: PREFIX },
@@ -87,8 +101,11 @@ class NpmRegistry {
     return Buffer.from(JSON.stringify(packument(of, form, { registry, signatures })))
   })
 
+  readonly #changes: NpmChanges
+
   constructor(components: Components) {
     this.#components = components
+    this.#changes = new NpmChanges(components)
   }
 
   async read(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -106,19 +123,55 @@ class NpmRegistry {
     if (outside && first === undefined) return this.#packuments.send(request, reply, outside, registryOf(request))
     if (outside && first !== undefined) return reply.send(versionIn(outside, first, registryOf(request)))
     const state = await view.state(named(name), signal)
-    if (first === undefined) return this.#packuments.send(request, reply, state, registryOf(request))
-    const release = found(state.releases.find(({ body }) => body.version === (state.tags[first] ?? first)))
+    if (first === undefined) return this.#packument(request, reply, state)
+    const of = (version: string | undefined) => state.releases.find(({ body }) => body.version === version)
+    const release = found(of(first) ?? of(state.tags[first]))
     const signatures = await this.#components.key.signatures([release])
     return reply.send(versionDocument(state, release, 'full', { registry: registryOf(request), signatures }))
   }
 
-  /** `NAME/dist-tags` */
-  async tags(path: string, request: FastifyRequest, reply: FastifyReply): Promise<PackageState['tags']> {
-    const { name, rest } = asked(path)
-    if (rest.length !== 1 || rest[0] !== 'dist-tags') throw nothing()
+  /** Who wants to change a document says which one was read. */
+  async #packument(request: FastifyRequest, reply: FastifyReply, state: PackageState): Promise<FastifyReply> {
+    const registry = registryOf(request)
+    if ((request.query as Record<string, unknown>)['write'] !== 'true') {
+      return this.#packuments.send(request, reply, state, registry)
+    }
+    const signatures = await this.#components.key.signatures(state.releases)
+    return reply.send({ ...packument(state, 'full', { registry, signatures }), _rev: revisionOf(state) })
+  }
+
+  /** `NAME@VERSION` */
+  async attestations(path: string, reply: FastifyReply): Promise<object> {
+    const [, name = '', version] = /^(.[^@]*)@([^@]+)$/.exec(path) ?? []
     const signal = signalOf(reply)
-    const outside = await this.#outside(name, 'install', request, signal)
-    return outside ? tagsIn(outside) : (await this.#components.view.state(named(name), signal)).tags
+    const { view } = this.#components
+    const { releases } = await view.state(named(name), signal)
+    const release = found(releases.find(({ body }) => body.version === version))
+    const { predicateType, bundle } = await view.attestation(release, signal)
+    return { attestations: [{ predicateType, bundle: bundleOf(bundle) }] }
+  }
+
+  /** `NAME/dist-tags[/TAG]` */
+  async tags(request: FastifyRequest<Wild>, reply: FastifyReply): Promise<PackageState['tags'] | { ok: true }> {
+    const { method, body, params } = request
+    const { name: text, rest } = asked(params['*'])
+    const [first, tag, ...others] = rest
+    if (first !== 'dist-tags' || others.length > 0) throw nothing()
+    const name = named(text)
+    if (method === 'GET' && tag === undefined) {
+      const signal = signalOf(reply)
+      const outside = await this.#outside(text, 'install', request, signal)
+      return outside ? tagsIn(outside) : (await this.#components.view.state(name, signal)).tags
+    }
+    authorise(this.#components.tokens, request)
+    if (tag === undefined && (method === 'PUT' || method === 'POST')) {
+      await this.#changes.tagAll(name, await jsonOf(body), method === 'PUT')
+    } else if (tag !== undefined && (method === 'PUT' || method === 'POST')) {
+      await this.#changes.tag(name, tag, await jsonOf(body))
+    } else if (tag !== undefined && method === 'DELETE') {
+      await this.#changes.untag(name, tag)
+    } else throw nothing()
+    return { ok: true }
   }
 
   /** What the outside registry says of a package; where it fails, what the mesh knows is said instead. */
@@ -151,16 +204,28 @@ class NpmRegistry {
     return { username: publisher ?? 'nobody yet' }
   }
 
-  async publish(
-    request: FastifyRequest<{ Params: { '*': string }; Body: Readable }>,
-    reply: FastifyReply,
-  ): Promise<{ ok: true }> {
+  /** A document, of a new version or with changes; with `-rev/REVISION` behind it, perhaps with fewer versions. */
+  async write(request: FastifyRequest<Wild>, reply: FastifyReply): Promise<{ ok: true }> {
     authorise(this.#components.tokens, request)
-    const { name, rest } = asked(request.params['*'])
-    if (rest.length > 0) throw new CatalogError('USAGE', 'npm clients can publish here, and change nothing else yet.')
-    named(name)
-    await publish(this.#components, name, request.body, signalOf(reply))
-    reply.code(201)
+    const { name: text, rest } = asked(request.params['*'])
+    const [mark, revision, ...others] = rest
+    if ((mark !== undefined && mark !== '-rev') || others.length > 0 || !request.body) throw nothing()
+    const name = named(text)
+    const document = await publish(this.#components, text, request.body, signalOf(reply))
+    if (!document) reply.code(201)
+    else if (revision === undefined) await this.#changes.deprecate(name, document)
+    else await this.#changes.replace(name, revision, document)
+    return { ok: true }
+  }
+
+  /** `NAME/-rev/REVISION` or `NAME/-/FILE/-rev/REVISION` */
+  async remove(request: FastifyRequest<Wild>): Promise<{ ok: true }> {
+    authorise(this.#components.tokens, request)
+    const { name: text, rest } = asked(request.params['*'])
+    const [mark, second = '', third] = rest
+    if (mark === '-rev' && rest.length === 2) await this.#changes.remove(named(text), second)
+    else if (mark === '-' && third === '-rev') await this.#changes.removeTarball(named(text), second)
+    else throw nothing()
     return { ok: true }
   }
 
@@ -239,6 +304,22 @@ function found(release: Release | undefined): Release {
 
 function nothing(): CatalogError {
   return new CatalogError('NOT_FOUND', 'There is nothing here.')
+}
+
+/** A body that is short. @throws CatalogError `USAGE`, `LIMIT_EXCEEDED` */
+async function jsonOf(body: Readable | undefined): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length
+    if (bytes > NPM_PUBLISH_TEXT_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'These are too many tags at once.')
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString())
+  } catch (cause) {
+    throw new CatalogError('USAGE', 'The body is not JSON.', { cause })
+  }
 }
 
 /** Where this gateway is, as the client calls it: its name was checked before. */

@@ -6,7 +6,7 @@ import { sha256, toHex } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
 import { CatalogError, hasCode } from '../../base/errors.ts'
 import { tellFailure } from '../../base/failure.ts'
-import { ADVISORIES_BYTES_MAX, ADVISORIES_FRESH_MS } from '../../base/limits.ts'
+import { ADVISORIES_BYTES_MAX, ADVISORIES_FRESH_MS } from '../../base/http-limits.ts'
 import type { Registry } from './registry.ts'
 
 const PATH = '-/npm/v1/security/advisories/bulk'

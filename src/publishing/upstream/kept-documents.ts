@@ -6,7 +6,7 @@ import { constants, gunzip, gzip } from 'node:zlib'
 import { z } from 'zod'
 import { sha256, toHex } from '../../base/bytes.ts'
 import { tellFailure } from '../../base/failure.ts'
-import { UPSTREAM_DOCUMENT_BYTES_MAX, UPSTREAM_KEPT_BYTES } from '../../base/limits.ts'
+import { UPSTREAM_DOCUMENT_BYTES_MAX, UPSTREAM_KEPT_BYTES } from '../../base/http-limits.ts'
 
 const headSchema = z.object({ etag: z.string().optional(), isPrivate: z.boolean() })
 const packed = promisify(gzip)

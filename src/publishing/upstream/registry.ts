@@ -11,7 +11,7 @@ import {
   UPSTREAM_REDIRECTS_MAX,
   UPSTREAM_REST_MS,
   UPSTREAM_SILENCE_MS,
-} from '../../base/limits.ts'
+} from '../../base/http-limits.ts'
 import { formatBytes } from '../../base/units.ts'
 
 /** What a user is to a registry: the words of an Authorization header, for URLs that they were given for. */

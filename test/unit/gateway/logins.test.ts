@@ -1,5 +1,5 @@
 import { type Test, test } from 'tap'
-import { LOGIN_MS, LOGINS_MAX } from '../../../src/base/limits.ts'
+import { LOGIN_MS, LOGINS_MAX } from '../../../src/base/http-limits.ts'
 import { seededRandom } from '../../../src/base/random.ts'
 import { Logins } from '../../../src/gateway/logins.ts'
 import { openStore } from '../store/opened.ts'
