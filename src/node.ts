@@ -17,6 +17,7 @@ import { Logins } from './gateway/logins.ts'
 import { RegistryKey } from './gateway/npm/registry-key.ts'
 import { Gateway } from './gateway/server.ts'
 import { readSettings, type Settings, type SettingsInput } from './model/config.ts'
+import { conflictRules } from './model/conflict.ts'
 import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
 import { npmKeys } from './model/origin.ts'
 import { peerAddress } from './network/addresses.ts'
@@ -32,6 +33,7 @@ import { Rpc } from './network/rpc.ts'
 import { PackageView } from './package-view.ts'
 import { Curation } from './publishing/curation.ts'
 import { Derived } from './publishing/derived.ts'
+import { Disputes } from './publishing/disputes.ts'
 import { Groups } from './publishing/groups.ts'
 import { Installing } from './publishing/install.ts'
 import { Mending } from './publishing/mending.ts'
@@ -54,6 +56,7 @@ import { openTransfer } from './transfer/open.ts'
 import { Access } from './trust/access.ts'
 import { Devices } from './trust/devices.ts'
 import { RecordExchange } from './trust/exchange.ts'
+import { Judgement } from './trust/judgement.ts'
 import { Notices } from './trust/notices.ts'
 import { LocalPublisher } from './trust/publishers.ts'
 import { Shares } from './trust/shares.ts'
@@ -340,6 +343,8 @@ async function assemble(
   const publisher = new LocalPublisher({ disk, clock, random, effects }, { keys: paths.keys })
   const shares = new Shares({ records, clock })
   const notices = new Notices({ records })
+  const rules = conflictRules(settings.conflictPolicy, settings.conflictAttesters)
+  const judgement = new Judgement({ records, clock }, { rules, owner: (await publisher.existing())?.signer })
   const access = new Access({ records, shares })
   const devices = new Devices({ records, access }, { peerId: network.peerId })
   const agent = `catalog/${VERSION}`
@@ -354,7 +359,7 @@ async function assemble(
   const transfer = await openTransfer({ ...parties, openBulk: outside.bulk }, { seed, settings })
   const { fetcher, limits, bulk, transfers } = transfer
   undo.push(() => limits.stop())
-  const looking = { records, shares, notices, access, blobs, pins, kept, exchange, hello, providers }
+  const looking = { records, shares, notices, judgement, access, blobs, pins, kept, exchange, hello, providers }
   const derived = new Derived({ records, effects })
   const packages = new Packages({ ...looking, fetcher, derived, clock, random, underWay })
   const pulling = { ...looking, packages, scratch, clock, random, effects }
@@ -366,22 +371,38 @@ async function assemble(
   const { search, recommendations } = discovery
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
-  const view = new PackageView({ ...store, packages, shares, notices, upstream, clock, underWay })
+  const view = new PackageView({ ...store, packages, shares, notices, judgement, upstream, clock, underWay })
   const parts: Parts = {
     ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage, view, upstream },
     services: [hello, exchange, ...transfer.services, ...discovery.services],
     ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay },
   }
   const made: Made = {
-    ...{ network, hello, bootstrap, packages, search, recommendations, records, shares, notices, blobs, pins },
+    ...{
+      network,
+      hello,
+      bootstrap,
+      packages,
+      search,
+      recommendations,
+      records,
+      shares,
+      notices,
+      judgement,
+      blobs,
+      pins,
+    },
     ...{ clock, effects, random, disk, scratch, ledger, usage, bulk, limits, transfers, underWay },
     ...{ announcements, providers, publisher, core },
   }
   return CatalogNode.create(settings, parts, (node) => sharingOf(node, made))
 }
 
-type Made = Omit<SharingComponents, 'publishing' | 'permissions' | 'curation' | 'groups' | 'installing' | 'about'> &
-  Pick<Parts, 'announcements' | 'providers'> & { disk: Disk; scratch: Scratch }
+type Made = Omit<
+  SharingComponents,
+  'publishing' | 'permissions' | 'curation' | 'disputes' | 'groups' | 'installing' | 'about'
+> &
+  Pick<Parts, 'announcements' | 'providers'> & { disk: Disk; scratch: Scratch; judgement: Judgement }
 
 /** The façade, and those parts which tell the network only while the node is online. */
 function sharingOf(node: CatalogNode, made: Made): SharingManager {
@@ -396,5 +417,6 @@ function sharingOf(node: CatalogNode, made: Made): SharingManager {
     const { online, http, dataDir, startedAt } = node
     return { version: VERSION, online, http, dataDir, startedAt }
   }
-  return new SharingManager({ ...made, publishing, permissions, curation, groups, installing, about })
+  const disputes = new Disputes(made)
+  return new SharingManager({ ...made, publishing, permissions, curation, disputes, groups, installing, about })
 }

@@ -23,6 +23,7 @@ import type { Network } from './network/network.ts'
 import type { PreparedArtifact } from './package-types/package-type.ts'
 import type { ConnectedPeer, FetchedPackage, NodeStatus, PackageInfo, SharedPackage } from './publishing/answers.ts'
 import type { Curation } from './publishing/curation.ts'
+import type { Disputes } from './publishing/disputes.ts'
 import type { Groups } from './publishing/groups.ts'
 import { infoOf, summaryOf } from './publishing/info.ts'
 import { copyOut, type Installed, type Installing, type InstallOptions } from './publishing/install.ts'
@@ -63,6 +64,7 @@ export interface SharingComponents {
   publishing: Publishing
   permissions: Permissions
   curation: Curation
+  disputes: Disputes
   notices: Notices
   groups: Groups
   packages: Packages
@@ -110,6 +112,11 @@ export class SharingManager {
   /** What is said of releases afterwards: tags, deprecations, withdrawals. */
   get curation(): Curation {
     return this.#components.curation
+  }
+
+  /** Records that compete, and choosing among them. */
+  get disputes(): Disputes {
+    return this.#components.disputes
   }
 
   /**
