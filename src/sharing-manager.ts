@@ -47,6 +47,8 @@ export interface ShareOptions extends PermissionOptions {
   readonly type?: string | undefined
   readonly name?: string | undefined
   readonly version?: string | undefined
+  /** Of an npm tarball that is at hand: its path is then only what it is called. */
+  readonly bytes?: Uint8Array | undefined
   /** What is to name it, as `latest` or `beta`. */
   readonly tag?: string | undefined
   /** What is said of it beside: attestations. */
@@ -150,9 +152,9 @@ export class SharingManager {
   async sharePackage(path: string, options: ShareOptions = {}): Promise<SharedPackage> {
     const { publishing, permissions, underWay } = this.#components
     const grant = await permissions.grantOf(options)
-    const { type, name, version, tag, attachments } = options
+    const { type, name, version, tag, bytes, attachments } = options
     const { release, fresh } = await underWay.run(
-      (signal) => publishing.publish(path, { grant, type, name, version, tag, attachments, signal }),
+      (signal) => publishing.publish(path, { grant, type, name, version, tag, bytes, attachments, signal }),
       options.signal,
     )
     return { ...summaryOf(this.#components, release), fresh }
