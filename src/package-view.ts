@@ -201,6 +201,15 @@ export class PackageView {
     }, signal)
   }
 
+  /** The same of a version of an outside registry, as that says it. @throws CatalogError as `Upstream.attestations` */
+  attestationsOutside(document: UpstreamDocument, version: string, signal?: AbortSignal): Promise<Buffer> {
+    const { upstream, underWay } = this.#components
+    return underWay.run(async (signal) => {
+      if (upstream) return upstream.attestations(document, version, signal)
+      throw new CatalogError('NOT_FOUND', 'There is no outside registry.')
+    }, signal)
+  }
+
   /** Fill `buffer` from an opened release's bytes. @returns bytes read: fewer than asked where a pack is damaged */
   read(lease: Lease, at: number, buffer: Uint8Array): Promise<number> {
     return this.#components.blobs.readFrom(lease, at, buffer)

@@ -61,6 +61,8 @@ export const DEPENDENCIES_MAX = 1024
 export const PEN_RECORDS_MAX = 1_000
 /** A fresh key's flood ends here; only its own shelf is full. */
 export const SHELF_RECORDS_MAX = 100_000
+/** Of what an outside registry has signed: each was asked for by somebody. */
+export const ORIGIN_RECORDS_MAX = 2_000_000
 /** Shelves of signers nobody here pinned or follows. */
 export const UNPINNED_SHELVES_MAX = 10_000
 

@@ -5,6 +5,7 @@ import { equalBytes, toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import {
+  ORIGIN_RECORDS_MAX,
   PEN_RECORDS_MAX,
   SHELF_RECORDS_MAX,
   SIGNER_AUDIENCES_MAX,
@@ -299,7 +300,8 @@ export class Records {
 
   #checkQuota(record: CatalogRecord, audience: Audience): void {
     const count = this.#batch.count(audience, record.signer)
-    if (count >= SHELF_RECORDS_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'This shelf is full.')
+    const most = record.signer.startsWith('origin:') ? ORIGIN_RECORDS_MAX : SHELF_RECORDS_MAX
+    if (count >= most) throw new CatalogError('LIMIT_EXCEEDED', 'This shelf is full.')
     if (count > 0) return
     if (this.shelves.count() >= UNPINNED_SHELVES_MAX) {
       throw new CatalogError('LIMIT_EXCEEDED', 'There are as many shelves here as this node keeps.')
