@@ -42,6 +42,7 @@ import { openStore, type StoreRoom } from './store/open.ts'
 import type { Recovery } from './store/recovery.ts'
 import type { Scratch } from './store/scratch.ts'
 import type { Tokens } from './store/tokens.ts'
+import { Synchronization } from './synchronization/service.ts'
 import type { BulkSource } from './transfer/bulk-source.ts'
 import type { Limits } from './transfer/limits.ts'
 import { openTransfer } from './transfer/open.ts'
@@ -344,18 +345,20 @@ async function assemble(
   const discovery = await openDiscovery(finding, { folder: paths.search, settings })
   undo.push(() => discovery.close())
   const { search, recommendations } = discovery
+  const addressee = () => exchange.addressee
+  const synchronization = new Synchronization({ ...parties, bootstrap, underWay, addressee })
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
   const view = new PackageView({ packages, records, shares, scratch, pins, usage, clock, underWay })
   const parts: Parts = {
     ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage, view },
-    services: [hello, exchange, ...transfer.services, ...discovery.services],
+    services: [hello, exchange, synchronization, ...transfer.services, ...discovery.services],
     ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay },
   }
   const made: Made = {
     ...{ network, hello, bootstrap, packages, search, recommendations, records, shares, blobs, pins, publisher, core },
     ...{ clock, effects, random, disk, scratch, ledger, usage, bulk, limits, transfers, underWay },
-    ...{ announcements, providers },
+    ...{ announcements, providers, synchronization },
   }
   return CatalogNode.create(settings, parts, (node) => sharingOf(node, made))
 }

@@ -20,17 +20,26 @@ import type { Bootstrap } from './network/bootstrap.ts'
 import type { HelloService } from './network/hello.ts'
 import type { Network } from './network/network.ts'
 import { packageType } from './package-types/all.ts'
-import type { ConnectedPeer, FetchedPackage, NodeStatus, PackageInfo, SharedPackage } from './publishing/answers.ts'
+import {
+  type ConnectedPeer,
+  type FetchedPackage,
+  fetchSummary,
+  type NodeStatus,
+  type PackageInfo,
+  type SharedPackage,
+  usageOf,
+} from './publishing/answers.ts'
 import type { Groups } from './publishing/groups.ts'
 import { copyOut, type Installed, type Installing, type InstallOptions } from './publishing/install.ts'
-import { type FetchedArtifact, onlyArtifact, type Packages } from './publishing/packages.ts'
+import { onlyArtifact, type Packages } from './publishing/packages.ts'
 import type { PermissionOptions, Permissions, SharedSubject } from './publishing/permissions.ts'
 import type { Publishing } from './publishing/publish.ts'
 import type { Blobs } from './store/blobs.ts'
 import type { Account, Ledger } from './store/ledger.ts'
 import type { Pin, Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
-import type { PackageUsage, Usage } from './store/usage.ts'
+import type { Usage } from './store/usage.ts'
+import type { Synchronization, SyncOptions, SyncReport } from './synchronization/service.ts'
 import type { BulkSource } from './transfer/bulk-source.ts'
 import type { FetchOptions } from './transfer/fetcher.ts'
 import type { Limits } from './transfer/limits.ts'
@@ -72,6 +81,7 @@ export interface SharingComponents {
   effects: Effects
   random: Random
   transfers: Transfers
+  synchronization: Synchronization
   underWay: UnderWay
   /** What only the composition root knows. */
   about: () => { version: string; online: boolean; http: string | undefined; dataDir: string; startedAt: number }
@@ -201,6 +211,11 @@ export class SharingManager {
   /** @throws CatalogError `USAGE`, `NOT_FOUND` */
   removeDevice(peer: string): Promise<readonly string[]> {
     return this.#components.groups.removeDevice(peer)
+  }
+
+  /** Make what this node and a peer keep the same. @param peer - the id of a connected one, or an address */
+  syncWithPeer(peer: string, options: SyncOptions = {}): Promise<SyncReport> {
+    return this.#components.synchronization.syncWithPeer(peer, options)
   }
 
   /** Find packages here and at connected peers. @throws CatalogError `SEARCH_QUERY` */
@@ -380,13 +395,4 @@ export class SharingManager {
       artifacts: release.body.artifacts.map(({ path, size, sha256 }) => ({ path, size, sha256: toHex(sha256) })),
     }
   }
-}
-
-function usageOf(used: PackageUsage | undefined): PackageInfo['usage'] {
-  const { fetches, installs, hour, day, month } = used ?? { fetches: 0, installs: 0, hour: 0, day: 0, month: 0 }
-  return { fetches, installs, hour, day, month }
-}
-
-function fetchSummary(release: Release, { artifact, sources, failures }: FetchedArtifact) {
-  return { purl: release.purl, bytes: artifact.size, sha256: toHex(artifact.sha256), sources, failures }
 }

@@ -4,6 +4,7 @@ import type { Line } from '../gateway/api/operation.ts'
 import { describeRecovery } from '../store/recovery.ts'
 import { dataColours as colors } from './colours.ts'
 import { describeResult } from './describe-search.ts'
+import { SYNC_DESCRIPTIONS } from './describe-sync.ts'
 
 interface Source {
   peer: string
@@ -52,6 +53,7 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     const verb = fresh ? 'Published' : 'Already published'
     return [`${verb} ${colors.bold(purl)} (${permission})`, ...files].join('\n')
   },
+  ...SYNC_DESCRIPTIONS,
   result: describeResult,
   completion: ({ completion }) => completion,
   recommendation({ purl, version, description, reasons }) {

@@ -11,6 +11,7 @@ import { operate } from './client.ts'
 import { completionScript, SHELLS } from './completion.ts'
 import { Output } from './output.ts'
 import { permissionCommands, permissionInput, permissionOption, withPermission } from './permission-commands.ts'
+import { syncCommands } from './sync-commands.ts'
 import { tokenCommands } from './token-commands.ts'
 import { up } from './up.ts'
 
@@ -33,6 +34,7 @@ export function makeProgram(exit: (status: number) => void): Command {
   packageCommands(program, run)
   storageCommands(program, run, print)
   permissionCommands(program, run)
+  syncCommands(program, run)
   tokenCommands(program, run)
   trustCommands(program, run)
   program

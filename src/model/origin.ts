@@ -8,13 +8,7 @@ import { CatalogError } from '../base/errors.ts'
 import { BLOB_BYTES_MAX, DERIVATION_BYTES_MAX, NAME_LENGTH_MAX, VERSION_LENGTH_MAX } from '../base/limits.ts'
 import { bytesOf, decodeCanonicalCbor, encodeCbor } from './cbor.ts'
 import { formatPurl } from './purl.ts'
-import {
-  ALGORITHM_NPM,
-  type CatalogRecord,
-  draftRecord,
-  NPM_SIGNATURE_BYTES_MAX,
-  type Statement,
-} from './record.ts'
+import { ALGORITHM_NPM, type CatalogRecord, draftRecord, NPM_SIGNATURE_BYTES_MAX, type Statement } from './record.ts'
 import { describedSchema, type Release, standAsRelease } from './release.ts'
 
 export const ORIGIN_KIND = 'origin'

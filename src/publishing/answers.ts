@@ -1,7 +1,11 @@
 // What is told of packages, peers and the node: plain data, as it goes out over HTTP and onto the command line.
+import { toHex } from '../base/bytes.ts'
+import type { Release } from '../model/release.ts'
 import type { Account } from '../store/ledger.ts'
+import type { PackageUsage } from '../store/usage.ts'
 import type { FetchSource, ProviderFailure } from '../transfer/report.ts'
 import type { TrustState } from '../trust/view.ts'
+import type { FetchedArtifact } from './packages.ts'
 import type { SharedWith } from './permissions.ts'
 
 export interface ArtifactSummary {
@@ -77,4 +81,13 @@ export interface NodeStatus {
   readonly core: { readonly backend: string; readonly features: readonly string[] }
   readonly dataDir: string
   readonly uptimeMs: number
+}
+
+export function usageOf(used: PackageUsage | undefined): PackageInfo['usage'] {
+  const { fetches, installs, hour, day, month } = used ?? { fetches: 0, installs: 0, hour: 0, day: 0, month: 0 }
+  return { fetches, installs, hour, day, month }
+}
+
+export function fetchSummary(release: Release, { artifact, sources, failures }: FetchedArtifact) {
+  return { purl: release.purl, bytes: artifact.size, sha256: toHex(artifact.sha256), sources, failures }
 }

@@ -20,6 +20,7 @@ import {
   unshare,
 } from './permission-operations.ts'
 import { backup, doctor, gc, pin, pinned, unpin, verify } from './storage-operations.ts'
+import { sync } from './sync-operations.ts'
 import { tokenCreate, tokenList, tokenRevoke } from './token-operations.ts'
 import { transfers } from './transfer-operations.ts'
 
@@ -185,6 +186,7 @@ export const OPERATIONS = {
   },
   ...{ share, unshare, groups, group, createGroup, addToGroup, removeFromGroup },
   ...{ devices, addDevice, removeDevice },
+  ...{ sync },
   ...{ tokenCreate, tokenList, tokenRevoke },
   ...{ verify, gc, pin, unpin, pinned, backup, doctor },
 } as const
