@@ -1,6 +1,7 @@
 // What each suite must hold. A ratio is throughput of the candidate over throughput of the baseline, both measured
 // in the same process and in turns: larger is better, and the budget is the least that passes.
 import { FEDERATION, FINDABLE, SEARCH, SEARCH_CACHE } from './search-budgets.ts'
+import { SYNC_BUDGETS } from './sync-budgets.ts'
 
 export interface Budget {
   suite: string
@@ -350,4 +351,5 @@ export const BUDGETS: readonly Budget[] = [
   ...SEARCH_CACHE,
   ...FEDERATION,
   ...FINDABLE,
+  ...SYNC_BUDGETS,
 ]

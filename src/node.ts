@@ -98,6 +98,7 @@ interface Parts {
   /** What answers peers. */
   readonly services: readonly { start(): Promise<void> }[]
   readonly bootstrap: Bootstrap
+  readonly synchronization: Synchronization
   readonly announcements: Announcements
   readonly providers: Providers
   readonly rpc: Rpc
@@ -216,6 +217,7 @@ export class CatalogNode implements AsyncDisposable {
     this.#online = true
     store.scrubber.onDamage((damage) => void mending.mend(damage))
     store.maintenance.start()
+    this.#parts.synchronization.schedule.start()
     const stop = this.#parts.hello.onHello(() => {
       stop()
       packages.provideAll()
@@ -254,6 +256,7 @@ export class CatalogNode implements AsyncDisposable {
     const { hello, bootstrap, providers, network, rpc, underWay, discovery, lock } = this.#parts
     const { limits, bulk, store, workers } = this.#parts
     hello.stop()
+    this.#parts.synchronization.schedule.stop()
     bootstrap.stop()
     providers.stop()
     limits.stop()
@@ -286,6 +289,7 @@ export class CatalogNode implements AsyncDisposable {
       if (!records.get(id)) await underWay.run((signal) => exchange.fetchRecords(peer, [id], signal))
       if (!records.get(id)) return 'ignore'
       packages.shown(id, peer)
+      this.#parts.synchronization.schedule.soon(peer)
       return 'accept'
     } catch (thrown) {
       if (hasCode(thrown, 'CLOSED')) return 'ignore'
@@ -346,14 +350,14 @@ async function assemble(
   undo.push(() => discovery.close())
   const { search, recommendations } = discovery
   const addressee = () => exchange.addressee
-  const synchronization = new Synchronization({ ...parties, bootstrap, underWay, addressee })
+  const synchronization = new Synchronization({ ...parties, bootstrap, packages, underWay, addressee }, settings)
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
   const view = new PackageView({ packages, records, shares, scratch, pins, usage, clock, underWay })
   const parts: Parts = {
     ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage, view },
     services: [hello, exchange, synchronization, ...transfer.services, ...discovery.services],
-    ...{ exchange, limits, bulk, hello, bootstrap, announcements, providers, rpc, underWay },
+    ...{ exchange, limits, bulk, hello, bootstrap, synchronization, announcements, providers, rpc, underWay },
   }
   const made: Made = {
     ...{ network, hello, bootstrap, packages, search, recommendations, records, shares, blobs, pins, publisher, core },

@@ -20,15 +20,8 @@ import type { Bootstrap } from './network/bootstrap.ts'
 import type { HelloService } from './network/hello.ts'
 import type { Network } from './network/network.ts'
 import { packageType } from './package-types/all.ts'
-import {
-  type ConnectedPeer,
-  type FetchedPackage,
-  fetchSummary,
-  type NodeStatus,
-  type PackageInfo,
-  type SharedPackage,
-  usageOf,
-} from './publishing/answers.ts'
+import type { ConnectedPeer, FetchedPackage, NodeStatus, PackageInfo, SharedPackage } from './publishing/answers.ts'
+import { fetchSummary, usageOf } from './publishing/answers.ts'
 import type { Groups } from './publishing/groups.ts'
 import { copyOut, type Installed, type Installing, type InstallOptions } from './publishing/install.ts'
 import { onlyArtifact, type Packages } from './publishing/packages.ts'
@@ -39,7 +32,8 @@ import type { Account, Ledger } from './store/ledger.ts'
 import type { Pin, Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { Usage } from './store/usage.ts'
-import type { Synchronization, SyncOptions, SyncReport } from './synchronization/service.ts'
+import type { SyncOptions, SyncReport } from './synchronization/options.ts'
+import type { Synchronization } from './synchronization/service.ts'
 import type { BulkSource } from './transfer/bulk-source.ts'
 import type { FetchOptions } from './transfer/fetcher.ts'
 import type { Limits } from './transfer/limits.ts'
@@ -211,6 +205,11 @@ export class SharingManager {
   /** @throws CatalogError `USAGE`, `NOT_FOUND` */
   removeDevice(peer: string): Promise<readonly string[]> {
     return this.#components.groups.removeDevice(peer)
+  }
+
+  /** Whose public records are kept up to date here, and when this node synchronizes by itself. */
+  get synchronization(): Synchronization {
+    return this.#components.synchronization
   }
 
   /** Make what this node and a peer keep the same. @param peer - the id of a connected one, or an address */

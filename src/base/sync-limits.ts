@@ -14,9 +14,11 @@ export const SYNC_SHELVES_PER_MESSAGE_MAX = 64
 export const SYNC_WANTS_MAX = 8_192
 /** Nodes of a trie asked for in one request. */
 export const SYNC_NODES_PER_REQUEST_MAX = 64
-/** Records sent along with a request: bytes, and how many; they are admitted in one transaction. */
+/** Records sent along with a request: bytes, and how many. */
 export const SYNC_PUSH_BYTES_MAX = 512 * KiB
-export const SYNC_PUSH_RECORDS_MAX = 256
+export const SYNC_PUSH_RECORDS_MAX = 8_192
+/** Records admitted in one transaction: some tens of milliseconds. */
+export const SYNC_ADMITTED_AT_ONCE_MAX = 256
 /** Records of one reply; who wants more asks again. */
 export const SYNC_REPLY_RECORDS_BYTES = 8 * MiB
 export const SYNC_REPLY_BYTES_MAX = 2 * SYNC_REPLY_RECORDS_BYTES
@@ -35,6 +37,10 @@ export const SYNC_REQUESTS_BURST = 2_000
 export const SYNC_FILTER_VALUES_MAX = 32
 /** Signers followed: their shelves are looked for at every peer. */
 export const FOLLOWS_MAX = 10_000
+/** After a peer told of something new: what it has more to tell comes meanwhile. */
+export const SYNC_SOON_MS = SECOND_MS
+/** The longest pause while synchronizing with a peer fails, unless the usual one is longer. */
+export const SYNC_BACK_OFF_MS_MAX = 60 * 60 * SECOND_MS
 /** One session, whatever it brings. */
 export const SYNC_SESSION_MS_MAX = 60 * 60 * SECOND_MS
 

@@ -4,7 +4,7 @@ import type { Line } from '../gateway/api/operation.ts'
 import { describeRecovery } from '../store/recovery.ts'
 import { dataColours as colors } from './colours.ts'
 import { describeResult } from './describe-search.ts'
-import { SYNC_DESCRIPTIONS } from './describe-sync.ts'
+import { SYNC_DESCRIPTIONS, SYNC_SUMMARIES } from './describe-sync.ts'
 
 interface Source {
   peer: string
@@ -228,6 +228,7 @@ function describeSilence(peers: readonly { state: string }[]): string {
 /** By the field that only one kind of summary has. */
 // biome-ignore lint/suspicious/noExplicitAny: each line has the fields its operation gave it
 const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
+  ...SYNC_SUMMARIES,
   [
     'results',
     ({ results, suggestion, ms, peersAsked, peersAnswered, peers, withheld, ageMs }) => {

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander'
 import { CatalogError } from '../base/errors.ts'
 import type { OperationName } from '../gateway/api/operations.ts'
-import { STRATEGIES } from '../synchronization/service.ts'
+import { ARTIFACTS, STRATEGIES } from '../synchronization/options.ts'
 
 type Run = (name: OperationName, input: Record<string, unknown>) => Promise<void>
 
@@ -12,19 +12,38 @@ several kinds all of them.
 Example: catalog sync 192.0.2.7 --strategy selective --filter type:npm --filter "pkg:npm/@corp/*"`
 
 export function syncCommands(program: Command, run: Run): void {
-  program
+  const sync = program
     .command('sync')
     .description('make what this node and a peer keep the same, as far as both may see it')
-    .argument('<peer>', 'the peer id of a connected peer, or an address')
+    .argument('[peer]', 'the peer id of a connected peer, or an address')
     .addOption(
       new Option('--strategy <name>', 'how; incremental by default, selective with a filter').choices(STRATEGIES),
     )
     .option('--filter <what>', 'only some releases; may be repeated', each)
+    .addOption(
+      new Option('--artifacts <which>', 'fetch bytes, too: of packages pinned here, or all').choices(ARTIFACTS),
+    )
     .option('--dry-run', 'tell what is missing here and there, and change nothing')
     .addHelpText('after', SYNC_HELP)
-    .action((peer: string, { filter, ...options }) =>
-      run('sync', { peer, ...options, ...(filter && { filter: filterOf(filter) }) }),
-    )
+    .action((peer: string | undefined, { filter, ...options }) => {
+      if (peer === undefined)
+        throw new CatalogError('USAGE', 'A peer is missing.', { hint: 'As in: catalog sync PEER' })
+      return run('sync', { peer, ...options, ...(filter && { filter: filterOf(filter) }) })
+    })
+  sync
+    .command('status')
+    .description('when each peer was synchronized with, and when it will be')
+    .action(() => run('syncStatus', {}))
+  program
+    .command('follow')
+    .description('keep the public records of a publisher, or of an outside registry, up to date here; or list whose')
+    .argument('[signer]', 'publisher:<id>, or origin:npm')
+    .action((signer: string | undefined) => (signer === undefined ? run('following', {}) : run('follow', { signer })))
+  program
+    .command('unfollow')
+    .description('look for nothing more of one that was followed')
+    .argument('<signer>', 'publisher:<id>, or origin:npm')
+    .action((signer: string) => run('unfollow', { signer }))
 }
 
 const KINDS: Record<string, string> = { type: 'types', category: 'categories', tag: 'tags', publisher: 'publishers' }

@@ -48,6 +48,10 @@ export class Follows {
     return this.#environment.syncs.get(peer)
   }
 
+  listSynced(): { peer: string; at: number }[] {
+    return [...this.#environment.syncs.getRange({})].map(({ key, value: { at } }) => ({ peer: key, at }))
+  }
+
   /** Note that a synchronization with a peer has ended well. */
   noteSynced(peer: string, cursor: SyncRow['cursor']): Promise<void> {
     const at = this.#clock.now()

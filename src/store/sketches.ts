@@ -71,7 +71,7 @@ export function sketchOf(core: Core, ids: readonly Uint8Array[], symbols: number
 }
 
 /** The first eight bytes of each id, as the number that a sketch knows it by. */
-function shortIds(ids: readonly Uint8Array[]): BigUint64Array {
+export function shortIds(ids: readonly Uint8Array[]): BigUint64Array {
   const bytes = new Uint8Array(ids.length * 8)
   for (const [index, id] of ids.entries()) bytes.set(id.subarray(0, 8), index * 8)
   return new BigUint64Array(bytes.buffer)

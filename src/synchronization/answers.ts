@@ -67,7 +67,7 @@ function* opened(here: Answering, { shelves, others, filter }: RequestOf<'open'>
     const set = here.set(shelf, filter)
     const { root, count } = set
     if (equalBytes(root, asked.root)) continue
-    const told = { is: 'shelf', key: shelf.key, root, count } as const
+    const told = { is: 'shelf', key: shelf.key, count } as const
     // All that one side has, and nothing of the other's, needs no sketch.
     if (count === 0 || asked.count === 0) yield { ...told, symbols: new Uint8Array(0) }
     else {

@@ -6,9 +6,9 @@ import { COUNTS, COUNTS_FIRST, SHORT_ID_BYTES } from '../wire/sync-messages.ts'
 /** Where in a symbol its count stands. */
 const COUNT_AT = 16
 /** Symbols that come in any case: for the smallest differences an estimate says little. */
-const SYMBOLS_MIN = 16
-/** Symbols for each id of a difference, with room for an estimate that is a third too low. */
-const SYMBOLS_PER_ID = 1.85
+const SYMBOLS_MIN = 8
+/** Symbols for each id of a difference: 1.4, and room for an estimate that is a third too low, as one of ten is. */
+const SYMBOLS_PER_ID = 2
 /** Symbols of a sketch that has to have the counts. */
 export const SYMBOLS_WITH_COUNTS = COUNTS_FIRST + COUNTS
 

@@ -1,6 +1,7 @@
 // Records that come for a shelf, from whoever sent them: admitted by the rule that holds for all, and only where this
 // node belongs to the shelf's audience.
 import { CatalogError } from '../base/errors.ts'
+import { SYNC_ADMITTED_AT_ONCE_MAX } from '../base/sync-limits.ts'
 import { type CatalogRecord, decodeRecord } from '../model/record.ts'
 import { isRelease } from '../model/release.ts'
 import type { Heard } from '../store/heard.ts'
@@ -27,6 +28,14 @@ export class Intake {
    *   shelf; what came before and holds is kept
    */
   async take(shelf: ShelfName, envelopes: readonly Uint8Array[], peer: string): Promise<CatalogRecord[]> {
+    const admitted: CatalogRecord[] = []
+    for (let at = 0; at < envelopes.length; at += SYNC_ADMITTED_AT_ONCE_MAX) {
+      admitted.push(...(await this.#takeSome(shelf, envelopes.slice(at, at + SYNC_ADMITTED_AT_ONCE_MAX), peer)))
+    }
+    return admitted
+  }
+
+  async #takeSome(shelf: ShelfName, envelopes: readonly Uint8Array[], peer: string): Promise<CatalogRecord[]> {
     const { records, heard } = this.#components
     const came = envelopes.map(decodeRecord)
     const publishers = came.flatMap((record) => (isRelease(record) ? [record.signer] : []))

@@ -93,7 +93,8 @@ type Session<T> = Generator<Step, T, readonly SyncReply[]>
 
 /** What the peer said of a shelf. */
 interface Told {
-  readonly root: Uint8Array
+  /** Known unless it was only said to differ. */
+  readonly root?: Uint8Array
   readonly count: number
   readonly symbols?: Uint8Array
 }
@@ -187,17 +188,19 @@ class Shelf {
     let told: Told | undefined = opened
     for (let round = 0; round < SYNC_ROUNDS_MAX; round++) {
       if (round > 0) told = yield* this.#open()
-      if (!told || equalBytes(told.root, this.#set.root)) return
+      if (!told || this.#isEqual(told)) return
       const isStream = round === 0 && (this.#set.count === 0 || this.#plan.everything === true)
-      if (this.#plan.dryRun) {
-        if (this.#set.count === 0) this.#outcome.lacking += told.count
-        else yield* this.#difference(told, round)
-        return
-      }
+      if (isStream && this.#set.count === 0) this.#outcome.lacking += told.count
+      else if (this.#plan.dryRun) yield* this.#difference(told, round)
+      if (this.#plan.dryRun) return
       const after: Told = isStream ? yield* this.#stream() : yield* this.#exchange(yield* this.#difference(told, round))
-      if (equalBytes(after.root, this.#set.root)) return
+      if (this.#isEqual(after)) return
     }
     this.#outcome.unequal.push(this.#shelf)
+  }
+
+  #isEqual({ root }: Told): boolean {
+    return root !== undefined && equalBytes(root, this.#set.root)
   }
 
   /** What the peer has by now; undefined when that is the same. */

@@ -115,7 +115,7 @@ const nodeSchema = z.union([
 ])
 
 const replySchema = z.discriminatedUnion('is', [
-  z.object({ is: z.literal('shelf'), key, ...state, symbols: bytesUpTo(SYNC_SYMBOLS_MAX * SYMBOL_BYTES) }),
+  z.object({ is: z.literal('shelf'), key, count, symbols: bytesUpTo(SYNC_SYMBOLS_MAX * SYMBOL_BYTES) }),
   z.object({ is: z.literal('unknown'), keys: z.array(key).max(SYNC_SHELVES_PER_MESSAGE_MAX) }),
   z.object({
     is: z.literal('others'),

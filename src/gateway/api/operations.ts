@@ -20,7 +20,7 @@ import {
   unshare,
 } from './permission-operations.ts'
 import { backup, doctor, gc, pin, pinned, unpin, verify } from './storage-operations.ts'
-import { sync } from './sync-operations.ts'
+import { follow, following, sync, syncStatus, unfollow } from './sync-operations.ts'
 import { tokenCreate, tokenList, tokenRevoke } from './token-operations.ts'
 import { transfers } from './transfer-operations.ts'
 
@@ -186,7 +186,7 @@ export const OPERATIONS = {
   },
   ...{ share, unshare, groups, group, createGroup, addToGroup, removeFromGroup },
   ...{ devices, addDevice, removeDevice },
-  ...{ sync },
+  ...{ sync, syncStatus, following, follow, unfollow },
   ...{ tokenCreate, tokenList, tokenRevoke },
   ...{ verify, gc, pin, unpin, pinned, backup, doctor },
 } as const

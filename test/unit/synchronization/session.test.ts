@@ -84,7 +84,7 @@ test('the trie tells the difference when sketches are useless', async (t) => {
       const { unequal } = await run(a, b, {}, noise)
       return unequal.length === 0 && isEqual(a, b, sets.signer)
     }),
-    { numRuns: 200 },
+    { numRuns: 100 },
   )
   t.pass()
 })
@@ -131,7 +131,7 @@ test('whatever a peer answers, the session ends, and what is here stays', async 
       const after = new Set(a.set(name).idsBelow(new Uint8Array(0)).map(String))
       return requests < 5_000 && before.every((id) => after.has(id))
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   )
   t.pass()
 })
