@@ -1,5 +1,6 @@
 // What each suite must hold. A ratio is throughput of the candidate over throughput of the baseline, both measured
 // in the same process and in turns: larger is better, and the budget is the least that passes.
+import { REGISTRY } from './registry-budgets.ts'
 import { FEDERATION, FINDABLE, SEARCH, SEARCH_CACHE } from './search-budgets.ts'
 import { SYNC_BUDGETS } from './sync-budgets.ts'
 
@@ -351,5 +352,6 @@ export const BUDGETS: readonly Budget[] = [
   ...SEARCH_CACHE,
   ...FEDERATION,
   ...FINDABLE,
+  ...REGISTRY,
   ...SYNC_BUDGETS,
 ]

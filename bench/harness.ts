@@ -25,6 +25,8 @@ export interface Contest {
    * sides use rather than how long they take. For single calls only.
    */
   clocks?: Record<Side, () => number>
+  /** Never measured once more, however unclear: for what takes very long. */
+  once?: boolean
   /** Why this machine cannot judge the result, which is then recorded only. */
   unjudged?: string
   /** A line below the result. */
@@ -70,7 +72,7 @@ interface Turns {
 export async function measure(contest: Contest, least: number | null): Promise<Figures> {
   const rounds = contest.rounds ?? ROUNDS
   const first = figures(contest, await takeTurns(contest, rounds))
-  if (least === null || first.low >= least || first.high < least) return first
+  if (least === null || contest.once || first.low >= least || first.high < least) return first
   return figures(contest, await takeTurns(contest, rounds * SECOND_LOOK))
 }
 

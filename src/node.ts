@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type Clock, systemClock } from './base/clock.ts'
 import { type Disk, type DiskOptions, systemDisk } from './base/disk.ts'
 import { directEffects, type Effects } from './base/effects.ts'
-import { CatalogError, hasCode } from './base/errors.ts'
+import { CatalogError } from './base/errors.ts'
 import { emit } from './base/events.ts'
 import { type Random, systemRandom } from './base/random.ts'
 import { together } from './base/together.ts'
@@ -13,6 +13,8 @@ import { loadNativeFunctions } from './core/native-functions.ts'
 import { WorkerPool } from './core/workers/pool.ts'
 import { type DiscoveryRoom, openDiscovery } from './discovery/open.ts'
 import { USAGE_CAPABILITY } from './discovery/usage-exchange.ts'
+import { Logins } from './gateway/logins.ts'
+import { RegistryKey } from './gateway/npm/registry-key.ts'
 import { Gateway } from './gateway/server.ts'
 import { readSettings, type Settings, type SettingsInput } from './model/config.ts'
 import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
@@ -28,12 +30,17 @@ import type { Network } from './network/network.ts'
 import { Providers } from './network/providers.ts'
 import { Rpc } from './network/rpc.ts'
 import { PackageView } from './package-view.ts'
+import { Curation } from './publishing/curation.ts'
+import { Derived } from './publishing/derived.ts'
 import { Groups } from './publishing/groups.ts'
+import { Hearing } from './publishing/hearing.ts'
 import { Installing } from './publishing/install.ts'
 import { Mending } from './publishing/mending.ts'
 import { Packages } from './publishing/packages.ts'
 import { Permissions } from './publishing/permissions.ts'
 import { Publishing } from './publishing/publish.ts'
+import { openUpstream } from './publishing/upstream/open.ts'
+import type { Upstream } from './publishing/upstream/upstream.ts'
 import { readSettingsFile } from './settings-file.ts'
 import { type SharingComponents, SharingManager } from './sharing-manager.ts'
 import { StorageManager } from './storage-manager.ts'
@@ -49,6 +56,7 @@ import { openTransfer } from './transfer/open.ts'
 import { Access } from './trust/access.ts'
 import { Devices } from './trust/devices.ts'
 import { RecordExchange } from './trust/exchange.ts'
+import { Notices } from './trust/notices.ts'
 import { LocalPublisher } from './trust/publishers.ts'
 import { Shares } from './trust/shares.ts'
 import { VERSION } from './version.ts'
@@ -90,6 +98,7 @@ interface Parts {
   readonly mending: Mending
   readonly storage: StorageManager
   readonly view: PackageView
+  readonly upstream: Upstream | undefined
   readonly packages: Packages
   readonly limits: Limits
   readonly bulk: BulkSource
@@ -100,6 +109,7 @@ interface Parts {
   readonly bootstrap: Bootstrap
   readonly synchronization: Synchronization
   readonly announcements: Announcements
+  readonly hearing: Hearing
   readonly providers: Providers
   readonly rpc: Rpc
   readonly underWay: UnderWay
@@ -110,6 +120,8 @@ export class CatalogNode implements AsyncDisposable {
   readonly settings: Settings
   /** All that can be done with the node. */
   readonly sharing: SharingManager
+  /** Programs that wait for a token. */
+  readonly logins: Logins
   readonly #parts: Parts
   readonly #startedAt: number
   #gateway: Gateway | undefined
@@ -121,6 +133,7 @@ export class CatalogNode implements AsyncDisposable {
     this.#parts = parts
     this.#startedAt = parts.outside.clock.now()
     this.sharing = sharing(this)
+    this.logins = new Logins({ tokens: this.tokens, ...parts.outside })
   }
 
   /**
@@ -212,7 +225,7 @@ export class CatalogNode implements AsyncDisposable {
     await discovery.start()
     await bulk.start()
     for (const service of services) await service.start()
-    await announcements.start((announcement) => this.#hear(announcement))
+    await announcements.start((announcement) => this.#parts.hearing.hear(announcement))
     await network.start()
     this.#online = true
     store.scrubber.onDamage((damage) => void mending.mend(damage))
@@ -228,8 +241,11 @@ export class CatalogNode implements AsyncDisposable {
 
   /** Serve HTTP: the API on the Unix socket of the data directory, health and the page on 127.0.0.1. */
   async serveHttp(): Promise<string> {
-    const { paths } = this.#parts
-    this.#gateway = new Gateway(this, { port: this.settings.httpPort, socket: paths.socket })
+    const { paths, outside } = this.#parts
+    const seed = join(paths.keys, 'registry.key')
+    const origins = npmKeys(this.settings.originKeys)
+    const key = await outside.effects.run(() => RegistryKey.load(seed, outside.random, origins))
+    this.#gateway = new Gateway(this, { port: this.settings.httpPort, socket: paths.socket, key })
     await this.#gateway.start()
     return this.#gateway.url
   }
@@ -254,7 +270,7 @@ export class CatalogNode implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const { hello, bootstrap, providers, network, rpc, underWay, discovery, lock } = this.#parts
-    const { limits, bulk, store, workers } = this.#parts
+    const { limits, bulk, store, upstream, workers } = this.#parts
     hello.stop()
     this.#parts.synchronization.schedule.stop()
     bootstrap.stop()
@@ -263,6 +279,7 @@ export class CatalogNode implements AsyncDisposable {
     // Before the connections of those who wait for it.
     await underWay.close(new CatalogError('CLOSED', 'The node is being closed.'))
     await this.#gateway?.close()
+    await upstream?.close()
     // Either takes a few round trips to say goodbye, and neither needs the other.
     await together([bulk.stop(), this.#online ? network.stop() : Promise.resolve()])
     await rpc.settled()
@@ -279,24 +296,6 @@ export class CatalogNode implements AsyncDisposable {
     if (!('error' in outcome)) return
     const { code, message } = outcome.error
     emit('catalog:failure', { task: `dial ${address}`, code, message })
-  }
-
-  /** An announcement: get the record from who announced it; pass it on only when it holds. */
-  async #hear({ id, peer }: { id: Uint8Array; peer: string }): Promise<'accept' | 'ignore' | 'reject'> {
-    const { store, exchange, packages, underWay } = this.#parts
-    const { records } = store
-    try {
-      if (!records.get(id)) await underWay.run((signal) => exchange.fetchRecords(peer, [id], signal))
-      if (!records.get(id)) return 'ignore'
-      packages.shown(id, peer)
-      this.#parts.synchronization.schedule.soon(peer)
-      return 'accept'
-    } catch (thrown) {
-      if (hasCode(thrown, 'CLOSED')) return 'ignore'
-      const { code, message } = CatalogError.from(thrown)
-      emit('catalog:failure', { task: `announcement from ${peer}`, code, message })
-      return code === 'RECORD_INVALID' || code === 'RECORD_SIGNATURE' ? 'reject' : 'ignore'
-    }
   }
 }
 
@@ -319,7 +318,7 @@ async function assemble(
   const storing = { paths, maxMirrorStorage: settings.maxMirrorStorage, originKeys }
   const store = await openStore({ clock, core, disk, effects, random, workers }, storing)
   undo.push(() => store.close())
-  const { records, blobs, pins, peers, heard, usage, scratch, ledger } = store
+  const { records, blobs, pins, kept, peers, heard, usage, scratch, ledger } = store
   const underWay = new UnderWay()
   const seed = await effects.run(() => loadOrCreateSeed(join(paths.keys, 'node.key'), random))
   const network = outside.network(seed, settings)
@@ -329,6 +328,7 @@ async function assemble(
   const providers = new Providers({ network, clock })
   const publisher = new LocalPublisher({ disk, clock, random, effects }, { keys: paths.keys })
   const shares = new Shares({ records, clock })
+  const notices = new Notices({ records })
   const access = new Access({ records, shares })
   const devices = new Devices({ records, access }, { peerId: network.peerId })
   const agent = `catalog/${VERSION}`
@@ -338,48 +338,54 @@ async function assemble(
   }
   const hello = new HelloService({ network, rpc, peers, devices }, introduction)
   records.onChange((changes) => devices.areIn(changes) && void hello.renew())
-  const exchange = new RecordExchange({ rpc, records, shares, access, heard, peerId: network.peerId })
+  const exchange = new RecordExchange({ rpc, records, shares, notices, access, heard, peerId: network.peerId })
   const parties = { ...store, rpc, hello, network, access, core, clock, random, effects }
   const transfer = await openTransfer({ ...parties, openBulk: outside.bulk }, { seed, settings })
   const { fetcher, limits, bulk, transfers } = transfer
   undo.push(() => limits.stop())
-  const looking = { records, shares, access, blobs, pins, exchange, hello, providers }
-  const packages = new Packages({ ...looking, fetcher, clock, random })
+  const looking = { records, shares, notices, access, blobs, pins, kept, exchange, hello, providers }
+  const derived = new Derived({ records, effects })
+  const packages = new Packages({ ...looking, fetcher, derived, clock, random, underWay })
+  const pulling = { ...looking, packages, scratch, clock, random, effects }
+  const upstream = openUpstream(pulling, { settings, originKeys, seed, peerId: network.peerId, root: paths.root })
+  undo.push(async () => upstream?.close())
   const finding = { ...looking, heard, usage, rpc, clock, random, effects, underWay }
   const discovery = await openDiscovery(finding, { folder: paths.search, settings })
   undo.push(() => discovery.close())
   const { search, recommendations } = discovery
-  const addressee = () => exchange.addressee
-  const synchronization = new Synchronization({ ...parties, bootstrap, packages, underWay, addressee }, settings)
+  const synchronization = new Synchronization({ ...parties, bootstrap, packages, exchange, underWay }, settings)
+  const hearing = new Hearing({ records, exchange, packages, underWay, schedule: synchronization.schedule })
   const mending = new Mending({ records, packages, underWay })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
-  const view = new PackageView({ packages, records, shares, scratch, pins, usage, clock, underWay })
+  const view = new PackageView({ ...store, packages, shares, notices, upstream, clock, underWay })
   const parts: Parts = {
-    ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage, view },
+    ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage, view, upstream },
     services: [hello, exchange, synchronization, ...transfer.services, ...discovery.services],
-    ...{ exchange, limits, bulk, hello, bootstrap, synchronization, announcements, providers, rpc, underWay },
+    ...{ exchange, limits, bulk, hello, bootstrap, synchronization, announcements, hearing, providers, rpc, underWay },
   }
   const made: Made = {
-    ...{ network, hello, bootstrap, packages, search, recommendations, records, shares, blobs, pins, publisher, core },
+    ...{ network, hello, bootstrap, packages, search, recommendations, records, shares, notices, blobs, pins },
     ...{ clock, effects, random, disk, scratch, ledger, usage, bulk, limits, transfers, underWay },
-    ...{ announcements, providers, synchronization },
+    ...{ announcements, providers, publisher, core, synchronization },
   }
   return CatalogNode.create(settings, parts, (node) => sharingOf(node, made))
 }
 
-type Made = Omit<SharingComponents, 'publishing' | 'permissions' | 'groups' | 'installing' | 'about'> &
+type Made = Omit<SharingComponents, 'publishing' | 'permissions' | 'curation' | 'groups' | 'installing' | 'about'> &
   Pick<Parts, 'announcements' | 'providers'> & { disk: Disk; scratch: Scratch }
 
 /** The façade, and those parts which tell the network only while the node is online. */
 function sharingOf(node: CatalogNode, made: Made): SharingManager {
   const { peerId } = made.network
   const groups = new Groups(made, { peerId })
-  const permissions = new Permissions({ ...made, groups, online: () => node.online }, { peerId })
-  const publishing = new Publishing({ ...made, permissions })
+  const online = () => node.online
+  const permissions = new Permissions({ ...made, groups, online }, { peerId })
+  const curation = new Curation({ ...made, online })
+  const publishing = new Publishing({ ...made, permissions, curation })
   const installing = new Installing(made)
   const about = () => {
     const { online, http, dataDir, startedAt } = node
     return { version: VERSION, online, http, dataDir, startedAt }
   }
-  return new SharingManager({ ...made, publishing, permissions, groups, installing, about })
+  return new SharingManager({ ...made, publishing, permissions, curation, groups, installing, about })
 }

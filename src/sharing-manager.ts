@@ -13,18 +13,19 @@ import type { Completion } from './discovery/hints.ts'
 import type { Recommendation, Recommendations, RecommendOptions } from './discovery/recommendations.ts'
 import type { CompletionOptions, Search, SearchAnswer, SearchOptions } from './discovery/search.ts'
 import type { Group } from './model/group.ts'
+import { NPM_ORIGIN } from './model/origin.ts'
 import { formatPurl, parsePurl } from './model/purl.ts'
 import type { Release } from './model/release.ts'
 import { peerAddress } from './network/addresses.ts'
 import type { Bootstrap } from './network/bootstrap.ts'
 import type { HelloService } from './network/hello.ts'
 import type { Network } from './network/network.ts'
-import { packageType } from './package-types/all.ts'
 import type { ConnectedPeer, FetchedPackage, NodeStatus, PackageInfo, SharedPackage } from './publishing/answers.ts'
-import { fetchSummary, usageOf } from './publishing/answers.ts'
+import type { Curation } from './publishing/curation.ts'
 import type { Groups } from './publishing/groups.ts'
+import { infoOf, summaryOf } from './publishing/info.ts'
 import { copyOut, type Installed, type Installing, type InstallOptions } from './publishing/install.ts'
-import { onlyArtifact, type Packages } from './publishing/packages.ts'
+import { type FetchedArtifact, onlyArtifact, type Packages } from './publishing/packages.ts'
 import type { PermissionOptions, Permissions, SharedSubject } from './publishing/permissions.ts'
 import type { Publishing } from './publishing/publish.ts'
 import type { Blobs } from './store/blobs.ts'
@@ -38,15 +39,17 @@ import type { BulkSource } from './transfer/bulk-source.ts'
 import type { FetchOptions } from './transfer/fetcher.ts'
 import type { Limits } from './transfer/limits.ts'
 import type { Transfers, TransferView } from './transfer/transfers.ts'
+import type { Notices } from './trust/notices.ts'
 import type { LocalPublisher } from './trust/publishers.ts'
 import type { Shares } from './trust/shares.ts'
-import { trustState } from './trust/view.ts'
 
 export interface ShareOptions extends PermissionOptions {
   /** `npm` or `generic`; recognised from the path by default. */
   readonly type?: string | undefined
   readonly name?: string | undefined
   readonly version?: string | undefined
+  /** What is to name it, as `latest` or `beta`. */
+  readonly tag?: string | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -56,6 +59,8 @@ export interface SharingComponents {
   bootstrap: Bootstrap
   publishing: Publishing
   permissions: Permissions
+  curation: Curation
+  notices: Notices
   groups: Groups
   packages: Packages
   installing: Installing
@@ -100,6 +105,11 @@ export class SharingManager {
     return this.#components.limits
   }
 
+  /** What is said of releases afterwards: tags, deprecations, withdrawals. */
+  get curation(): Curation {
+    return this.#components.curation
+  }
+
   /**
    * Connect to a peer, and stay connected.
    *
@@ -140,12 +150,12 @@ export class SharingManager {
   async sharePackage(path: string, options: ShareOptions = {}): Promise<SharedPackage> {
     const { publishing, permissions, underWay } = this.#components
     const grant = await permissions.grantOf(options)
-    const { type, name, version } = options
+    const { type, name, version, tag } = options
     const { release, fresh } = await underWay.run(
-      (signal) => publishing.publish(path, { grant, type, name, version, signal }),
+      (signal) => publishing.publish(path, { grant, type, name, version, tag, signal }),
       options.signal,
     )
-    return { ...this.#summary(release), fresh }
+    return { ...summaryOf(this.#components, release), fresh }
   }
 
   /**
@@ -250,30 +260,10 @@ export class SharingManager {
    * @throws CatalogError `NOT_FOUND`, `UNTRUSTED`
    */
   async packageInfo(text: string, options: { signal?: AbortSignal | undefined } = {}): Promise<PackageInfo> {
-    const { packages, permissions, pins, records, shares, blobs, usage, underWay } = this.#components
+    const { packages, underWay } = this.#components
     const purl = parsePurl(text)
     const { release } = await underWay.run((signal) => packages.resolve(purl, signal), options.signal)
-    const { body, record } = release
-    const all = records.releases(body)
-    const type = packageType(body.type)
-    const claimants = new Set(all.map((other) => other.record.signer)).size
-    const versions = new Set(all.map((other) => other.body.version))
-    return {
-      ...this.#summary(release),
-      name: body.name,
-      version: body.version,
-      description: body.description,
-      license: body.license,
-      keywords: body.keywords,
-      sharedWith: permissions.describe(shares.grantOf(release), record.signer),
-      publisher: record.signer,
-      trust: trustState(record.signer, pins.get(body), claimants),
-      publishedAt: new Date(record.statement.at).toISOString(),
-      dependencies: body.dependencies.map(({ type, name, range }) => ({ purl: formatPurl({ type, name }), range })),
-      local: body.artifacts.every(({ root }) => blobs.get(root) !== undefined),
-      versions: [...versions].sort((a, b) => type.compareVersions(b, a)),
-      usage: usageOf(usage.of(body)),
-    }
+    return infoOf(this.#components, release)
   }
 
   /** Fetch a package's artifact to a file. @throws CatalogError `NOT_FOUND`, `UNTRUSTED`, `NO_PROVIDERS` */
@@ -307,20 +297,21 @@ export class SharingManager {
   }
 
   /**
-   * Decide who owns a name.
+   * Decide who owns a name, or a scope: `pkg:npm/@scope/*`.
    *
-   * @param publisher - `publisher:<id>`; the only one known by default
+   * @param publisher - `publisher:<id>`, or `origin:npm` for npm's registry; the only one known by default
    * @throws CatalogError `NOT_FOUND` when nobody is known to publish it, `UNTRUSTED` when several do and none is named
    */
   async trustPublisher(text: string, publisher?: string): Promise<Pin> {
     const { records, pins, underWay } = this.#components
     const name = parsePurl(text)
-    if (publisher !== undefined && !/^publisher:[0-9a-f]{64}$/.test(publisher)) {
+    if (publisher !== undefined && publisher !== NPM_ORIGIN && !/^publisher:[0-9a-f]{64}$/.test(publisher)) {
       throw new CatalogError('USAGE', `"${publisher.slice(0, 80)}" is not a publisher.`, {
         hint: `A publisher is written publisher:<64 hexadecimal digits>; see: catalog info ${formatPurl(name)}`,
       })
     }
-    const signers = [...new Set(records.releases(name).map(({ record }) => record.signer))]
+    const claimants = records.releases(name).filter(({ record }) => !record.signer.startsWith('node:'))
+    const signers = [...new Set(claimants.map(({ record }) => record.signer))]
     const [only] = signers
     const signer = publisher ?? only
     if (signer === undefined) throw new CatalogError('NOT_FOUND', `Nobody is known to publish ${formatPurl(name)}.`)
@@ -385,13 +376,8 @@ export class SharingManager {
       uptimeMs: clock.now() - startedAt,
     }
   }
+}
 
-  #summary(release: Release): Omit<SharedPackage, 'fresh'> {
-    return {
-      purl: release.purl,
-      record: toHex(release.record.id),
-      permission: this.#components.shares.permissionOf(release),
-      artifacts: release.body.artifacts.map(({ path, size, sha256 }) => ({ path, size, sha256: toHex(sha256) })),
-    }
-  }
+function fetchSummary(release: Release, { artifact, sources, failures }: FetchedArtifact) {
+  return { purl: release.purl, bytes: artifact.size, sha256: toHex(artifact.sha256), sources, failures }
 }

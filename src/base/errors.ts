@@ -37,7 +37,9 @@ export const ERRORS = {
   SEARCH_QUERY: kind(EXIT.usage, 400),
   // Things that are not there, or are there already.
   NOT_FOUND: kind(EXIT.notFound, 404),
+  WITHDRAWN: kind(EXIT.notFound, 410),
   RELEASE_EXISTS: kind(EXIT.failed, 409),
+  CONFLICT: kind(EXIT.failed, 409, true),
   TARGET_EXISTS: kind(EXIT.failed, 409),
   // Checks that failed.
   ARCHIVE_CORRUPT: kind(EXIT.verification, 422),
@@ -56,6 +58,7 @@ export const ERRORS = {
   PEER_TIMEOUT: kind(EXIT.network, 504, true),
   PEER_BUSY: kind(EXIT.network, 503, true),
   NO_PROVIDERS: kind(EXIT.network, 502, true),
+  UPSTREAM: kind(EXIT.network, 502, true),
   LISTEN_FAILED: kind(EXIT.network, 500),
   // The disk.
   DATA_DIR: kind(EXIT.disk, 500),

@@ -7,7 +7,7 @@ export interface Events {
   'catalog:core': { backend: 'native' | 'wasm'; reason?: string }
   'catalog:peer': { peer: string; state: 'connected' | 'disconnected' | 'refused'; reason?: string }
   'catalog:record': { purl?: string; signer: string; kind: string; state: 'admitted' | 'refused'; reason?: string }
-  'catalog:transfer': { peer: string; bytes: number; direction: 'sent' | 'received' }
+  'catalog:transfer': { peer: string; bytes: number; direction: 'sent' | 'received'; plane: 'bulk' | 'stream' }
   /** The bulk plane listens, or why there is none. */
   'catalog:bulk': { port: number } | { reason: string }
   'catalog:corrupt': { peer: string; root: string; chunk: number }

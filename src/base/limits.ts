@@ -50,6 +50,11 @@ export const VERSION_LENGTH_MAX = 256
 export const DESCRIPTION_LENGTH_MAX = 1024
 export const KEYWORDS_MAX = 64
 export const KEYWORD_LENGTH_MAX = 64
+/** What is said of releases afterwards: tags, as many as a package ever had, and words of why not to use one. */
+export const TAG_LENGTH_MAX = 128
+export const TAGS_MAX = 1_024
+/** Packages of which it is kept at hand, and publishers of whom it is whether they say anything. */
+export const NOTICES_CACHED_MAX = 4_096
 export const ARTIFACTS_MAX = 256
 export const DEPENDENCIES_MAX = 1024
 /** Records of signers not known yet wait here; beyond it the oldest go. */
@@ -175,13 +180,11 @@ export const POPULARITY_HEARD_MAX = 1_024
 /** Names that nobody knew, so that a package manager which asks again at once does not have all peers asked again. */
 export const ABSENT_NAMES_MAX = 10_000
 export const ABSENT_NAMES_MS = 10 * SECOND_MS
-/** Tokens that let a program change something over HTTP. */
-export const TOKENS_MAX = 1_000
-export const TOKEN_NOTE_LENGTH_MAX = 200
-/** What npm sends to publish a package, beside its tarball. */
-export const NPM_PUBLISH_TEXT_MAX = 8 * MiB
-/** Packuments kept as bytes, and what they may take together. */
-export const PACKUMENTS_BYTES_MAX = 64 * MiB
+/** Packages that are used are asked for again after this time, of so many peers; of so many it is known when. */
+export const REVALIDATION_MS = 5 * 60 * SECOND_MS
+export const REVALIDATION_PEERS = 2
+export const REVALIDATED_NAMES_MAX = 10_000
+export const REVALIDATION_WAITING_MAX = 1_000
 /** An announcement: record id, purl, signer. */
 export const ANNOUNCEMENT_BYTES_MAX = 1 * KiB
 /** Announcements of one signer relayed a minute, and its burst. */
@@ -316,9 +319,6 @@ export const UPLOADS_WAITING_MAX = 64
 export const STRIPE_SHARDS_MAX = 64
 /** Ids of one blob's shards, 64 MiB of them: the largest blob and as much parity, whole stripes of it. */
 export const SHARD_IDS_MAX = 2 ** 21 + STRIPE_SHARDS_MAX
-
-/** HTTP. */
-export const HTTP_BODY_BYTES_MAX = MiB
 
 /** Parts of a schedule of rates, and its length as it is written. */
 export const SCHEDULE_WINDOWS_MAX = 64

@@ -29,6 +29,12 @@ export function describeLine(line: Line): string | undefined {
   return describe?.(harmless(line) as Line)
 }
 
+/** What a person should be warned of, beside the line itself. */
+export function warningOf({ type, purl, deprecated }: Line): string | undefined {
+  if (type !== 'installed' || typeof deprecated !== 'string') return undefined
+  return printable(`${purl} is deprecated: ${deprecated}`)
+}
+
 /** Text that may come from a peer, without what could command a terminal or turn its direction. */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
@@ -67,6 +73,17 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
       ? about
       : `${about}\n${token}\nThis is told only once. It lets who has it publish as you.`
   },
+  setup({ registry, upstream, files, restart }) {
+    const behind = upstream === undefined ? '' : `\n  behind it ${upstream === 'none' ? 'nothing' : upstream}`
+    const next = restart ? '\nStart the node again for it to know what is behind it.' : ''
+    const written = files.map((file: string) => `\n  written   ${file}`).join('')
+    const back = '\nBack again: catalog npm setup --undo'
+    return `${colors.bold('Package managers now ask')} ${registry}${behind}${written}${next}${back}`
+  },
+  undone: ({ files }) => ['Everything is as it was:', ...files.map((file: string) => `  ${file}`)].join('\n'),
+  login: ({ code, program, askedAt }) => `${colors.bold(code)}  ${program}, asked at ${askedAt}`,
+  approved: ({ program, askedAt }) =>
+    `${colors.bold(program)}, which asked at ${askedAt}, gets a token with which it may publish as you.`,
   revoked: ({ id }) => `Token ${id} opens nothing any more.`,
   summary: (line) => {
     const describe = SUMMARIES.find(([field]) => line[field] !== undefined)?.[1]
@@ -75,6 +92,7 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
   info(line) {
     const { purl, description, publisher, trust, license, publishedAt, sharedWith, versions, dependencies, local } =
       line
+    const tags = Object.entries(line.tags).map(([tag, version]) => `${tag}: ${version}`)
     const rows: [string, string][] = [
       ['description', description || '–'],
       ['license', license || '–'],
@@ -84,6 +102,9 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
       ['here', local ? 'yes' : 'no'],
       ['used here', `installed ${times(line.usage.installs)}, fetched ${times(line.usage.fetches)}`],
       ['versions', versions.slice(0, 20).join(', ')],
+      ...(tags.length > 0 ? [['tags', tags.slice(0, 20).join(', ')] as [string, string]] : []),
+      ...(line.deprecated === null ? [] : [['deprecated', colors.yellow(line.deprecated)] as [string, string]]),
+      ...(line.withdrawn ? [['withdrawn', colors.yellow('yes; it is kept here')] as [string, string]] : []),
       [
         'needs',
         dependencies.map((needed: { purl: string; range: string }) => `${needed.purl} ${needed.range}`).join(', ') ||
@@ -92,6 +113,14 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     ]
     return [colors.bold(purl), ...rows.map(([key, value]) => `  ${key.padEnd(12)}${value}`)].join('\n')
   },
+  tag({ purl, tag, version, changed }) {
+    if (version !== null) return `${colors.bold(tag)}  ${purl}@${version}`
+    return changed ? `${purl} has no tag ${tag} any more.` : `${purl} had no tag ${tag}.`
+  },
+  deprecated: ({ purl, message }) =>
+    message === '' ? `${colors.bold(purl)} is fine again.` : `${colors.bold(purl)} is deprecated: ${message}`,
+  withdrawn: ({ purl, undone }) =>
+    undone ? `${colors.bold(purl)} is back.` : `${colors.bold(purl)} is withdrawn; it stays with those who keep it.`,
   shared(line) {
     const { subject, releases, exceptions } = line
     const others = exceptions.map(
@@ -225,6 +254,8 @@ function describeSilence(peers: readonly { state: string }[]): string {
   return told.length > 0 ? ` (${told.join(', ')})` : ''
 }
 
+const SAID = 'That was said already.'
+
 /** By the field that only one kind of summary has. */
 // biome-ignore lint/suspicious/noExplicitAny: each line has the fields its operation gave it
 const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
@@ -244,6 +275,10 @@ const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
     ({ recommendations }) =>
       recommendations === 0 ? 'Nothing here goes well with it, as far as is known.' : `${recommendations} recommended.`,
   ],
+  ['logins', ({ logins }) => `${plural(logins, 'program')} waiting to be let in.`],
+  ['tags', ({ tags }) => `${plural(tags, 'tag')}.`],
+  ['deprecated', ({ deprecated }) => (deprecated === 0 ? SAID : `Said of ${plural(deprecated, 'release')}.`)],
+  ['withdrawn', ({ withdrawn }) => (withdrawn === 0 ? SAID : `Said of ${plural(withdrawn, 'release')}.`)],
   ['tokens', ({ tokens }) => `${plural(tokens, 'token')}.`],
   ['artifacts', ({ artifacts, bytes, damaged }) => `${artifacts} checked (${formatBytes(bytes)}), ${damaged} damaged.`],
   [

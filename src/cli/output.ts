@@ -5,7 +5,7 @@ import type { CatalogError } from '../base/errors.ts'
 import { formatBytes } from '../base/units.ts'
 import type { Line } from '../gateway/api/operation.ts'
 import { messageColours as colors } from './colours.ts'
-import { describeLine, describePace, printable } from './describe.ts'
+import { describeLine, describePace, printable, warningOf } from './describe.ts'
 
 /** Time between two progress lines where there is no bar. */
 const PROGRESS_TEXT_MS = 10_000
@@ -29,6 +29,8 @@ export class Output {
     this.#endBar()
     const text = this.#json ? JSON.stringify(line) : describeLine(line)
     if (text !== undefined) this.#write(text)
+    const warning = warningOf(line)
+    if (warning) this.note(`${colors.yellow('warning')}: ${warning}`)
   }
 
   /** Something for people, not for programs. */

@@ -9,6 +9,8 @@ import type { OperationName } from '../gateway/api/operations.ts'
 import { VERSION } from '../version.ts'
 import { operate } from './client.ts'
 import { completionScript, SHELLS } from './completion.ts'
+import { curationCommands } from './curation-commands.ts'
+import { npmCommands } from './npm-commands.ts'
 import { Output } from './output.ts'
 import { permissionCommands, permissionInput, permissionOption, withPermission } from './permission-commands.ts'
 import { syncCommands } from './sync-commands.ts'
@@ -33,9 +35,11 @@ export function makeProgram(exit: (status: number) => void): Command {
   nodeCommands(program, exit, run)
   packageCommands(program, run)
   storageCommands(program, run, print)
+  curationCommands(program, run)
   permissionCommands(program, run)
   syncCommands(program, run)
   tokenCommands(program, run)
+  npmCommands(program, print)
   trustCommands(program, run)
   program
     .command('completion')
@@ -80,6 +84,8 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
     .option('--host <ip>', 'address to listen on; 127.0.0.1 stays on this machine (default 0.0.0.0)')
     .option('--peer <address>', 'stay connected to this peer: a multiaddr or host[:port]; may be repeated', collect)
     .option('--no-mdns', 'do not look for nodes on the local network')
+    .option('--upstream <url>', "registry for npm packages that no peer has (default npm's own setting)")
+    .option('--no-upstream', 'have no such registry')
     .option('--no-share-usage', 'tell nobody how often public packages are used here, and hear it of nobody')
     .option('--core <name>', 'compute core: auto, native or wasm')
     .option('--max-mirror-storage <size>', 'most that is kept of what others published (default 10 GiB)', size)
@@ -91,11 +97,13 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
     .option('--limit-local', 'hold peers on this machine and the local network to the limits, too')
     .option('--congestion <name>', 'how the bulk plane reacts to loss: cubic or bbr (default cubic)')
     .option('--no-supervise', 'run the node in this very process, which then nobody starts again')
-    .action(async ({ peer, mdns, shareUsage, supervise, ...options }) => {
+    .action(async ({ peer, mdns, shareUsage, supervise, upstream, ...options }) => {
       const { dataDir, json = false } = program.opts<GlobalOptions>()
       const output = new Output({ json })
       const off = { ...(mdns ? {} : { mdns: false }), ...(shareUsage ? {} : { shareUsage: false }) }
-      const settings = { ...options, ...(peer ? { peers: peer } : {}), ...off }
+      // Commander has `true` where neither was said.
+      const outside = upstream === true ? {} : { upstream: upstream === false ? 'none' : upstream }
+      const settings = { ...options, ...(peer ? { peers: peer } : {}), ...off, ...outside }
       await guarded(output, exit, async () => exit(await up(dataDir, settings, output, { json, supervise })))
     })
   program
@@ -141,9 +149,10 @@ function packageCommands(program: Command, run: Run): void {
     .option('--type <type>', 'npm or generic; recognised from the path by default')
     .option('--name <name>', 'name, where the package itself has none')
     .option('--version <version>', 'version, where the package itself has none')
+    .option('--tag <tag>', 'what is to name it, such as "beta"; else the highest version is "latest"')
   withPermission(publish, permissionOption().default(undefined, 'what its name is shared with, else public')).action(
-    (path: string, { type, name, version, ...flags }) => {
-      const named = Object.entries({ type, name, version }).filter(([, value]) => value !== undefined)
+    (path: string, { type, name, version, tag, ...flags }) => {
+      const named = Object.entries({ type, name, version, tag }).filter(([, value]) => value !== undefined)
       return run('publish', { path: resolve(path), ...Object.fromEntries(named), ...permissionInput(flags) })
     },
   )

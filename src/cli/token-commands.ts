@@ -16,6 +16,11 @@ export function tokenCommands(program: Command, run: Run): void {
     .argument('[note]', 'what it is for')
     .action((note?: string) => run('tokenCreate', note === undefined ? {} : { note }))
   token
+    .command('approve')
+    .description('let a program in that has just asked for a token, as "npm login" does; without a code, list who has')
+    .argument('[code]', 'as the program or its page shows it')
+    .action((code?: string) => run('tokenApprove', code === undefined ? {} : { code }))
+  token
     .command('revoke')
     .description('from now on the token opens nothing')
     .argument('<id>', 'as "catalog token list" tells it')

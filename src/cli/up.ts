@@ -184,6 +184,7 @@ function welcome(node: CatalogNode, http: string, dataDir: string): string {
     'Try, in another terminal:',
     `  npx catalog publish PATH ${at}     a folder with a package.json, a .tgz, or any file`,
     `  npx catalog search WORDS ${at}`,
+    `  npx catalog npm setup ${at}     has npm ask this node for every package; --undo puts it back`,
     `  npx catalog up --data-dir OTHER --control-port 0 --bulk-port 0 --http-port 0 --peer ${first}`,
     '',
     'Ctrl-C stops it.',

@@ -5,12 +5,15 @@ import { CatalogError } from '../base/errors.ts'
 import { tellFailure } from '../base/failure.ts'
 import { type Audience, audiencesOf } from '../model/audience.ts'
 import { type Glob, matchesGlob, parseGlob } from '../model/glob.ts'
+import { isNoticeKind, NOTICE_KINDS, noticePackage } from '../model/notice.ts'
 import { ORIGIN_KIND } from '../model/origin.ts'
 import { type PackageName, packageKey, parsePurl } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
 import type { Change, Records } from '../store/records.ts'
+import type { Notices } from '../trust/notices.ts'
 import type { Shares } from '../trust/shares.ts'
+import { newest } from '../trust/view.ts'
 import type { Changed } from './cache.ts'
 import type { IndexFreshness } from './federation.ts'
 import type { IndexDocument, Scored, TextIndex } from './native-index.ts'
@@ -23,10 +26,14 @@ const COMPACT_CHANGES = 20_000
 /** Time a change may wait for others before the index commits: far below the 500 ms promised. */
 const COMMIT_DELAY_MS = 50
 
+/** Kinds of records that change what is found of a package. */
+const CHANGING_KINDS: ReadonlySet<string> = new Set(['release', 'share', ORIGIN_KIND, ...NOTICE_KINDS])
+
 interface Components {
   index: TextIndex
   records: Records
   shares: Shares
+  notices: Notices
   clock: Clock
   popularity: Pick<Popularity, 'given'>
   /** What was found before. */
@@ -130,16 +137,17 @@ export class Indexer {
   }
 
   #documents(packages: readonly PublisherPackage[]): { upserts: IndexDocument[]; deletes: string[] } {
-    const { records, popularity, packageType } = this.#components
+    const { records, notices, popularity, packageType } = this.#components
     const upserts: IndexDocument[] = []
     const deletes: string[] = []
     for (const { name, signer } of packages) {
       const type = packageType(name.type)
       const releases = records.releases(name).filter(({ record }) => record.signer === signer)
+      const said = notices.of(name, signer)
       const seen = releases.map((release) => ({ release, audiences: this.#seenBy(release) }))
       for (const audience of new Set<Audience>(['private', ...records.audiencesOf(signer)])) {
         const visible = seen.filter(({ audiences }) => audiences.includes(audience)).map(({ release }) => release)
-        const best = type && newest(visible, type)
+        const best = type && newest(visible, type, said)
         const key = formatKey(audience, name, signer)
         if (best) upserts.push(document(key, audience, best, popularity.given(name)))
         else deletes.push(key)
@@ -156,15 +164,15 @@ export class Indexer {
     return ['private', ...others.filter((audience) => records.isOn(audience, release.record))]
   }
 
-  /** Packages whose releases, or the shares of them, have changed; a glob is about each that it matches. */
+  /** Packages whose releases, or the shares or notices of them, have changed; a glob is about each that it matches. */
   #packagesOf(changes: readonly Change[]): PublisherPackage[] {
     const { records } = this.#components
     const packages = new Map<string, PublisherPackage>()
     const add = (name: PackageName, signer: string) => packages.set(formatKey('public', name, signer), { name, signer })
     const globs = new Map<string, Glob[]>()
     for (const { kind, subject, signer } of changes) {
-      if (kind !== 'release' && kind !== 'share' && kind !== ORIGIN_KIND) continue
-      const name = packageOf(subject)
+      if (!CHANGING_KINDS.has(kind)) continue
+      const name = isNoticeKind(kind) ? noticePackage(subject) : packageOf(subject)
       if (name) add(name, signer)
       const glob = parseGlob(subject)
       if (glob) globs.set(signer, [...(globs.get(signer) ?? []), glob])
@@ -194,16 +202,6 @@ interface PublisherPackage {
 function inBatches<T>(all: readonly T[]): T[][] {
   const batches = Math.max(1, Math.ceil(all.length / BATCH_CHANGES))
   return Array.from({ length: batches }, (_, i) => all.slice(i * BATCH_CHANGES, (i + 1) * BATCH_CHANGES))
-}
-
-/** The highest version; a pre-release only when there is nothing else. */
-export function newest(releases: readonly Release[], type: PackageType): Release | undefined {
-  const steady = releases.filter(({ body }) => !type.isPrerelease(body.version))
-  const choice = steady.length > 0 ? steady : releases
-  return choice.reduce<Release | undefined>(
-    (best, release) => (best && type.compareVersions(best.body.version, release.body.version) >= 0 ? best : release),
-    undefined,
-  )
 }
 
 /** A share's subject need not be a purl of a package this build knows. */

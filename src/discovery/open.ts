@@ -15,6 +15,7 @@ import type { Records } from '../store/records.ts'
 import type { Usage } from '../store/usage.ts'
 import type { Access } from '../trust/access.ts'
 import type { RecordExchange } from '../trust/exchange.ts'
+import type { Notices } from '../trust/notices.ts'
 import type { Shares } from '../trust/shares.ts'
 import { Federation } from './federation.ts'
 import { Indexer } from './indexer.ts'
@@ -28,6 +29,7 @@ import { UsageExchange } from './usage-exchange.ts'
 interface Components {
   records: Records
   shares: Shares
+  notices: Notices
   access: Access
   blobs: Blobs
   pins: Pins

@@ -8,8 +8,9 @@ import type { PackageType } from '../package-types/package-type.ts'
 import type { Pins } from '../store/pins.ts'
 import type { Records } from '../store/records.ts'
 import { type PackageUsage, USAGE_WINDOWS, type Usage } from '../store/usage.ts'
-import { type TrustState, trustState } from '../trust/view.ts'
-import { dependencyLabel, newest, textOfRelease } from './indexer.ts'
+import type { Notices } from '../trust/notices.ts'
+import { newest, type TrustState, trustState } from '../trust/view.ts'
+import { dependencyLabel, textOfRelease } from './indexer.ts'
 import type { TextIndex } from './native-index.ts'
 import type { Popularity } from './popularity.ts'
 import { wordsOf } from './similar.ts'
@@ -70,6 +71,7 @@ const SHOWN_WORDS_MAX = 4
 interface Components {
   index: TextIndex
   records: Records
+  notices: Pick<Notices, 'isWithdrawn'>
   pins: Pins
   usage: Pick<Usage, 'list' | 'folders' | 'flush'>
   popularity: Pick<Popularity, 'of'>
@@ -220,10 +222,10 @@ export class Recommendations {
 
   /** Its newest release, of the publisher whom the user trusts with the name if there is one. */
   #known(name: PackageName): { release: Release; trust: TrustState } | undefined {
-    const { records, pins, packageType } = this.#components
+    const { records, notices, pins, packageType } = this.#components
     const pin = pins.get(name)
     const type = packageType(name.type)
-    const all = records.releases(name)
+    const all = records.releases(name).filter((release) => !notices.isWithdrawn(release))
     const trusted = all.filter(({ record }) => record.signer === pin?.signer)
     const release = type && newest(trusted.length > 0 ? trusted : all, type)
     const claimants = new Set(all.map(({ record }) => record.signer)).size

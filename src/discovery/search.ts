@@ -28,6 +28,7 @@ import type { Pins } from '../store/pins.ts'
 import type { Records } from '../store/records.ts'
 import type { Access } from '../trust/access.ts'
 import type { RecordExchange } from '../trust/exchange.ts'
+import type { Notices } from '../trust/notices.ts'
 import type { Shares } from '../trust/shares.ts'
 import { type TrustState, trustState } from '../trust/view.ts'
 import { SEARCH, type SearchReply } from '../wire/messages.ts'
@@ -107,6 +108,7 @@ interface Components {
   index: TextIndex
   records: Records
   shares: Shares
+  notices: Notices
   access: Access
   blobs: Blobs
   pins: Pins
@@ -239,7 +241,7 @@ export class Search {
     }
     const { exchange, freshness } = this.#components
     const releases = await this.#forPeer(query, limit, peer)
-    const bundles = releases.map((release) => exchange.bundle(release, peer, 1).map(({ envelope }) => envelope))
+    const bundles = releases.map((release) => exchange.proof(release, peer, 1).map(({ envelope }) => envelope))
     // Together, as each frame costs more than what it carries; but no frame is longer than one may be.
     const frames = framed(bundles)
     yield { index: freshness(), candidates: frames[0] ?? [] }
@@ -284,7 +286,11 @@ export class Search {
   }
 
   async #kept(query: string, found: readonly Found[], rank: RankOptions, inquiries: readonly Inquiry[]): Promise<Kept> {
-    const packages = merged(found, this.#components.packageType)
+    const { notices, packageType } = this.#components
+    const packages = merged(
+      found.filter(({ release }) => !notices.isWithdrawn(release)),
+      packageType,
+    )
     const { ranked, withheld } = await rankedFound(this.#components, query, packages, rank)
     return this.#toKeep(ranked, withheld, inquiries)
   }

@@ -1,35 +1,35 @@
 // The HTTP server of a node, twice: on the Unix socket in the data directory, which only the owner can open and which
 // has the owner's authority; and on 127.0.0.1, which any process of this machine can reach and which shows only what
-// any peer could see, and sums that name nobody. Every TCP request's Host must be this machine's, and its Origin too
-// when there is one, so that a web page cannot speak to the node through a browser.
+// any peer could see, and sums that name nobody, but to the bearer of a token. Every TCP request's Host must be this
+// machine's, and its Origin too when there is one, so that a web page cannot speak to the node through a browser.
 import { chmod, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { CatalogError, ERRORS } from '../base/errors.ts'
-import { HTTP_BODY_BYTES_MAX } from '../base/limits.ts'
+import { HTTP_BODY_BYTES_MAX } from '../base/http-limits.ts'
 import { MINUTE_MS } from '../base/units.ts'
-import type { PackageView } from '../package-view.ts'
+import { viaOf } from '../publishing/upstream/open.ts'
 import type { SharingManager } from '../sharing-manager.ts'
 import { Metrics } from '../telemetry/metrics.ts'
-import type { Facades } from './api/operation.ts'
+import type { Served } from './api/endpoints.ts'
 import { apiRoutes } from './api/routes.ts'
+import { tcpRoutes } from './api/tcp-routes.ts'
+import { loginPage } from './dashboard/login-page.ts'
 import { dashboardRoutes } from './dashboard/page.ts'
+import type { RegistryKey } from './npm/registry-key.ts'
 import { npmRoutes } from './npm/routes.ts'
 
 /** HTTP is for this machine; peers come over libp2p. */
 const HTTP_HOST = '127.0.0.1'
 const LOCAL_NAMES = new Set(['127.0.0.1', 'localhost', '[::1]'])
 
-/** What is served of a node. */
-interface Served extends Facades {
-  readonly view: PackageView
-}
-
 export interface GatewayOptions {
   /** TCP port on 127.0.0.1; 0 takes any. */
   readonly port: number
   /** Path of the Unix socket. */
   readonly socket: string
+  /** With which it answers for what it lists. */
+  readonly key: RegistryKey
 }
 
 export class Gateway {
@@ -59,12 +59,15 @@ export class Gateway {
     healthRoute(this.#socketServer, sharing)
     metricsRoute(this.#socketServer, this.#metrics)
     apiRoutes(this.#socketServer, this.#node)
-    this.#tcpServer.addHook('onRequest', async (request) => checkOrigin(request))
+    this.#tcpServer.addHook('onRequest', (request, _reply, done) => done(originError(request)))
     healthRoute(this.#tcpServer, sharing)
     metricsRoute(this.#tcpServer, this.#metrics)
+    tcpRoutes(this.#tcpServer, this.#node)
     dashboardRoutes(this.#tcpServer, sharing)
-    npmRoutes(this.#tcpServer, this.#node)
-    const { port, socket } = this.#options
+    loginPage(this.#tcpServer, this.#node.logins)
+    const { port, socket, key } = this.#options
+    const { view, tokens, logins, peerId } = this.#node
+    npmRoutes(this.#tcpServer, { view, sharing, tokens, logins, key, via: viaOf(peerId) })
     // The lock of the data directory is ours: a socket that is there was left by a process that is gone.
     await rm(socket, { force: true })
     await listen(this.#socketServer, { path: socket }, socket)
@@ -104,18 +107,15 @@ function metricsRoute(app: FastifyInstance, metrics: Metrics): void {
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()))
 }
 
-/** @throws CatalogError `REFUSED` */
-function checkOrigin(request: FastifyRequest): void {
-  const hostname = (request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase()
-  if (!LOCAL_NAMES.has(hostname)) {
-    throw new CatalogError('REFUSED', 'This server answers only under the name of this machine.', {
+/** Why a request is refused, `REFUSED`, if it is. */
+function originError({ headers: { host = '', origin } }: FastifyRequest): CatalogError | undefined {
+  if (!LOCAL_NAMES.has(host.replace(/:\d+$/, '').toLowerCase())) {
+    return new CatalogError('REFUSED', 'This server answers only under the name of this machine.', {
       hint: 'Use http://127.0.0.1 or http://localhost.',
     })
   }
-  const { origin } = request.headers
-  if (origin !== undefined && origin !== `http://${request.headers.host}`) {
-    throw new CatalogError('REFUSED', 'Requests from other web pages are refused.')
-  }
+  if (origin === undefined || origin === `http://${host}`) return undefined
+  return new CatalogError('REFUSED', 'Requests from other web pages are refused.')
 }
 
 function replyWithError(thrown: FastifyError | CatalogError, _request: FastifyRequest, reply: FastifyReply) {

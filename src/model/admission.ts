@@ -3,6 +3,7 @@
 import { compareBytes, equalBytes, toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { readDevices, readGroup } from './group.ts'
+import { isNoticeKind, readNotice } from './notice.ts'
 import { ORIGIN_KIND, type OriginKeys, originSigned, readOrigin } from './origin.ts'
 import { keyOfPeer } from './peer-id.ts'
 import { readShare } from './permission.ts'
@@ -55,6 +56,7 @@ function checkBody(record: CatalogRecord): void {
   if (record.statement.kind === 'share') readShare(record)
   if (record.statement.kind === 'group') readGroup(record)
   if (record.statement.kind === 'device') readDevices(record)
+  if (isNoticeKind(record.statement.kind)) readNotice(record)
   if (record.statement.kind !== ORIGIN_KIND) return
   readOrigin(record)
   // A node keeps for itself what no registry has signed. No publisher speaks for a registry.

@@ -27,3 +27,8 @@ export function audiencesOf({ permission, peers, groups, known }: Grant): Audien
   if (peers.length > 0) return [peersAudience(peers)]
   return known ? ['public'] : ['private']
 }
+
+/** The same, with that of all who may only know of it. */
+export function shelvesOf(grant: Grant): Audience[] {
+  return [...new Set<Audience>([...audiencesOf(grant), ...(grant.known ? (['public'] as const) : [])])]
+}

@@ -85,7 +85,7 @@ const settingsSchema = z.strictObject({
   syncInterval: duration.default(300 * SECOND_MS),
   /** Tell peers how often public packages are used here, if often, and hear the same of them. */
   shareUsage: flag.default(true),
-  /** The outside registry that npm packages come from which no peer has: its URL, or none. By default npm's own setting. */
+  /** The registry that npm packages come from which no peer has: its URL, or none. By default npm's own setting. */
   upstream: z.union([z.literal('none'), z.url({ protocol: /^https?$/ })]).optional(),
   /** Keys of an outside registry that signs with its own: P-256, SPKI in DER, base64. npm's are built in. */
   originKeys: list(z.string().max(256)).default([]),

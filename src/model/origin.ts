@@ -1,4 +1,4 @@
-// Origin statements: what an outside registry has signed of a version, as a record that every node makes alike. npm signs
+// Origin statements: what an outside registry has signed of a version, as a record that all nodes make alike. npm signs
 // "name@version:integrity" and no more, so that is the whole body. What a release says beside it is a *derivation*, a
 // frozen function of the archive that the integrity names: no part of the record, and from a peer only a hint.
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
@@ -18,10 +18,12 @@ export const NPM_ORIGIN = 'origin:npm'
 /** The keys of an origin by their fingerprint, in hexadecimal: npm's, which is that of SSH. */
 export type OriginKeys = ReadonlyMap<string, KeyObject>
 
-/** Source: the npm client's trust root, `registry.npmjs.org/keys.json`. The first signed until January 2025. */
+/** Source: the npm client's trust root, target `keys.json`. The first signed until January 2025. */
 const NPM_KEYS = [
-  'MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE1Olb3zMAFFxXKHiIkQO5cJ3Yhl5i6UPp+IhuteBJbuHcA5UogKo0EWtlWwW6KSaKoTNEYL7JlCQiVnkhBktUgg==',
-  'MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEY6Ya7W++7aUPzvMTrezH6Ycx3c+HOKYCcNGybJZSCJq/fd7Qa8uuAKtdIkUQtQiEKERhAmE5lMMJhP8OkDOa2g==',
+  'MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE1Olb3zMAFFxXKHiIkQO5cJ3Yhl' +
+    '5i6UPp+IhuteBJbuHcA5UogKo0EWtlWwW6KSaKoTNEYL7JlCQiVnkhBktUgg==',
+  'MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEY6Ya7W++7aUPzvMTrezH6Ycx3c' +
+    '+HOKYCcNGybJZSCJq/fd7Qa8uuAKtdIkUQtQiEKERhAmE5lMMJhP8OkDOa2g==',
 ]
 
 const POINT_BYTES = 65
@@ -73,7 +75,7 @@ function keyOf(spki: string): [string, KeyObject] {
 }
 
 /** Source: RFC 5656 §3.1, the key as SSH sends it; an uncompressed point ends its SPKI. */
-function fingerprintOf(spki: Uint8Array): Uint8Array {
+export function fingerprintOf(spki: Uint8Array): Uint8Array {
   const strings = [Buffer.from('ecdsa-sha2-nistp256'), Buffer.from('nistp256'), spki.subarray(-POINT_BYTES)]
   return sha256(concatBytes(...strings.flatMap((text) => [Uint8Array.of(0, 0, 0, text.length), text])))
 }
@@ -83,7 +85,7 @@ export function digestOf({ integrity }: Pick<OriginBody, 'integrity'>): Buffer {
   return Buffer.from(integrity.slice('sha512-'.length), 'base64')
 }
 
-/** Whether a registry's word for a version can become a statement: of another hash, or of several, nobody signs alike. */
+/** Whether a registry's word for a version can become a statement: one that all nodes make alike. */
 export function isIntegrity(text: unknown): text is string {
   return typeof text === 'string' && INTEGRITY.test(text)
 }
@@ -94,18 +96,25 @@ export function originStatement(signer: string, body: OriginBody): Statement {
   return { v: 1, kind: ORIGIN_KIND, subject, signer, signerVersion: 0, at: 0, body }
 }
 
+/** As registries give it: over `name@version:integrity`, ECDSA in DER, base64. */
+export interface RegistrySignature {
+  readonly keyid: string
+  readonly sig: string
+}
+
 /**
  * A registry's signature with its statement.
  *
- * @param signatures - over `name@version:integrity`, as registries give them: ECDSA in DER, base64
  * @returns nothing where none of `keys` has signed it
+ * @throws CatalogError `RECORD_SIGNATURE` when one of them is said to have, and has not
  */
 export function originRecord(
   body: OriginBody,
-  signatures: readonly string[],
+  signatures: readonly RegistrySignature[],
   keys: OriginKeys,
 ): CatalogRecord | undefined {
-  for (const value of signatures.map((signature) => plain(Buffer.from(signature, 'base64')))) {
+  for (const { sig } of signatures) {
+    const value = plain(Buffer.from(sig, 'base64'))
     if (value.length > NPM_SIGNATURE_BYTES_MAX) continue
     for (const [fingerprint, publicKey] of keys) {
       if (!verify('sha256', wordsOf(body), publicKey, value)) continue
@@ -113,7 +122,14 @@ export function originRecord(
       return draftRecord(originStatement(NPM_ORIGIN, body)).complete([{ algorithm: ALGORITHM_NPM, key, value }])
     }
   }
-  return undefined
+  const names = new Set([...keys.keys()].map(keyName))
+  if (!signatures.some(({ keyid }) => names.has(keyid))) return undefined
+  throw new CatalogError('RECORD_SIGNATURE', `The registry's signature of ${body.name}@${body.version} does not hold.`)
+}
+
+/** As npm writes a fingerprint. */
+function keyName(fingerprint: string): string {
+  return `SHA256:${Buffer.from(fingerprint, 'hex').toString('base64').replace(/=$/, '')}`
 }
 
 /**
@@ -149,13 +165,18 @@ export function originSigned(record: CatalogRecord, keys: OriginKeys): boolean |
 }
 
 /** As registries give it, for clients that check it themselves. */
-export function npmSignatures(record: CatalogRecord): { keyid: string; sig: string }[] {
+export function npmSignatures(record: CatalogRecord): RegistrySignature[] {
   return record.signatures
     .filter(({ algorithm }) => algorithm === ALGORITHM_NPM)
     .map(({ key, value }) => ({
-      keyid: `SHA256:${Buffer.from(key).toString('base64').replace(/=$/, '')}`,
+      keyid: npmKeyId(key),
       sig: Buffer.from(value).toString('base64'),
     }))
+}
+
+/** What npm calls a key, by its fingerprint. */
+export function npmKeyId(fingerprint: Uint8Array): string {
+  return `SHA256:${Buffer.from(fingerprint).toString('base64').replace(/=$/, '')}`
 }
 
 export function encodeDerivation(derivation: Derivation): Uint8Array {

@@ -69,7 +69,7 @@ export interface Release {
 /** Read once per record object: a record is asked for its release by everyone who touches it. */
 const read = new WeakMap<CatalogRecord, Release>()
 
-/** Whether a record can be read as a release: one that is signed as such, or an origin's statement that stands for one. */
+/** Whether a record can be read as a release: it is signed as such, or is an origin's statement that stands for one. */
 export function isRelease(record: CatalogRecord): boolean {
   return record.statement.kind === 'release' || read.has(record)
 }

@@ -33,8 +33,8 @@ export class Announcements {
     })
   }
 
-  async announce(release: Release): Promise<void> {
-    const { record, purl } = release
+  /** Tell of a release, or of what its publisher says of one. */
+  async announce({ record, purl }: Pick<Release, 'record' | 'purl'>): Promise<void> {
     const announcement: Announcement = { id: record.id, purl, signer: record.signer, peer: this.#network.peerId }
     await this.#network.publish(ANNOUNCE_TOPIC, encodeCbor(announcement))
   }

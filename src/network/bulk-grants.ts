@@ -124,7 +124,7 @@ export class BulkGrants {
 
   #ended(id: number, out: GrantOut, { sent, error }: { sent: number; error: CatalogError | undefined }): void {
     this.#out.delete(id)
-    if (sent > 0) emit('catalog:transfer', { peer: out.peer, bytes: sent, direction: 'sent' })
+    if (sent > 0) emit('catalog:transfer', { peer: out.peer, bytes: sent, direction: 'sent', plane: 'bulk' })
     if (error && hasCode(error, 'FILE_UNREADABLE', 'INTERNAL')) reportFailure('send a blob', error)
     try {
       out.grant.ended(sent, error)

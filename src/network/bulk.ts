@@ -249,7 +249,12 @@ export class BulkPlane {
     )
     if (whole.failure) throw terms.signal?.aborted ? abortReason(terms.signal) : nativeError(whole.failure)
     const { outline, bytes } = whole
-    emit('catalog:transfer', { peer: provider.peer, bytes: outline.length + bytes.length, direction: 'received' })
+    emit('catalog:transfer', {
+      peer: provider.peer,
+      bytes: outline.length + bytes.length,
+      direction: 'received',
+      plane: 'bulk',
+    })
     return { outline: plain(outline), bytes: plain(bytes) }
   }
 
@@ -275,7 +280,7 @@ export class BulkPlane {
     const follow = following(terms.signal, () => cancel.cancel())
     const ending = async (): Promise<BulkSegmentEnd> => {
       const { chunks, bytes, micros, failure } = await this.#effects.run(() => started.end()).finally(follow)
-      if (bytes > 0) emit('catalog:transfer', { peer: provider.peer, bytes, direction: 'received' })
+      if (bytes > 0) emit('catalog:transfer', { peer: provider.peer, bytes, direction: 'received', plane: 'bulk' })
       if (!failure) return { chunks, bytes, micros }
       // Who has lied, or what failed here, is told also of a segment that nobody wanted any more.
       const isCalledOff = terms.signal?.aborted && failure.code === 'ABORTED'

@@ -2,6 +2,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import semver from 'semver'
+import type { ByteSource } from '../base/byte-source.ts'
 import { CatalogError } from '../base/errors.ts'
 import { NAME_LENGTH_MAX, PACKAGE_JSON_BYTES_MAX, VERSION_LENGTH_MAX } from '../base/limits.ts'
 import { readArchive, unpackArchive, unreadable } from './archive.ts'
@@ -37,7 +38,7 @@ export const npm: PackageType = {
  *
  * @throws CatalogError `FILE_UNREADABLE`, `ARCHIVE_CORRUPT`, `ARCHIVE_UNSAFE`, `MANIFEST_INVALID`, `ABORTED`
  */
-export async function readNpmArchive(file: string, signal?: AbortSignal): Promise<NpmManifest> {
+export async function readNpmArchive(file: string | ByteSource, signal?: AbortSignal): Promise<NpmManifest> {
   let packageJson: Buffer | undefined
   const topFiles: string[] = []
   await readArchive(file, { gzip: true, strip: 1, signal }, async (entry, content) => {
@@ -180,7 +181,7 @@ function checkAgainst(asked: PublishSource, found: NpmManifest): void {
 }
 
 /** As `npm pack` names it: `@scope/name` 1.0.0 is `scope-name-1.0.0.tgz`. */
-function artifactPath({ name, version }: NpmManifest): string {
+export function artifactPath({ name, version }: { name: string; version: string }): string {
   return `${name.replace(/^@/, '').replace('/', '-')}-${version}.tgz`
 }
 

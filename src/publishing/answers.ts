@@ -1,11 +1,7 @@
 // What is told of packages, peers and the node: plain data, as it goes out over HTTP and onto the command line.
-import { toHex } from '../base/bytes.ts'
-import type { Release } from '../model/release.ts'
 import type { Account } from '../store/ledger.ts'
-import type { PackageUsage } from '../store/usage.ts'
 import type { FetchSource, ProviderFailure } from '../transfer/report.ts'
 import type { TrustState } from '../trust/view.ts'
-import type { FetchedArtifact } from './packages.ts'
 import type { SharedWith } from './permissions.ts'
 
 export interface ArtifactSummary {
@@ -42,6 +38,12 @@ export interface PackageInfo extends Omit<SharedPackage, 'fresh'> {
   readonly local: boolean
   /** All versions known here, newest first. */
   readonly versions: readonly string[]
+  /** Versions by tag; `latest` only where its publisher set it. */
+  readonly tags: Readonly<Record<string, string>>
+  /** Why it should not be used, if its publisher says so. */
+  readonly deprecated: string | null
+  /** Taken back by its publisher, and kept here. */
+  readonly withdrawn: boolean
   /** How often it was used here: ever, and by sums that fade over an hour, a day and thirty days. */
   readonly usage: Readonly<Record<'fetches' | 'installs' | 'hour' | 'day' | 'month', number>>
 }
@@ -81,13 +83,4 @@ export interface NodeStatus {
   readonly core: { readonly backend: string; readonly features: readonly string[] }
   readonly dataDir: string
   readonly uptimeMs: number
-}
-
-export function usageOf(used: PackageUsage | undefined): PackageInfo['usage'] {
-  const { fetches, installs, hour, day, month } = used ?? { fetches: 0, installs: 0, hour: 0, day: 0, month: 0 }
-  return { fetches, installs, hour, day, month }
-}
-
-export function fetchSummary(release: Release, { artifact, sources, failures }: FetchedArtifact) {
-  return { purl: release.purl, bytes: artifact.size, sha256: toHex(artifact.sha256), sources, failures }
 }

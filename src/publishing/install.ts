@@ -21,6 +21,7 @@ import type { Lease } from '../store/blobs.ts'
 import type { Pins } from '../store/pins.ts'
 import type { FetchOptions } from '../transfer/fetcher.ts'
 import type { FetchSource, ProviderFailure } from '../transfer/report.ts'
+import type { Notices } from '../trust/notices.ts'
 import type { FetchedArtifact, Packages, Resolved, Wanted } from './packages.ts'
 import { ProgressSum } from './progress.ts'
 
@@ -46,10 +47,13 @@ export interface Installed {
   readonly ms: number
   /** What it needs, as `purl range`. */
   readonly dependencies: readonly { purl: string; range: string; optional: boolean }[]
+  /** Why it should not be used, if its publisher says so. */
+  readonly deprecated: string | null
 }
 
 interface Components {
   packages: Packages
+  notices: Notices
   pins: Pins
   clock: Clock
   disk: Disk
@@ -126,7 +130,7 @@ export class Installing {
   }
 
   async #installOne(release: Release, options: InstallOptions, progress: ProgressSum): Promise<Installed> {
-    const { packages, disk, effects, clock } = this.#components
+    const { packages, notices, disk, effects, clock } = this.#components
     const startedAt = clock.now()
     const { body, purl } = release
     const path = resolvePath(options.to, ...body.name.split('/'))
@@ -175,7 +179,8 @@ export class Installing {
     }))
     const sources = fetched.flatMap((one) => one.sources)
     const failures = fetched.flatMap((one) => one.failures)
-    return { purl, path, ...report, sources, failures, dependencies, ms: clock.now() - startedAt }
+    const deprecated = notices.of(body, release.record.signer).deprecated.get(body.version) ?? null
+    return { purl, path, ...report, sources, failures, dependencies, deprecated, ms: clock.now() - startedAt }
   }
 }
 
@@ -194,7 +199,7 @@ function trusted(
     throw error
   }
   const { release, trust } = resolution
-  if (trust === 'pinned' || release.record.signer === parent.record.signer) return release
+  if (trust !== 'unpinned' || release.record.signer === parent.record.signer) return release
   const purl = formatPurl({ type: dependency.type, name: dependency.name })
   throw new CatalogError('UNTRUSTED', `${parent.purl} needs ${purl}, whose publisher is not trusted yet.`, {
     hint: `Read about it with "catalog info ${purl}", then: catalog trust ${purl} ${release.record.signer}`,

@@ -7,24 +7,30 @@ import {
   GREETING_PATIENCE_MS,
   HELLO_DEADLINE_MS,
   PROVIDER_RETRY_MS,
+  REVALIDATION_PEERS,
   SEARCH_FAN_OUT_MAX,
   SHOWN_RELEASES_MAX,
 } from '../base/limits.ts'
 import { type Random, shuffled } from '../base/random.ts'
+import type { UnderWay } from '../base/under-way.ts'
 import type { PackageName } from '../model/purl.ts'
 import type { Artifact, Release } from '../model/release.ts'
 import { connectedTo, type HelloService } from '../network/hello.ts'
 import type { Providers } from '../network/providers.ts'
 import { packageType } from '../package-types/all.ts'
 import type { Blobs, Lease } from '../store/blobs.ts'
+import type { Kept } from '../store/kept.ts'
 import type { Pins } from '../store/pins.ts'
 import type { Records } from '../store/records.ts'
 import type { Fetcher, FetchOptions, FetchReport } from '../transfer/fetcher.ts'
 import { isPassing } from '../transfer/segment-fetch.ts'
 import type { Access } from '../trust/access.ts'
 import type { RecordExchange } from '../trust/exchange.ts'
+import type { Notices } from '../trust/notices.ts'
 import type { Shares } from '../trust/shares.ts'
-import { type Resolution, resolve } from '../trust/view.ts'
+import { type Knowledge, type Resolution, resolve } from '../trust/view.ts'
+import type { Derived } from './derived.ts'
+import { Revalidation } from './revalidation.ts'
 
 export interface Wanted extends PackageName {
   readonly version?: string | undefined
@@ -46,6 +52,8 @@ export type Resolved =
 interface Components {
   records: Records
   shares: Shares
+  notices: Notices
+  kept: Kept
   access: Access
   blobs: Blobs
   pins: Pins
@@ -53,17 +61,22 @@ interface Components {
   hello: HelloService
   providers: Providers
   fetcher: Fetcher
+  derived: Derived
   clock: Clock
   random: Random
+  underWay: UnderWay
 }
 
 export class Packages {
   readonly #components: Components
   /** Peers that showed a release, by record id: the first to be asked for its bytes. */
   readonly #shownBy = new Map<string, Set<string>>()
+  readonly #revalidation: Revalidation
 
   constructor(components: Components) {
     this.#components = components
+    const ask = (names: readonly PackageName[], signal: AbortSignal) => this.#askAgain(names, signal)
+    this.#revalidation = new Revalidation({ ...components, ask })
   }
 
   /**
@@ -86,26 +99,43 @@ export class Packages {
    */
   async resolveAll(wanted: readonly Wanted[], signal?: AbortSignal): Promise<Resolved[]> {
     const first = wanted.map((one) => this.#resolveHere(one))
+    for (const { resolution } of first) if (resolution) this.used(resolution.release)
     const unknown = wanted.filter((_, index) => hasCode(first[index]?.error, 'NOT_FOUND'))
     if (unknown.length === 0) return first
+    this.#revalidation.asked(unknown)
     await this.#askPeers(unknown, signal)
     return wanted.map((one, index) =>
       hasCode(first[index]?.error, 'NOT_FOUND') ? this.#resolveHere(one) : (first[index] as Resolved),
     )
   }
 
-  /** Have an artifact's bytes here, verified. @throws CatalogError as `Fetcher.fetch` */
+  /** Hear what is new of a package that is used, some time after this. Of what is not public nobody is asked. */
+  used(release: Release): void {
+    const { hello, pins, shares } = this.#components
+    if (pins.get(release.body)?.reason === 'published' || connectedTo(hello).length === 0) return
+    if (shares.isKnown(release)) this.#revalidation.used(release.body)
+  }
+
+  /** Have an artifact's bytes here, verified. @throws CatalogError as `Fetcher.fetch` and `Derived.confirm` */
   async fetch(release: Release, artifact: Artifact, options: FetchOptions = {}): Promise<FetchedArtifact> {
-    const { fetcher, blobs, shares, providers } = this.#components
+    const { fetcher, blobs, derived, shares, providers } = this.#components
     const id = release.record.id
     const isPublic = shares.isPublic(release)
     const lookup = new AbortController()
     const signal = options.signal ? AbortSignal.any([options.signal, lookup.signal]) : lookup.signal
     const report = await fetcher
       .fetch(artifact, id, this.#providersOf(release, artifact, signal), { ...options, purl: release.purl })
+      .catch(async (thrown) => {
+        if (hasCode(thrown, 'BLOB_CORRUPT', 'NO_PROVIDERS')) await derived.doubt(release, thrown)
+        throw thrown
+      })
       .finally(() => lookup.abort(new CatalogError('ABORTED', 'No more providers are needed.')))
     const lease = blobs.lease(artifact.root)
     if (!lease) throw new CatalogError('INTERNAL', 'A blob that was fetched is not there.')
+    await derived.confirm(release, lease, options.signal).catch((thrown) => {
+      lease[Symbol.dispose]()
+      throw thrown
+    })
     if (isPublic && report.sources.length > 0) providers.provide(artifact.root)
     return { ...report, artifact, lease }
   }
@@ -133,10 +163,14 @@ export class Packages {
   }
 
   #resolveHere(wanted: Wanted): Resolved {
-    const { records, pins } = this.#components
+    const { records, pins, notices, kept } = this.#components
+    const knowledge: Knowledge = {
+      notices: (signer) => notices.of(wanted, signer),
+      keeps: ({ record }) => kept.has(record.id),
+    }
     try {
       const type = packageType(wanted.type)
-      return { resolution: resolve(wanted, wanted, records.releases(wanted), pins.get(wanted), type) }
+      return { resolution: resolve(wanted, wanted, records.releases(wanted), pins.get(wanted), type, knowledge) }
     } catch (thrown) {
       return { error: CatalogError.from(thrown) }
     }
@@ -156,6 +190,11 @@ export class Packages {
     }
     const [failure] = failures.values()
     throw failure
+  }
+
+  #askAgain(names: readonly PackageName[], signal: AbortSignal): Promise<unknown> {
+    const { hello, random } = this.#components
+    return this.#askThese(shuffled(random, connectedTo(hello)).slice(0, REVALIDATION_PEERS), names, signal)
   }
 
   /** Give those who have just come a moment to say hello, and where nobody else can be asked, all the time it takes. */

@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
 import { ANNOUNCEMENTS_PER_MINUTE, SHARE_GLOBS_MAX, SHARE_GROUPS_MAX, SHARE_PEERS_MAX } from '../base/limits.ts'
 import { Turns } from '../base/turns.ts'
-import { type Audience, audiencesOf } from '../model/audience.ts'
+import { type Audience, audiencesOf, shelvesOf } from '../model/audience.ts'
 import { GLOB_PREFIX, matchesGlob, parseGlob, parseSubject, showSubject } from '../model/glob.ts'
 import { parsePeerId } from '../model/peer-id.ts'
 import { type Grant, PRIVATE, PUBLIC, parsePermission, readShare, shareBodyOf, sharesOf } from '../model/permission.ts'
@@ -15,6 +15,7 @@ import { type Release, readRelease } from '../model/release.ts'
 import type { Announcements } from '../network/announce.ts'
 import type { Providers } from '../network/providers.ts'
 import type { Records, Submission } from '../store/records.ts'
+import type { Notices } from '../trust/notices.ts'
 import type { LocalPublisher } from '../trust/publishers.ts'
 import type { Shares } from '../trust/shares.ts'
 import type { Groups } from './groups.ts'
@@ -64,6 +65,7 @@ export interface Decided {
 interface Components {
   records: Records
   shares: Shares
+  notices: Notices
   publisher: LocalPublisher
   groups: Groups
   announcements: Announcements
@@ -232,15 +234,15 @@ export class Permissions {
     return this.#components.publisher.sign({ kind: 'share', subject, seq, body: shareBodyOf(grant) })
   }
 
-  /** Releases, and what proves them, on the shelves of all who may know of them. */
+  /** Releases, what proves them and what is said of them, on the shelves of all who may know of them. */
   async #onShelves(releases: readonly Release[], grant: Grant): Promise<Submission[]> {
-    const { publisher, records } = this.#components
+    const { publisher, records, notices } = this.#components
     const { documents, signer } = await publisher.identity()
-    const audiences = new Set<Audience>([...audiencesOf(grant), ...(grant.known ? (['public'] as const) : [])])
-    return [...audiences].flatMap((audience) => {
+    return shelvesOf(grant).flatMap((audience) => {
       const standing = records.documents(audience, signer)
       const missing = documents.filter(({ id }) => !standing.some(({ record }) => equalBytes(record.id, id)))
-      return [...missing, ...releases.map(({ record }) => record)].map((record) => ({ record, audience }))
+      const shown = releases.flatMap((release) => [release.record, ...notices.about(release)])
+      return [...missing, ...shown].map((record) => ({ record, audience }))
     })
   }
 

@@ -3,6 +3,7 @@
 import { equalBytes } from '../base/bytes.ts'
 import type { Effects } from '../base/effects.ts'
 import { CatalogError } from '../base/errors.ts'
+import { shelvesOf } from '../model/audience.ts'
 import type { Grant } from '../model/permission.ts'
 import { formatPurl } from '../model/purl.ts'
 import { type Artifact, type Release, readRelease } from '../model/release.ts'
@@ -11,9 +12,12 @@ import type { PreparedArtifact, PreparedPackage } from '../package-types/package
 import type { StagedBlob } from '../store/blob-index.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Pins } from '../store/pins.ts'
-import type { Records } from '../store/records.ts'
+import type { Records, Submission } from '../store/records.ts'
 import type { Scratch } from '../store/scratch.ts'
+import type { Notices } from '../trust/notices.ts'
 import type { Identity, LocalPublisher } from '../trust/publishers.ts'
+import { isOfOrigin, ofRegistry } from '../trust/view.ts'
+import type { Curation } from './curation.ts'
 import type { Decided, Permissions } from './permissions.ts'
 
 export interface PublishOptions {
@@ -23,6 +27,8 @@ export interface PublishOptions {
   readonly type?: string | undefined
   readonly name?: string | undefined
   readonly version?: string | undefined
+  /** What is to name it; without one `latest` is the highest version that is no pre-release. */
+  readonly tag?: string | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -35,6 +41,8 @@ export interface Published {
 interface Components {
   records: Records
   permissions: Permissions
+  curation: Curation
+  notices: Notices
   blobs: Blobs
   pins: Pins
   publisher: LocalPublisher
@@ -77,7 +85,7 @@ export class Publishing {
       const purl = formatPurl({ type: type.type, name: prepared.name, version: prepared.version })
       // Two at once would be a publisher contradicting itself, for good. Commits of other versions share a transaction.
       const published = await permissions.turns.take(purl, () =>
-        this.#commit(type.type, prepared, { staged, announced }, options.grant),
+        this.#commit(type.type, prepared, { staged, announced }, options),
       )
       await permissions.tell(published.release)
       return published
@@ -87,7 +95,9 @@ export class Publishing {
   }
 
   #checkPin(type: string, { name }: PreparedPackage, { signer }: Identity): void {
-    const pin = this.#components.pins.get({ type, name })
+    const { pins, records } = this.#components
+    const pin = pins.get({ type, name })
+    if (!pin && records.releases({ type, name }).some(isOfOrigin)) throw ofRegistry({ type, name }, signer)
     if (!pin || pin.signer === signer) return
     const purl = formatPurl({ type, name })
     throw new CatalogError('UNTRUSTED', `${purl} is pinned to another publisher here: ${pin.signer}.`, {
@@ -105,17 +115,19 @@ export class Publishing {
     type: string,
     prepared: PreparedPackage,
     { staged, announced }: { staged: readonly Staged[]; announced: Disposable },
-    grant: Grant | undefined,
+    { grant, tag }: PublishOptions,
   ): Promise<Published> {
-    const { permissions, publisher, records } = this.#components
+    const { curation, notices, permissions, publisher, records } = this.#components
     const { signer } = await publisher.identity()
     const { name, version } = prepared
     const purl = formatPurl({ type, name, version })
     const earlier = records.releases({ type, name }, version).find(({ record }) => record.signer === signer)
     if (earlier) {
+      if (notices.isWithdrawn(earlier)) throw wasWithdrawn(purl)
       if (!sameBytes(earlier, staged)) throw exists(purl)
       await this.#restore(earlier, staged)
       await records.admitAll(await permissions.changes(earlier, grant))
+      if (tag !== undefined) await curation.tag({ type, name, version }, tag)
       return { release: earlier, fresh: false }
     }
     const { artifacts: _, ...described } = prepared
@@ -125,7 +137,10 @@ export class Publishing {
       permissions.decide({ type, name, version }, grant),
     ])
     const release = readRelease(record)
-    await this.#store(release, { staged, announced }, decided)
+    const audiences = shelvesOf(decided.grant)
+    await curation.publishing({ release, audiences, tag }, (notices) =>
+      this.#store(release, { staged, announced }, decided, notices),
+    )
     return { release, fresh: true }
   }
 
@@ -134,12 +149,13 @@ export class Publishing {
     release: Release,
     { staged, announced }: { staged: readonly Staged[]; announced: Disposable },
     decided: Decided,
+    notices: readonly Submission[],
   ): Promise<void> {
     const { permissions, pins, records } = this.#components
     const link = await this.#sealed(staged, release.record.id)
     const submissions = await permissions.submissions(release, decided)
     announced[Symbol.dispose]()
-    await records.admitAll(submissions, () => {
+    await records.admitAll([...submissions, ...notices], () => {
       link()
       pins.put(release.body, release.record.signer, 'published')
     })
@@ -172,6 +188,12 @@ function sameBytes({ body }: Release, staged: readonly Staged[]): boolean {
 function exists(purl: string): CatalogError {
   return new CatalogError('RELEASE_EXISTS', `${purl} is published already, with other bytes.`, {
     hint: 'A published version never changes. Publish a new version.',
+  })
+}
+
+function wasWithdrawn(purl: string): CatalogError {
+  return new CatalogError('RELEASE_EXISTS', `${purl} was published before, and withdrawn.`, {
+    hint: `Publish a new version, or put this one back: catalog withdraw ${purl} --undo`,
   })
 }
 

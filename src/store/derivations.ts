@@ -1,5 +1,6 @@
 // What follows from the archives that origin statements name (`model/origin.ts`): derived here from bytes that were
 // checked, or as a peer says, until the bytes are here. No part of any shelf.
+import { copyOf } from '../base/bytes.ts'
 import { tellFailure } from '../base/failure.ts'
 import {
   type Derivation,
@@ -15,6 +16,8 @@ import type { Environment } from './environment.ts'
 
 export class Derivations {
   readonly #environment: Environment
+  /** Moved whenever something else is known. */
+  revision = 0
 
   constructor({ environment }: { environment: Environment }) {
     this.#environment = environment
@@ -23,10 +26,10 @@ export class Derivations {
   /** Have an origin statement read as a release, where what follows from it is known. */
   attach(record: CatalogRecord): void {
     if (record.statement.kind !== ORIGIN_KIND) return
-    const row = this.#environment.derivations.get(record.id)
-    if (!row) return
+    const bytes = this.bytesOf(record.id)
+    if (!bytes) return
     try {
-      derive(record, decodeDerivation(row.bytes))
+      derive(record, decodeDerivation(bytes))
     } catch (thrown) {
       // Written by a version that knew other fields: it is derived anew, or heard anew.
       tellFailure('derivation', thrown)
@@ -38,15 +41,21 @@ export class Derivations {
     return this.#environment.derivations.get(id)?.from
   }
 
+  bytesOf(id: Uint8Array): Uint8Array | undefined {
+    const row = this.#environment.derivations.get(id)
+    // The database gives its own memory, for a moment.
+    return row && copyOf(row.bytes)
+  }
+
   /** What may be passed on: what this node has derived itself. */
   verified(id: Uint8Array): Uint8Array | undefined {
-    const row = this.#environment.derivations.get(id)
-    return row && row.from === undefined ? row.bytes : undefined
+    return this.heardFrom(id) === undefined ? this.bytesOf(id) : undefined
   }
 
   /** Inside a transaction of the caller. @param from - the peer whose word it is */
   put(record: CatalogRecord, derivation: Derivation, from?: string): Release {
     const bytes = encodeDerivation(derivation)
+    this.revision++
     this.#environment.derivations.put(record.id, from === undefined ? { bytes } : { bytes, from })
     return derive(record, derivation)
   }
@@ -59,6 +68,7 @@ export class Derivations {
 
   /** Inside a transaction of the caller: what was said is not so. */
   remove(record: CatalogRecord): void {
+    this.revision++
     this.#environment.derivations.remove(record.id)
     standForNothing(record)
   }

@@ -3,6 +3,7 @@
 import { type Clock, sleep } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
 import { DOWNLOAD_STALE_MS } from '../base/limits.ts'
+import { countingNotice, readNotice } from '../model/notice.ts'
 import type { Blobs } from './blobs.ts'
 import type { Environment } from './environment.ts'
 import { isInGrace } from './grace.ts'
@@ -134,10 +135,11 @@ export class GarbageCollector {
     const record = records.release(id)?.record
     if (!record) return isInGrace(environment, clock) ? undefined : 'no-release'
     const { subject } = record.statement
-    const withdrawn = records
+    const withdrawals = records
       .audiencesOf(record.signer)
-      .some((audience) => records.slot(audience, record.signer, 'withdrawal', subject).length > 0)
-    return withdrawn ? 'withdrawn' : undefined
+      .flatMap((audience) => records.slot(audience, record.signer, 'withdrawal', subject))
+    const counting = countingNotice(withdrawals)
+    return counting && readNotice(counting).withdrawn ? 'withdrawn' : undefined
   }
 
   #named(id: Uint8Array): { purl?: string } {

@@ -15,7 +15,13 @@ export class Pins {
     this.#clock = clock
   }
 
+  /** Who has a name, or else the scope that it is in. */
   get({ type, name }: PackageName): Pin | undefined {
+    const scope = /^@[^/]+\//.exec(name)?.[0]
+    return this.#of({ type, name }) ?? (scope === undefined ? undefined : this.#of({ type, name: `${scope}*` }))
+  }
+
+  #of({ type, name }: PackageName): Pin | undefined {
     const row = this.#environment.pins.get([type, name])
     return row && { type, name, ...row }
   }

@@ -253,9 +253,9 @@ export class Tables {
     this.trie = binary(TABLES.trie)
     this.feed = root.openDB(coded(TABLES.feed, feedCodec))
     this.names = root.openDB({ name: TABLES.names, encoding: 'binary' })
-    this.derivations = table(TABLES.derivations)
     const byBytes = <V>(name: string): Table<V, Uint8Array> =>
       root.openDB({ ...coded(name, PLAIN_MAPS), keyEncoding: 'binary' })
+    this.derivations = byBytes(TABLES.derivations)
     this.blobs = byBytes(TABLES.blobs)
     this.inline = binary(TABLES.inline)
     this.packs = table(TABLES.packs)

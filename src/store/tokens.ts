@@ -4,7 +4,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { sha256, toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
-import { TOKEN_NOTE_LENGTH_MAX, TOKENS_MAX } from '../base/limits.ts'
+import { TOKEN_NOTE_LENGTH_MAX, TOKENS_MAX } from '../base/http-limits.ts'
 import type { Random } from '../base/random.ts'
 import type { Environment } from './environment.ts'
 import type { TokenRow } from './tables.ts'
@@ -63,6 +63,14 @@ export class Tokens {
       if (!environment.tokens.doesExist(id)) throw new CatalogError('NOT_FOUND', `There is no token ${id}.`)
       environment.tokens.remove(id)
     })
+  }
+
+  /** A token itself, rather than its id, has its program give it back. @returns whether it opened anything */
+  async giveBack(token: string): Promise<boolean> {
+    const [, id = ''] = FORM.exec(token) ?? []
+    if (!this.holds(token)) return false
+    await this.revoke(id)
+    return true
   }
 
   /** Whether a token is one of these; how long it takes says nothing of how much of it is right. */

@@ -6,13 +6,14 @@ import { type CatalogRecord, decodeRecord } from '../model/record.ts'
 import { isRelease } from '../model/release.ts'
 import type { Heard } from '../store/heard.ts'
 import type { Records, Submission } from '../store/records.ts'
-import { type Addressee, addressed } from '../trust/addressed.ts'
+import { addressed } from '../trust/addressed.ts'
+import type { RecordExchange } from '../trust/exchange.ts'
 import type { ShelfName } from './session.ts'
 
 interface Components {
   records: Records
   heard: Heard
-  addressee: () => Addressee
+  exchange: Pick<RecordExchange, 'addressee'>
 }
 
 export class Intake {
@@ -56,7 +57,7 @@ export class Intake {
     if (came.some((record) => record.signer !== signer)) {
       throw new CatalogError('RECORD_INVALID', 'A record came for the shelf of somebody who did not sign it.')
     }
-    const me = this.#components.addressee()
+    const me = this.#components.exchange.addressee
     if (me.belongs(audience, signer)) return came.map((record) => ({ record, audience }))
     // What makes this node belong may be among them: the next time all the others are taken, too.
     return addressed(came, me).filter((submission) => submission.audience === audience)

@@ -15,7 +15,7 @@ import type { Follow } from '../store/follows.ts'
 import type { Heard } from '../store/heard.ts'
 import type { Pins } from '../store/pins.ts'
 import type { Access } from '../trust/access.ts'
-import type { Addressee } from '../trust/addressed.ts'
+import type { RecordExchange } from '../trust/exchange.ts'
 import { SYNC, type SyncReply, type SyncRequest } from '../wire/sync-messages.ts'
 import { type Answering, answer } from './answers.ts'
 import { Catalogue } from './catalogue.ts'
@@ -35,7 +35,7 @@ interface Components extends Omit<RunComponents, 'catalogue' | 'intake' | 'parts
   heard: Heard
   random: Random
   underWay: UnderWay
-  addressee: () => Addressee
+  exchange: Pick<RecordExchange, 'addressee'>
 }
 
 export class Synchronization {

@@ -81,8 +81,9 @@ export class Metrics {
       'catalog_transfer_bytes_total',
       'Bytes of blobs that went to or came from peers.',
       'direction',
+      'plane',
     )
-    this.#on('catalog:transfer', ({ bytes, direction }) => moved.inc({ direction }, bytes))
+    this.#on('catalog:transfer', ({ bytes, direction, plane }) => moved.inc({ direction, plane }, bytes))
     const corrupt = this.#counter(
       'catalog_corrupt_chunks_total',
       'Chunks from peers that were not what they should be.',

@@ -49,7 +49,7 @@ export class BlobProvider {
       using _turn = await this.#components.gate.pass('up', peer, data.length, { priority: grant.priority, signal })
       yield { data }
       upload.sent(data.length)
-      emit('catalog:transfer', { peer, bytes: data.length, direction: 'sent' })
+      emit('catalog:transfer', { peer, bytes: data.length, direction: 'sent', plane: 'stream' })
     }
   }
 

@@ -41,7 +41,7 @@ export class StreamSource implements BlobSource {
       const id = sha256(bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES))
       if (!equalBytes(id, outline.subarray(chunk * 32, chunk * 32 + 32))) throw lied(peer, chunk)
     }
-    emit('catalog:transfer', { peer, bytes: blob.size, direction: 'received' })
+    emit('catalog:transfer', { peer, bytes: blob.size, direction: 'received', plane: 'stream' })
     return { outline, bytes }
   }
 
@@ -81,7 +81,7 @@ export class StreamSource implements BlobSource {
     for await (const { data } of this.#rpc.call(BLOB, peer, request, { signal })) {
       const whole = data.length % CHUNK_BYTES === 0 || at + data.length === end
       if (data.length === 0 || at + data.length > end || !whole) throw misfit(peer)
-      emit('catalog:transfer', { peer, bytes: data.length, direction: 'received' })
+      emit('catalog:transfer', { peer, bytes: data.length, direction: 'received', plane: 'stream' })
       using _turn = await this.#gate.pass('down', peer, data.length, { signal })
       yield data
       at += data.length

@@ -2,8 +2,10 @@
 // this node belongs to. What nothing shares with this node is not kept.
 import { type Audience, audiencesOf, groupAudience } from '../model/audience.ts'
 import { readDevices, readGroup } from '../model/group.ts'
+import { isNoticeKind, NOTICE_KINDS, readNotice } from '../model/notice.ts'
 import { NPM_ORIGIN, ORIGIN_KIND } from '../model/origin.ts'
 import { type Grant, grantedBy, grantOf, readShare, sharesOf } from '../model/permission.ts'
+import type { Purl } from '../model/purl.ts'
 import type { CatalogRecord } from '../model/record.ts'
 import { readRelease } from '../model/release.ts'
 import type { Submission } from '../store/records.ts'
@@ -65,9 +67,23 @@ class FromSigner {
     if (kind === 'device') return this.#isDevice ? ['private'] : []
     // What another node keeps of a registry that signs nothing is that node's own.
     if (kind === ORIGIN_KIND) return record.signer === NPM_ORIGIN ? ['public'] : []
-    if (kind !== 'release') return []
-    const shares = sharesOf(readRelease(record).body, this.#shares)
-    return shares.length === 0 ? [] : this.#reachable(grantedBy(shares), record.signer)
+    if (kind === 'release') return this.#shared(readRelease(record).body, record.signer)
+    return isNoticeKind(kind) ? this.#audiencesOfNotice(record) : []
+  }
+
+  /** Where the release stands that it is about; what only takes a tag back, where any release of the package does. */
+  #audiencesOfNotice(record: CatalogRecord): Audience[] {
+    const { kind, about, version } = readNotice(record)
+    if (kind !== 'tag') return this.#shared(about, record.signer)
+    if (version !== undefined) return this.#shared({ ...about, version }, record.signer)
+    const releases = this.#records.filter(({ statement }) => statement.kind === 'release').map(readRelease)
+    const ofPackage = releases.filter(({ body }) => body.type === about.type && body.name === about.name)
+    return [...new Set(ofPackage.flatMap(({ body }) => this.#shared(body, record.signer)))]
+  }
+
+  #shared(release: Purl, signer: string): Audience[] {
+    const shares = sharesOf(release, this.#shares)
+    return shares.length === 0 ? [] : this.#reachable(grantedBy(shares), signer)
   }
 
   #reachable(grant: Grant, signer: string): Audience[] {
@@ -82,7 +98,10 @@ class FromSigner {
   }
 }
 
-const PLACED_KINDS: ReadonlySet<string> = new Set(['share', 'group', 'device', 'release', ORIGIN_KIND])
+const PLACED_KINDS: ReadonlySet<string> = new Set([
+  ...['share', 'group', 'device', 'release', ORIGIN_KIND],
+  ...NOTICE_KINDS,
+])
 
 function isPlaced({ statement: { kind } }: CatalogRecord): boolean {
   return PLACED_KINDS.has(kind)

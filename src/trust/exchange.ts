@@ -8,9 +8,10 @@ import {
   RECORDS_PER_FRAME_MAX,
   SHARE_GROUPS_MAX,
 } from '../base/limits.ts'
-import { audiencesOf } from '../model/audience.ts'
+import { type Audience, audiencesOf } from '../model/audience.ts'
 import { GLOB_PREFIX, matchesGlob, parseGlob } from '../model/glob.ts'
 import { DEVICES_SUBJECT } from '../model/group.ts'
+import { isNoticeKind, LATEST, noticePackage, noticeVersion, readNotice } from '../model/notice.ts'
 import { type Derivation, decodeDerivation, ORIGIN_KIND } from '../model/origin.ts'
 import { grantOf, readShare } from '../model/permission.ts'
 import { formatPurl, type PackageName, parsePurl } from '../model/purl.ts'
@@ -22,6 +23,7 @@ import type { Records } from '../store/records.ts'
 import { RECORDS, type RecordsReply, type RecordsRequest } from '../wire/messages.ts'
 import type { Access } from './access.ts'
 import { type Addressee, addressed } from './addressed.ts'
+import type { Notices } from './notices.ts'
 import type { Shares } from './shares.ts'
 
 /** What a peer says follows from the archive that an origin statement names. */
@@ -34,6 +36,7 @@ interface Components {
   rpc: Rpc
   records: Records
   shares: Shares
+  notices: Notices
   access: Access
   heard: Heard
   /** This node. */
@@ -80,6 +83,7 @@ export class RecordExchange {
         signal,
         ({ statement: { kind, subject } }) => {
           if (kind === 'release' || kind === 'share' || kind === ORIGIN_KIND) return isWanted(subject)
+          if (isNoticeKind(kind)) return isWanted(formatPurl(noticePackage(subject)))
           return kind === 'publisher' || kind === 'group' || kind === 'device'
         },
       )
@@ -104,11 +108,32 @@ export class RecordExchange {
 
   /**
    * A release with what proves it to a peer that may see it: documents, the release, the share that lets the peer in,
-   * and, where that share names groups or the peer is a device, the records which say so.
+   * and, where that share names groups or the peer is a device, the records which say so; and its notices. Where
+   * another release is said to be the latest, that one comes too: else this one would be taken for it.
+   */
+  bundle(release: Release, peer: string): CatalogRecord[] {
+    const { access, notices, records } = this.#components
+    const { body, record } = release
+    const audiences = access.audiencesOf(peer, record.signer)
+    const latest = notices
+      .of(body, record.signer, audiences)
+      .records.filter((notice) => readNotice(notice).tag === LATEST)
+    const named = latest.flatMap((tag) => records.releases(body, noticeVersion(tag) ?? '', new Set(audiences)))
+    const other = named.find((each) => each.record.signer === record.signer && access.maySee(peer, each))
+    return [
+      ...this.proof(release, peer),
+      ...notices.about(release, audiences),
+      ...(other ? this.proof(other, peer) : []),
+      ...latest.filter((tag) => other || noticeVersion(tag) === undefined),
+    ]
+  }
+
+  /**
+   * The same without notices: what is to be shown for a moment needs none.
    *
    * @param groupsMax - of the groups that the peer is in; one is proof enough
    */
-  bundle(release: Release, peer: string, groupsMax = SHARE_GROUPS_MAX): CatalogRecord[] {
+  proof(release: Release, peer: string, groupsMax = SHARE_GROUPS_MAX): CatalogRecord[] {
     const { records, shares, access } = this.#components
     const { signer } = release.record
     const audiences = access.audiencesOf(peer, signer)
@@ -158,9 +183,19 @@ export class RecordExchange {
         if (access.maySee(peer, release)) yield this.bundle(release, peer)
         continue
       }
-      const shows = access.audiencesOf(peer, record.signer).some((audience) => records.isOn(audience, record))
-      if (shows) yield [record]
+      const audiences = access.audiencesOf(peer, record.signer).filter((audience) => records.isOn(audience, record))
+      if (audiences.length === 0) continue
+      yield isNoticeKind(record.statement.kind) ? this.#withRelease(record, audiences, peer) : [record]
     }
+  }
+
+  /** A notice with what proves it: a release that it is about, or of the package whose tag it takes back. */
+  #withRelease(notice: CatalogRecord, audiences: readonly Audience[], peer: string): CatalogRecord[] {
+    const { records, access } = this.#components
+    const release = records
+      .releases(readNotice(notice).about, noticeVersion(notice), new Set(audiences))
+      .find((each) => each.record.signer === notice.signer && access.maySee(peer, each))
+    return release ? [...this.bundle(release, peer), notice] : []
   }
 
   *#byPackages(purls: readonly string[], peer: string): Generator<CatalogRecord[]> {
@@ -168,14 +203,22 @@ export class RecordExchange {
   }
 
   #byPackage(text: string, peer: string): CatalogRecord[] {
-    const { records, access } = this.#components
+    const { records, access, notices } = this.#components
     const { type, name, version } = parsePurl(text)
     // Of what stands only on shelves for others nothing is read, which would take a time of its own.
     const audiences = new Set<string>(['public', ...access.shelvesOf(peer).map(({ audience }) => audience)])
-    return records
+    const releases = records
       .releases({ type, name }, version, audiences)
       .filter((release) => access.maySee(peer, release))
-      .flatMap((release) => this.bundle(release, peer))
+    const bySigner = Map.groupBy(releases, ({ record }) => record.signer)
+    const said = [...bySigner].flatMap(([signer, own]) => {
+      const shown = new Set<string | undefined>(own.map(({ body }) => body.version))
+      // A tag that is taken back names no version, and so tells of none.
+      shown.add(undefined)
+      const { records } = notices.of({ type, name }, signer, access.audiencesOf(peer, signer))
+      return records.filter((notice) => shown.has(noticeVersion(notice)))
+    })
+    return [...releases.flatMap((release) => this.proof(release, peer)), ...said]
   }
 
   async #fetch(

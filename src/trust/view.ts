@@ -2,11 +2,13 @@
 // are a conflict to be shown, never a silent choice.
 import { toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
+import { LATEST } from '../model/notice.ts'
 import { ORIGIN_KIND } from '../model/origin.ts'
 import { formatPurl, type PackageName } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
 import type { Pin } from '../store/pins.ts'
+import { NO_NOTICES, type PackageNotices } from './notices.ts'
 
 export type TrustState =
   /** The name is pinned to this release's signer. */
@@ -26,32 +28,55 @@ export function trustState(signer: string, pin: Pin | undefined, claimants: numb
   return claimants > 1 ? 'contested' : 'unpinned'
 }
 
+/** What a release is asked for by. */
+interface Asked {
+  /** An exact version, or a tag. */
+  readonly version?: string | undefined
+  /** In the type's own words, or a tag. */
+  readonly range?: string | undefined
+}
+
+/** What is known of a package beside its releases. */
+export interface Knowledge {
+  /** What a publisher says of it. */
+  notices(signer: string): PackageNotices
+  /** Whether the user keeps a release, whatever becomes of it. */
+  keeps(release: Release): boolean
+}
+
+const NOTHING: Knowledge = { notices: () => NO_NOTICES, keeps: () => false }
+
 export interface Resolution {
   readonly release: Release
   readonly trust: 'pinned' | 'origin' | 'unpinned'
 }
 
 /**
- * Choose the release a name and version, or range, mean.
+ * Choose the release a name and version, or range, mean. What was withdrawn is chosen only by its very version, and
+ * where the user keeps it.
  *
- * @param wanted - an exact version, or a range in the type's own words, or neither for the newest
+ * @param wanted - an exact version, or a range in the type's own words, a tag as either, or neither for the newest
  * @param releases - all known releases of this name
- * @throws CatalogError `NOT_FOUND`; `UNTRUSTED` when several publishers claim the name, or one contradicts itself
+ * @throws CatalogError `NOT_FOUND`, `WITHDRAWN`; `UNTRUSTED` when several publishers claim the name, or one contradicts
+ *   itself
  */
 export function resolve(
   name: PackageName,
-  wanted: { version?: string | undefined; range?: string | undefined },
+  wanted: Asked,
   releases: readonly Release[],
   pin: Pin | undefined,
   type: PackageType,
+  { notices: noticesOf, keeps }: Knowledge = NOTHING,
 ): Resolution {
   const purl = formatPurl(wanted.version === undefined ? name : { ...name, version: wanted.version })
   const eligible = pin ? releases.filter(({ record }) => record.signer === pin.signer) : unclaimed(releases)
-  const matching = eligible.filter(({ body }) => matches(body.version, wanted, type))
-  if (matching.length === 0) throw notFound(purl, wanted.range, releases, pin)
   // All who claim the name count, not only those with this version: who owns it is the question to be answered first.
   const signers = [...new Set(eligible.map(({ record }) => record.signer))]
-  if (signers.length > 1) throw contested(name, signers)
+  const [owner, ...others] = signers
+  const notices = owner !== undefined && others.length === 0 ? noticesOf(owner) : NO_NOTICES
+  const matching = matches(eligible, wanted, notices, type)
+  if (matching.length === 0) throw notFound(purl, wanted.range, available(releases, notices), pin)
+  if (others.length > 0) throw contested(name, signers)
   const newest = matching.reduce((best, release) =>
     type.compareVersions(release.body.version, best.body.version) > 0 ? release : best,
   )
@@ -62,6 +87,8 @@ export function resolve(
       details: { records: rivals.map(({ record }) => toHex(record.id)) },
     })
   }
+  const reason = notices.withdrawn.get(newest.body.version)
+  if (reason !== undefined && !keeps(newest)) throw withdrawn(newest, reason)
   if (pin) return { release: newest, trust: 'pinned' }
   return { release: newest, trust: isOfOrigin(newest) ? 'origin' : 'unpinned' }
 }
@@ -77,6 +104,36 @@ function unclaimed(releases: readonly Release[]): readonly Release[] {
   return signed.length > 0 ? signed : releases
 }
 
+/** Releases of one publisher that it has not withdrawn. */
+export function available(releases: readonly Release[], { withdrawn }: PackageNotices): readonly Release[] {
+  return withdrawn.size === 0 ? releases : releases.filter(({ body }) => !withdrawn.has(body.version))
+}
+
+/** What the tag `latest` names; else the highest version, a pre-release only when there is nothing else. */
+export function newest(
+  releases: readonly Release[],
+  type: PackageType,
+  notices: PackageNotices = NO_NOTICES,
+): Release | undefined {
+  const all = available(releases, notices)
+  const tagged = all.find(({ body }) => body.version === notices.tags.get(LATEST))
+  if (tagged) return tagged
+  const steady = all.filter(({ body }) => !type.isPrerelease(body.version))
+  const choice = steady.length > 0 ? steady : all
+  return choice.reduce<Release | undefined>(
+    (best, release) => (best && type.compareVersions(best.body.version, release.body.version) >= 0 ? best : release),
+    undefined,
+  )
+}
+
+/** Of a name that nobody in the mesh is to take. @param signer - who wants it */
+export function ofRegistry(name: PackageName, signer: string): CatalogError {
+  const purl = formatPurl(name)
+  return new CatalogError('UNTRUSTED', `${purl} is a package of the outside registry.`, {
+    hint: `To have your own under this name, here and wherever users decide so: catalog trust ${purl} ${signer}`,
+  })
+}
+
 /** Of a name that is pinned to nobody. */
 export function contested(name: PackageName, signers: readonly string[]): CatalogError {
   const purl = formatPurl(name)
@@ -86,14 +143,29 @@ export function contested(name: PackageName, signers: readonly string[]): Catalo
   })
 }
 
+/** Releases that are meant, of one version or of several of which the highest is. */
 function matches(
-  version: string,
-  wanted: { version?: string | undefined; range?: string | undefined },
+  eligible: readonly Release[],
+  { version, range }: Asked,
+  notices: PackageNotices,
   type: PackageType,
-): boolean {
-  if (wanted.version !== undefined) return version === wanted.version
-  if (wanted.range !== undefined) return type.satisfies(version, wanted.range)
-  return !type.isPrerelease(version)
+): readonly Release[] {
+  const exactly = (version: string | undefined, all: readonly Release[]) =>
+    all.filter(({ body }) => body.version === version)
+  const standing = available(eligible, notices)
+  const asked = version === undefined ? [] : exactly(version, eligible)
+  if (asked.length > 0) return asked
+  const tagged = exactly(notices.tags.get(version ?? range ?? LATEST), standing)
+  if (tagged.length > 0 || version !== undefined) return tagged
+  if (range === undefined) return standing.filter(({ body }) => !type.isPrerelease(body.version))
+  return standing.filter(({ body }) => type.satisfies(body.version, range))
+}
+
+function withdrawn({ purl }: Release, reason: string): CatalogError {
+  const why = reason === '' ? '' : `: ${reason}`
+  return new CatalogError('WITHDRAWN', `${purl} was withdrawn by its publisher${why}.`, {
+    hint: 'Choose another version; "catalog info" of the name without a version tells which there are.',
+  })
 }
 
 function notFound(

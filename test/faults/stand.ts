@@ -11,6 +11,7 @@ import { seededRandom } from '../../src/base/random.ts'
 import { MiB } from '../../src/base/units.ts'
 import type { Announcements } from '../../src/network/announce.ts'
 import type { Providers } from '../../src/network/providers.ts'
+import { Curation } from '../../src/publishing/curation.ts'
 import { Groups } from '../../src/publishing/groups.ts'
 import { Permissions } from '../../src/publishing/permissions.ts'
 import { Publishing } from '../../src/publishing/publish.ts'
@@ -21,6 +22,7 @@ import type { Segment } from '../../src/transfer/chunk-map.ts'
 import { Fetcher } from '../../src/transfer/fetcher.ts'
 import { type BlobWanted, Sources } from '../../src/transfer/sources.ts'
 import { Transfers } from '../../src/transfer/transfers.ts'
+import { Notices } from '../../src/trust/notices.ts'
 import { LocalPublisher } from '../../src/trust/publishers.ts'
 import { Shares } from '../../src/trust/shares.ts'
 import type { ManualClock } from '../manual-clock.ts'
@@ -61,10 +63,14 @@ export async function openStand(folder: string, options: StandOptions = {}): Pro
   const publisher = new LocalPublisher({ disk, clock, random: seededRandom(5), effects: directEffects }, { keys })
   const told = { announcements: {} as Announcements, providers: {} as Providers, online: () => false }
   const groups = new Groups({ records, publisher, random: seededRandom(6) }, { peerId: 'stand' })
-  const permissions = new Permissions({ records, shares, publisher, groups, clock, ...told }, { peerId: 'stand' })
+  const notices = new Notices({ records })
+  const said = { records, shares, notices, publisher, ...told }
+  const permissions = new Permissions({ ...said, groups, clock }, { peerId: 'stand' })
   const publishing = new Publishing({
     records,
+    notices,
     permissions,
+    curation: new Curation(said),
     blobs,
     pins,
     publisher,

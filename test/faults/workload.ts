@@ -151,7 +151,7 @@ export class Workload {
     const { signer } = await publisher.identity()
     const subject = purlOf(name)
     if (store.records.slot('public', signer, 'withdrawal', subject).length > 0) return
-    const record = await publisher.sign({ kind: 'withdrawal', subject, seq: 1, body: {} })
+    const record = await publisher.sign({ kind: 'withdrawal', subject, seq: 1, body: { withdrawn: true } })
     await this.#told('withdraw', name, () => store.records.admitAll([{ record, audience: 'public' }]))
   }
 

@@ -42,6 +42,7 @@ export interface RunningCommand {
 export interface CommandOptions {
   readonly env?: Record<string, string> | undefined
   readonly uid?: number | undefined
+  readonly cwd?: string | undefined
   /** As a terminal starts a command: in a process group of its own, which gets the terminal's signals. */
   readonly ownGroup?: boolean | undefined
   /** No file may grow beyond this, as on a disk that is full. */
@@ -53,7 +54,9 @@ export function start(args: readonly string[], options: CommandOptions = {}): Ru
   const [program = '', ...before] = [...limited(options), process.execPath, '--disable-warning=ExperimentalWarning']
   const child = spawn(program, [...before, mainFile(), ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NO_COLOR: '1', ...options.env },
+    // Nobody outside of this machine is to be asked for anything.
+    env: { ...process.env, NO_COLOR: '1', CATALOG_UPSTREAM: 'none', ...options.env },
+    cwd: options.cwd,
     detached: options.ownGroup === true,
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   })
@@ -115,7 +118,7 @@ export async function runPlain(args: readonly string[], options: CommandOptions 
   const { CI: _ci, FORCE_COLOR: _force, NO_COLOR: _no, ...inherited } = process.env
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', mainFile(), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...inherited, ...options.env },
+    env: { ...inherited, CATALOG_UPSTREAM: 'none', ...options.env },
   })
   let stdout = ''
   let stderr = ''

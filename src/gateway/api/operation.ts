@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { SharingManager } from '../../sharing-manager.ts'
 import type { StorageManager } from '../../storage-manager.ts'
 import type { Tokens } from '../../store/tokens.ts'
+import type { Logins } from '../logins.ts'
 
 /** One line of output. `progress` lines come any number of times before the results. */
 export type Line = { readonly type: string } & Readonly<Record<string, unknown>>
@@ -12,6 +13,7 @@ export interface Facades {
   readonly sharing: SharingManager
   readonly storage: StorageManager
   readonly tokens: Tokens
+  readonly logins: Logins
 }
 
 export interface Operation<Input> {

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { CatalogError } from '../../base/errors.ts'
 import { formatPurl } from '../../model/purl.ts'
 import type { Pin } from '../../store/pins.ts'
+import { deprecate, tagAdd, tagList, tagRemove, withdraw } from './curation-operations.ts'
 import { limits } from './limit-operations.ts'
 import { type Facades, type Line, type Operation, operation, path, purl, withProgress } from './operation.ts'
 import {
@@ -21,7 +22,7 @@ import {
 } from './permission-operations.ts'
 import { backup, doctor, gc, pin, pinned, unpin, verify } from './storage-operations.ts'
 import { follow, following, sync, syncStatus, unfollow } from './sync-operations.ts'
-import { tokenCreate, tokenList, tokenRevoke } from './token-operations.ts'
+import { tokenApprove, tokenCreate, tokenList, tokenRevoke } from './token-operations.ts'
 import { transfers } from './transfer-operations.ts'
 
 const publish = operation({
@@ -31,6 +32,7 @@ const publish = operation({
     type: z.string().optional(),
     name: z.string().optional(),
     version: z.string().optional(),
+    tag: z.string().optional(),
   }),
   async *run({ sharing }, { path, ...options }, signal) {
     const { purl, record, permission, fresh, artifacts } = await sharing.sharePackage(path, { ...options, signal })
@@ -184,10 +186,11 @@ export const OPERATIONS = {
     transfers,
     limits,
   },
+  ...{ tagAdd, tagRemove, tagList, deprecate, withdraw },
   ...{ share, unshare, groups, group, createGroup, addToGroup, removeFromGroup },
   ...{ devices, addDevice, removeDevice },
   ...{ sync, syncStatus, following, follow, unfollow },
-  ...{ tokenCreate, tokenList, tokenRevoke },
+  ...{ tokenCreate, tokenList, tokenRevoke, tokenApprove },
   ...{ verify, gc, pin, unpin, pinned, backup, doctor },
 } as const
 

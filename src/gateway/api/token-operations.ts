@@ -31,6 +31,29 @@ export const tokenRevoke = operation({
   },
 })
 
+/**
+ * `approved` {code, program, askedAt}: who has asked with this code is given a token, once. Without a code `login`, the
+ * same, for each that waits, then `summary` {logins}.
+ */
+export const tokenApprove = operation({
+  input: z.strictObject({ code: z.string().optional() }),
+  // Who waits, waits in the process that serves HTTP.
+  needsNode: () => true,
+  async *run({ logins }, { code }) {
+    if (code !== undefined) {
+      yield { type: 'approved', code, ...asked(logins.approve(code)) }
+      return
+    }
+    const waiting = logins.list()
+    for (const { code, ...login } of waiting) yield { type: 'login', code, ...asked(login) }
+    yield { type: 'summary', logins: waiting.length }
+  },
+})
+
+function asked({ program, askedAt }: { program: string; askedAt: number }) {
+  return { program, askedAt: new Date(askedAt).toISOString() }
+}
+
 function tokenLine({ id, note, at }: Token): Line {
   return { type: 'token', id, note, createdAt: new Date(at).toISOString() }
 }

@@ -10,7 +10,7 @@ import type { ConnectedPeer, NodeStatus } from '../../publishing/answers.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
 import { STYLE, STYLE_HASH } from './style.ts'
 
-const SECURITY_HEADERS = {
+export const SECURITY_HEADERS = {
   'content-security-policy': `default-src 'none'; style-src '${STYLE_HASH}'; form-action 'self'; base-uri 'none'`,
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
@@ -145,6 +145,6 @@ function count(number: number, noun: string): string {
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 
-function escapeHtml(text: string): string {
+export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character] as string)
 }

@@ -2,9 +2,8 @@
 // records alone, so that two nodes that know the same ones say the same, but for where they are.
 import type { Release } from '../../model/release.ts'
 import type { PackageState } from '../../package-view.ts'
-
-/** `full` is the whole manifest of each version; `install` what a client needs to resolve and install. */
-export type PackumentForm = 'full' | 'install'
+import { type PackumentForm, tarballFile } from '../../publishing/upstream/packument.ts'
+import { integrityOf, type Signatures } from './registry-key.ts'
 
 export const MEDIA_TYPES: Record<PackumentForm, string> = {
   full: 'application/json; charset=utf-8',
@@ -33,11 +32,17 @@ const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall']
 
 type Json = Record<string, unknown>
 
-/** @param registry - the URL of the gateway, with a slash at its end */
-export function packument(state: PackageState, form: PackumentForm, registry: string): Json {
+/** What of an answer is the gateway's own. */
+export interface Told {
+  /** Its URL, with a slash at its end. */
+  readonly registry: string
+  readonly signatures: Signatures
+}
+
+export function packument(state: PackageState, form: PackumentForm, told: Told): Json {
   const { name, releases } = state
   const versions = Object.fromEntries(
-    releases.map((release) => [release.body.version, versionDocument(state, release, form, registry)]),
+    releases.map((release) => [release.body.version, versionDocument(state, release, form, told)]),
   )
   const tags = { 'dist-tags': state.tags }
   const modified = timeOf(releases.reduce((last, release) => (at(release) > at(last) ? release : last)))
@@ -54,12 +59,7 @@ export function packument(state: PackageState, form: PackumentForm, registry: st
 }
 
 /** What is said of one version. */
-export function versionDocument(
-  { deprecated }: PackageState,
-  release: Release,
-  form: PackumentForm,
-  registry: string,
-): Json {
+export function versionDocument({ deprecated }: PackageState, release: Release, form: PackumentForm, told: Told): Json {
   const { manifest, name, version } = release.body
   const scripts = (manifest['scripts'] ?? {}) as Json
   const hasInstallScript = INSTALL_SCRIPTS.some((script) => script in scripts)
@@ -71,20 +71,25 @@ export function versionDocument(
     ...{ name, version, ...(form === 'full' && { _id: `${name}@${version}` }) },
     ...(hasInstallScript && { hasInstallScript }),
     ...(message && { deprecated: message }),
-    dist: dist(release, registry),
+    dist: dist(release, told),
   }
 }
 
-/** What a tarball is called: npm leaves the scope out. */
-export function tarballName({ body: { name, version } }: Release): string {
-  return `${name.slice(name.lastIndexOf('/') + 1)}-${version}.tgz`
+/** The version whose tarball is called so, if one of this package can be. */
+export function versionOf(name: string, file: string): string | undefined {
+  const version = file.slice(tarballFile(name, '').length - '.tgz'.length, -'.tgz'.length)
+  return version !== '' && file === tarballFile(name, version) ? version : undefined
 }
 
-function dist(release: Release, registry: string): Json {
-  const [artifact] = release.body.artifacts
-  const integrity = artifact?.sha512 && `sha512-${Buffer.from(artifact.sha512).toString('base64')}`
-  const tarball = `${registry}${release.body.name}/-/${tarballName(release)}`
-  return { tarball, ...(integrity && { integrity }) }
+/**
+ * Without `shasum`, which every client does without where there is an integrity: SHA-1 says nothing that the signed
+ * SHA-512 does not, and would take reading bytes that may not be here yet.
+ */
+function dist(release: Release, { registry, signatures }: Told): Json {
+  const { name, version } = release.body
+  const integrity = integrityOf(release)
+  const tarball = `${registry}${name}/-/${tarballFile(name, version)}`
+  return { tarball, ...(integrity && { integrity, signatures: signatures.get(release) }) }
 }
 
 function picked(manifest: Json): Json {

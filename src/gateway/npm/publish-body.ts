@@ -2,7 +2,7 @@
 // kept, the tarball decoded piece by piece and left out of it, so that its size is no matter.
 import { z } from 'zod'
 import { CatalogError } from '../../base/errors.ts'
-import { NPM_PUBLISH_TEXT_MAX } from '../../base/limits.ts'
+import { NPM_PUBLISH_TEXT_MAX } from '../../base/http-limits.ts'
 
 /** Nested deeper than any document of npm. */
 const DEPTH_MAX = 64

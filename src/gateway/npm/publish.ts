@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream'
 import { CatalogError, hasCode } from '../../base/errors.ts'
 import { ARCHIVE_BYTES_MAX } from '../../base/limits.ts'
 import { MiB } from '../../base/units.ts'
+import { LATEST } from '../../model/notice.ts'
 import type { PackageView } from '../../package-view.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
 import { PublishBody, type PublishDocument } from './publish-body.ts'
@@ -19,26 +20,36 @@ interface Components {
 }
 
 /**
+ * Take a document of npm's: a new version is published, and nothing else done with it then.
+ *
  * @param name - as the path has it
- * @throws CatalogError `USAGE`, `RELEASE_EXISTS` with npm's words, `MANIFEST_INVALID`, `LIMIT_EXCEEDED`, `DISK_FULL`
+ * @returns the document when no tarball came with it: something else is to be changed
+ * @throws CatalogError `USAGE`, `UNTRUSTED`, `RELEASE_EXISTS` with npm's words, `MANIFEST_INVALID`, `DISK_FULL`,
+ *   `LIMIT_EXCEEDED`
  */
 export async function publish(
   { view, sharing }: Components,
   name: string,
   body: Readable,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<PublishDocument | undefined> {
   await using folders = view.workspace()
   const path = join(await folders.folder(), 'package.tgz')
   const { document, decoded } = await received(body, path, folders.mayWrite)
-  const { version, access } = checked(document, name, decoded)
+  if (document.name !== name) throw new CatalogError('USAGE', 'The document is of another package than its path.')
+  const sent = checked(document, decoded)
+  if (!sent) return document
+  const { publisher } = await sharing.status()
+  await view.checkFree({ type: 'npm', name }, publisher ?? 'PUBLISHER', signal)
+  const { version, tag, access } = sent
   const permission = access === 'restricted' ? { permission: 'private' as const } : {}
   try {
-    const { fresh } = await sharing.sharePackage(path, { type: 'npm', name, version, ...permission, signal })
+    const { fresh } = await sharing.sharePackage(path, { type: 'npm', name, version, tag, ...permission, signal })
     if (!fresh) throw taken(version)
   } catch (thrown) {
     throw hasCode(thrown, 'RELEASE_EXISTS') ? taken(version, thrown) : thrown
   }
+  return undefined
 }
 
 async function received(
@@ -73,27 +84,27 @@ async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
   }
 }
 
-/** What of a document can be done here; of all else it is said that it cannot. */
-function checked(document: PublishDocument, name: string, decoded: number): { version: string; access?: string } {
-  const versions = Object.keys(document.versions)
+interface Sent {
+  readonly version: string
+  readonly tag: string
+  readonly access: PublishDocument['access']
+}
+
+/** What is published with a document, if a tarball came with it. It may tell of the versions before as well. */
+function checked(document: PublishDocument, decoded: number): Sent | undefined {
+  const { name, access, versions } = document
   const tarballs = Object.entries(document._attachments).filter(([file]) => file.endsWith('.tgz'))
-  const [version] = versions
-  const [tarball] = tarballs
-  if (document.name !== name) throw new CatalogError('USAGE', 'The document is of another package than its path.')
-  if (tarballs.length === 0) {
-    throw new CatalogError('USAGE', 'Only new versions can be published here yet: nothing else can be changed.')
-  }
-  if (versions.length !== 1 || version === undefined || tarballs.length !== 1) {
+  const [tarball, ...others] = tarballs
+  if (!tarball) return undefined
+  const [file, { length }] = tarball
+  const all = Object.keys(versions)
+  const version = all.length === 1 ? all[0] : all.find((each) => file === `${name}-${each}.tgz`)
+  if (version === undefined || others.length > 0) {
     throw new CatalogError('USAGE', 'One version is published at a time, with one tarball.')
   }
-  if (tarball?.[1].length !== decoded) throw new CatalogError('USAGE', 'The tarball is not as long as it says.')
-  const tags = Object.keys(document['dist-tags'])
-  if (tags.some((tag) => tag !== 'latest')) {
-    throw new CatalogError('USAGE', 'No tag but "latest" is kept yet, which is always the highest version.', {
-      hint: 'Publish a pre-release with: catalog publish PATH',
-    })
-  }
-  return { version, ...(document.access ? { access: document.access } : {}) }
+  if (length !== decoded) throw new CatalogError('USAGE', 'The tarball is not as long as it says.')
+  const [tag = LATEST] = Object.entries(document['dist-tags']).find(([, named]) => named === version) ?? []
+  return { version, tag, access }
 }
 
 /** In the words that clients look for. */

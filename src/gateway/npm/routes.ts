@@ -1,41 +1,43 @@
 // npm's registry: packuments, versions, tarballs, tags and search, as stock clients ask for them, and publishing. Over
 // TCP anybody of this machine may ask, so only what everybody may have is there; all else looks absent. To publish
 // takes a token.
-import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { LRUCache } from 'lru-cache'
-import { parse as parseRange } from 'range-parser'
-import { streamOf } from '../../base/byte-source.ts'
-import { CatalogError, ERRORS } from '../../base/errors.ts'
-import { PACKUMENTS_BYTES_MAX, SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../../base/limits.ts'
+import { CatalogError, ERRORS, hasCode } from '../../base/errors.ts'
+import { tellFailure } from '../../base/failure.ts'
+import { ADVISORIES_BYTES_MAX, NPM_PUBLISH_TEXT_MAX } from '../../base/http-limits.ts'
+import { SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../../base/limits.ts'
 import type { PackageName } from '../../model/purl.ts'
 import type { Release } from '../../model/release.ts'
 import { npm } from '../../package-types/npm.ts'
 import type { PackageState, PackageView } from '../../package-view.ts'
+import type { UpstreamDocument } from '../../publishing/upstream/documents.ts'
+import type { PackumentForm } from '../../publishing/upstream/packument.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
 import type { Tokens } from '../../store/tokens.ts'
-import { MEDIA_TYPES, type PackumentForm, packument, tarballName, versionDocument } from './packument.ts'
+import { authorise, isOwner } from '../authorise.ts'
+import type { Logins } from '../logins.ts'
+import { NpmChanges, revisionOf } from './changes.ts'
+import { loginRoutes } from './login.ts'
+import { documentAt, tagsIn, versionIn } from './outside.ts'
+import { packument, versionDocument, versionOf } from './packument.ts'
+import { formOf, Packuments } from './packuments.ts'
 import { publish } from './publish.ts'
+import type { RegistryKey } from './registry-key.ts'
+import { sendTarball } from './tarballs.ts'
 
 const PREFIX = '/npm'
-const INSTALL_ACCEPT = 'application/vnd.npm.install-v1+json'
-const TARBALL_TYPE = 'application/octet-stream'
-/** What a tarball of a version is, it stays. */
-const IMMUTABLE = 'public, max-age=31536000, immutable'
+const JSON_TYPE = 'application/json; charset=utf-8'
 const SEARCH_SIZE = 20
 
 interface Components {
   view: PackageView
   sharing: SharingManager
   tokens: Tokens
-}
-
-/** A packument as it goes out, and what it was made of. */
-interface Packument {
-  readonly state: PackageState
-  readonly bytes: Buffer
-  readonly etag: string
+  /** What this node says of itself to registries. */
+  via: string
+  logins: Logins
+  key: RegistryKey
 }
 
 /** What a path asks for, read from behind the prefix. */
@@ -45,6 +47,11 @@ interface Asked {
   readonly rest: readonly string[]
 }
 
+interface Wild {
+  Params: { '*': string }
+  Body: Readable | undefined
+}
+
 export function npmRoutes(server: FastifyInstance, components: Components): void {
   const registry = new NpmRegistry(components)
   server.register(
@@ -52,7 +59,10 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
       scope.setErrorHandler(replyWithError)
       scope.setNotFoundHandler(({ method }, reply) => {
         if (method === 'GET' || method === 'HEAD') return reply.code(404).send({ error: 'There is nothing here.' })
-        return reply.code(405).send({ error: 'npm clients can publish here, and change nothing else yet.' })
+        return reply.code(405).send({ error: 'This is no way to ask for it.' })
+      })
+      scope.addHook('onRequest', async ({ headers }) => {
+        if (headers.via?.includes(components.via)) throw new CatalogError('USAGE', 'This registry would ask itself.')
       })
       // Who takes a body reads it as it comes.
       scope.removeAllContentTypeParsers()
@@ -60,14 +70,19 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
       scope.get('/', async () => ({}))
       scope.get('/-/ping', async () => ({}))
       scope.get('/-/v1/search', (request) => registry.search(request))
-      scope.get<{ Params: { '*': string } }>('/-/package/*', (request) => registry.tags(request.params['*']))
-      // Nothing is known of weaknesses; who asks at each install must not fail for it.
-      scope.post<{ Body: Readable }>('/-/npm/v1/security/advisories/bulk', async ({ body }) => {
-        body.resume()
-        return {}
+      scope.route<Wild>({
+        method: ['GET', 'PUT', 'POST', 'DELETE'],
+        url: '/-/package/*',
+        handler: (request, reply) => registry.tags(request, reply),
       })
+      scope.post<{ Body: Readable }>('/-/npm/v1/security/advisories/bulk', ({ body }, reply) =>
+        registry.advisories(body, reply),
+      )
+      loginRoutes(scope, components)
+      scope.get('/-/npm/v1/keys', async () => ({ keys: components.key.listed }))
       scope.get('/-/whoami', (request) => registry.whoami(request))
-      scope.put<{ Params: { '*': string }; Body: Readable }>('/*', (request, reply) => registry.publish(request, reply))
+      scope.put<Wild>('/*', (request, reply) => registry.write(request, reply))
+      scope.delete<Wild>('/*', (request) => registry.remove(request))
       scope.get('/*', (request, reply) => registry.read(request, reply))
     },
     { prefix: PREFIX },
@@ -76,63 +91,127 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
 
 class NpmRegistry {
   readonly #components: Components
-  readonly #packuments = new LRUCache<string, Packument>({
-    maxSize: PACKUMENTS_BYTES_MAX,
-    sizeCalculation: ({ bytes }) => bytes.length + 1_024,
+  readonly #packuments = new Packuments(async (of, form, registry) => {
+    if ('versions' in of) return documentAt(of, registry)
+    const signatures = await this.#components.key.signatures(of.releases)
+    return Buffer.from(JSON.stringify(packument(of, form, { registry, signatures })))
   })
+
+  readonly #changes: NpmChanges
 
   constructor(components: Components) {
     this.#components = components
+    this.#changes = new NpmChanges(components)
   }
 
   async read(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { name, rest } = askedBy(request)
     const signal = signalOf(reply)
-    const state = await this.#components.view.state(named(name), signal)
-    const { releases, tags } = state
+    const { view } = this.#components
     const [first, file] = rest
-    if (first === undefined) return this.#packument(request, reply, state)
     if (first === '-' && file !== undefined) {
-      const release = releases.find((release) => tarballName(release) === file)
-      return this.#tarball(request, reply, found(release), signal)
+      const version = versionOf(name, file)
+      if (version === undefined) throw nothing()
+      const release = await view.release(named(name), version, isOwner(this.#components.tokens, request), signal)
+      return sendTarball(request, reply, { view, release, signal })
     }
-    const release = releases.find(({ body }) => body.version === (tags[first] ?? first))
-    return reply.send(versionDocument(state, found(release), 'full', registryOf(request)))
+    const outside = await this.#outside(name, first === undefined ? formOf(request) : 'install', request, signal)
+    if (outside && first === undefined) return this.#packuments.send(request, reply, outside, registryOf(request))
+    if (outside && first !== undefined) return reply.send(versionIn(outside, first, registryOf(request)))
+    const state = await view.state(named(name), signal)
+    if (first === undefined) return this.#packument(request, reply, state)
+    const of = (version: string | undefined) => state.releases.find(({ body }) => body.version === version)
+    const release = found(of(first) ?? of(state.tags[first]))
+    const signatures = await this.#components.key.signatures([release])
+    return reply.send(versionDocument(state, release, 'full', { registry: registryOf(request), signatures }))
   }
 
-  /** `NAME/dist-tags` */
-  async tags(path: string): Promise<PackageState['tags']> {
-    const { name, rest } = asked(path)
-    if (rest.length !== 1 || rest[0] !== 'dist-tags') throw nothing()
-    return (await this.#components.view.state(named(name))).tags
+  /** Who wants to change a document says which one was read. */
+  async #packument(request: FastifyRequest, reply: FastifyReply, state: PackageState): Promise<FastifyReply> {
+    const registry = registryOf(request)
+    if ((request.query as Record<string, unknown>)['write'] !== 'true') {
+      return this.#packuments.send(request, reply, state, registry)
+    }
+    const signatures = await this.#components.key.signatures(state.releases)
+    return reply.send({ ...packument(state, 'full', { registry, signatures }), _rev: revisionOf(state) })
+  }
+
+  /** `NAME/dist-tags[/TAG]` */
+  async tags(request: FastifyRequest<Wild>, reply: FastifyReply): Promise<PackageState['tags'] | { ok: true }> {
+    const { method, body, params } = request
+    const { name: text, rest } = asked(params['*'])
+    const [first, tag, ...others] = rest
+    if (first !== 'dist-tags' || others.length > 0) throw nothing()
+    const name = named(text)
+    if (method === 'GET' && tag === undefined) {
+      const signal = signalOf(reply)
+      const outside = await this.#outside(text, 'install', request, signal)
+      return outside ? tagsIn(outside) : (await this.#components.view.state(name, signal)).tags
+    }
+    authorise(this.#components.tokens, request)
+    if (tag === undefined && (method === 'PUT' || method === 'POST')) {
+      await this.#changes.tagAll(name, await jsonOf(body), method === 'PUT')
+    } else if (tag !== undefined && (method === 'PUT' || method === 'POST')) {
+      await this.#changes.tag(name, tag, await jsonOf(body))
+    } else if (tag !== undefined && method === 'DELETE') {
+      await this.#changes.untag(name, tag)
+    } else throw nothing()
+    return { ok: true }
+  }
+
+  /** What the outside registry says of a package; where it fails, what the mesh knows is said instead. */
+  async #outside(
+    name: string,
+    form: PackumentForm,
+    request: FastifyRequest,
+    signal: AbortSignal,
+  ): Promise<UpstreamDocument | undefined> {
+    try {
+      return await this.#components.view.document(named(name), form, isOwner(this.#components.tokens, request), signal)
+    } catch (thrown) {
+      if (!hasCode(thrown, 'UPSTREAM')) throw thrown
+      tellFailure(`packument of ${name}`, thrown)
+      const known = await this.#components.view.state(named(name), signal).catch(() => undefined)
+      // That the registry cannot be asked says more than that nobody else knows the name.
+      if (!known) throw thrown
+      return undefined
+    }
+  }
+
+  async advisories(body: Readable, reply: FastifyReply): Promise<FastifyReply> {
+    const text = await textOf(body, ADVISORIES_BYTES_MAX)
+    return reply.type(JSON_TYPE).send(await this.#components.view.advisories(text, signalOf(reply)))
   }
 
   async whoami(request: FastifyRequest): Promise<{ username: string }> {
-    this.#authorise(request)
+    authorise(this.#components.tokens, request)
     const { publisher } = await this.#components.sharing.status()
     return { username: publisher ?? 'nobody yet' }
   }
 
-  async publish(
-    request: FastifyRequest<{ Params: { '*': string }; Body: Readable }>,
-    reply: FastifyReply,
-  ): Promise<{ ok: true }> {
-    this.#authorise(request)
-    const { name, rest } = asked(request.params['*'])
-    if (rest.length > 0) throw new CatalogError('USAGE', 'npm clients can publish here, and change nothing else yet.')
-    named(name)
-    await publish(this.#components, name, request.body, signalOf(reply))
-    reply.code(201)
+  /** A document, of a new version or with changes; with `-rev/REVISION` behind it, perhaps with fewer versions. */
+  async write(request: FastifyRequest<Wild>, reply: FastifyReply): Promise<{ ok: true }> {
+    authorise(this.#components.tokens, request)
+    const { name: text, rest } = asked(request.params['*'])
+    const [mark, revision, ...others] = rest
+    if ((mark !== undefined && mark !== '-rev') || others.length > 0 || !request.body) throw nothing()
+    const name = named(text)
+    const document = await publish(this.#components, text, request.body, signalOf(reply))
+    if (!document) reply.code(201)
+    else if (revision === undefined) await this.#changes.deprecate(name, document)
+    else await this.#changes.replace(name, revision, document)
     return { ok: true }
   }
 
-  /** @throws CatalogError `UNAUTHORISED` */
-  #authorise({ headers: { authorization = '' } }: FastifyRequest): void {
-    const [, token = ''] = /^Bearer (\S+)$/i.exec(authorization) ?? []
-    if (this.#components.tokens.holds(token)) return
-    throw new CatalogError('UNAUTHORISED', 'This takes a token that the node has made, and that is not revoked.', {
-      hint: 'Make one with "catalog token create", and tell npm: npm config set //HOST/npm/:_authToken=TOKEN',
-    })
+  /** `NAME/-rev/REVISION` or `NAME/-/FILE/-rev/REVISION` */
+  async remove(request: FastifyRequest<Wild>): Promise<{ ok: true }> {
+    authorise(this.#components.tokens, request)
+    const { name: text, rest } = asked(request.params['*'])
+    const [mark, second = '', third] = rest
+    if (mark === '-rev' && rest.length === 2) await this.#changes.remove(named(text), second)
+    else if (mark === '-' && third === '-rev') await this.#changes.removeTarball(named(text), second)
+    else throw nothing()
+    return { ok: true }
   }
 
   async search({ query }: FastifyRequest): Promise<object> {
@@ -161,67 +240,18 @@ class NpmRegistry {
     })
     return { objects, total: results.length }
   }
-
-  #packument(request: FastifyRequest, reply: FastifyReply, state: PackageState): FastifyReply {
-    const form: PackumentForm = request.headers.accept?.includes(INSTALL_ACCEPT) ? 'install' : 'full'
-    const { bytes, etag } = this.#made(state, form, registryOf(request))
-    reply.header('etag', etag).header('vary', 'accept').header('cache-control', 'no-cache')
-    if (request.headers['if-none-match'] === etag) return reply.code(304).send()
-    return reply.type(MEDIA_TYPES[form]).send(bytes)
-  }
-
-  /** Made again only when it would be of something else. */
-  #made(state: PackageState, form: PackumentForm, registry: string): Packument {
-    const key = `${form} ${registry} ${state.name}`
-    const known = this.#packuments.get(key)
-    if (known && isSame(known.state, state)) return known
-    const bytes = Buffer.from(JSON.stringify(packument(state, form, registry)))
-    const made = { state, bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` }
-    this.#packuments.set(key, made)
-    return made
-  }
-
-  async #tarball(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    release: Release,
-    signal: AbortSignal,
-  ): Promise<FastifyReply> {
-    const [artifact] = release.body.artifacts
-    const etag = `"${Buffer.from(artifact?.root ?? []).toString('base64url')}"`
-    reply.header('etag', etag).header('cache-control', IMMUTABLE).header('accept-ranges', 'bytes')
-    if (request.headers['if-none-match'] === etag) return reply.code(304).send()
-    const { lease } = await this.#components.view.open(release, signal)
-    // Given back when all of it is out, or when the client is gone.
-    reply.raw.once('close', () => lease[Symbol.dispose]())
-    const range = rangeOf(request, lease.length)
-    if (range === 'none') return reply.code(416).header('content-range', `bytes */${lease.length}`).send()
-    const { start, end } = range ?? { start: 0, end: lease.length - 1 }
-    if (range) reply.code(206).header('content-range', `bytes ${start}-${end}/${lease.length}`)
-    const length = end - start + 1
-    const part = lease.bytes
-      ? { ...lease, length, bytes: lease.bytes.subarray(start, end + 1) }
-      : { ...lease, length, offset: lease.offset + start }
-    return reply.type(TARBALL_TYPE).header('content-length', length).send(streamOf(part, signal))
-  }
 }
 
-function isSame(a: PackageState, b: PackageState): boolean {
-  const said = ({ tags, deprecated }: PackageState) => JSON.stringify([tags, [...deprecated]])
-  const hasSame = a.releases.length === b.releases.length && a.releases.every((one, i) => one === b.releases[i])
-  return hasSame && said(a) === said(b)
-}
-
-/** One range that can be had, `none` when there is none, or nothing where the whole is meant. */
-function rangeOf(
-  { headers: { range } }: FastifyRequest,
-  length: number,
-): { start: number; end: number } | 'none' | undefined {
-  if (range === undefined || range.length > 256) return undefined
-  const { type, code, ranges } = parseRange(length, range)
-  // What is malformed counts as not said, and so do several at once.
-  if (type !== 'bytes' || (code & 1) === 1 || ranges.length > 1) return undefined
-  return ranges[0] ?? 'none'
+/** @throws CatalogError `LIMIT_EXCEEDED` */
+async function textOf(body: Readable, bytesMax: number): Promise<string> {
+  const pieces: Buffer[] = []
+  let bytes = 0
+  for await (const piece of body) {
+    bytes += piece.length
+    if (bytes > bytesMax) throw new CatalogError('LIMIT_EXCEEDED', `This takes at most ${bytesMax} bytes.`)
+    pieces.push(piece)
+  }
+  return Buffer.concat(pieces).toString()
 }
 
 function askedBy(request: FastifyRequest): Asked {
@@ -259,6 +289,22 @@ function found(release: Release | undefined): Release {
 
 function nothing(): CatalogError {
   return new CatalogError('NOT_FOUND', 'There is nothing here.')
+}
+
+/** A body that is short. @throws CatalogError `USAGE`, `LIMIT_EXCEEDED` */
+async function jsonOf(body: Readable | undefined): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length
+    if (bytes > NPM_PUBLISH_TEXT_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'These are too many tags at once.')
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString())
+  } catch (cause) {
+    throw new CatalogError('USAGE', 'The body is not JSON.', { cause })
+  }
 }
 
 /** Where this gateway is, as the client calls it: its name was checked before. */

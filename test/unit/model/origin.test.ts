@@ -12,6 +12,7 @@ import {
   type OriginBody,
   originRecord,
   originStatement,
+  type RegistrySignature,
   readOrigin,
 } from '../../../src/model/origin.ts'
 import { type CatalogRecord, decodeRecord, draftRecord, signRecord } from '../../../src/model/record.ts'
@@ -33,8 +34,8 @@ const integrity = `sha512-${createHash('sha512').update('an archive').digest('ba
 const body: OriginBody = { type: 'npm', name: '@acme/parser', version: '1.2.3', integrity }
 const words = ({ name, version, integrity }: OriginBody) => Buffer.from(`${name}@${version}:${integrity}`)
 
-function signatureOf({ key }: Registry, of = body): string {
-  return sign('sha256', words(of), key).toString('base64')
+function signatureOf({ key }: Registry, of = body): RegistrySignature {
+  return { keyid: 'of a registry', sig: sign('sha256', words(of), key).toString('base64') }
 }
 
 function recordOf(by: Registry): CatalogRecord {
@@ -64,8 +65,16 @@ test('what no known key has signed is no statement', async (t) => {
   const signature = signatureOf(by)
   t.equal(originRecord(body, [signature], npmKeys([])), undefined, 'a key that nobody has named')
   t.equal(originRecord({ ...body, version: '1.2.4' }, [signature], npmKeys([by.spki])), undefined, 'of another version')
-  t.equal(originRecord(body, ['AAAA'], npmKeys([by.spki])), undefined, 'no signature at all')
+  t.equal(originRecord(body, [{ keyid: 'x', sig: 'AAAA' }], npmKeys([by.spki])), undefined, 'no signature at all')
   t.ok(originRecord(body, [signatureOf(registry()), signature], npmKeys([by.spki])), 'one of several is enough')
+})
+
+test('a signature in the name of a known key must be its own', async (t) => {
+  const by = registry()
+  const [named] = npmSignatures(recordOf(by))
+  if (!named) throw new Error('it is signed')
+  const forged = { keyid: named.keyid, sig: signatureOf(registry()).sig }
+  t.throws(() => originRecord(body, [forged], npmKeys([by.spki])), { code: 'RECORD_SIGNATURE' })
 })
 
 test('a shelf admits what the registry has signed', async (t) => {
@@ -131,7 +140,7 @@ test('clients get the signature as the registry gave it', async (t) => {
   const signature = signatureOf(by)
   const record = originRecord(body, [signature], npmKeys([by.spki]))
   const [given] = record ? npmSignatures(decodeRecord(record.envelope)) : []
-  t.equal(given?.sig, signature)
+  t.equal(given?.sig, signature.sig)
   t.match(given?.keyid, /^SHA256:[A-Za-z0-9+/]{43}$/)
 })
 

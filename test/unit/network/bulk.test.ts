@@ -67,7 +67,7 @@ test('a segment lands in its place, and both sides know how much it was', async 
   t.strictSame(await ended, { sent: 3_000_000, code: undefined })
   t.match(asked, [{ peer: fetcher.provider.peer, address: HOST, outline: false, data: true, first: 0 }])
   t.same(asked[0]?.release, blob.wanted.release)
-  const told = (peer: string, direction: string) => ({ peer, bytes: 3_000_000, direction })
+  const told = (peer: string, direction: string) => ({ peer, bytes: 3_000_000, direction, plane: 'bulk' })
   // Which side ends first, nobody knows.
   const byDirection = new Map(facts.map((fact) => [(fact as { direction: string }).direction, fact]))
   t.strictSame(byDirection.get('received'), told(seed.provider.peer, 'received'))

@@ -52,8 +52,9 @@ test('a withdrawn release is garbage; a blob another release names stays', async
   await put(store, both, first)
   await put(store, both, second)
   const { subject } = releaseOf(publisher, { version: '1.0.0' }).statement
+  const body = { withdrawn: true }
   const withdrawal = signRecord(
-    { v: 1, kind: 'withdrawal', subject, signer: publisher.signer, signerVersion: 1, seq: 1, at: 1, body: {} },
+    { v: 1, kind: 'withdrawal', subject, signer: publisher.signer, signerVersion: 1, seq: 1, at: 1, body },
     [publisher.releaseKey],
   )
   await store.records.admitAll([{ record: withdrawal, audience: 'public' }])

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { TOKEN_NOTE_LENGTH_MAX } from '../../../src/base/limits.ts'
+import { TOKEN_NOTE_LENGTH_MAX } from '../../../src/base/http-limits.ts'
 import { openStore } from './opened.ts'
 
 test('a token is held until it is revoked, and over a restart', async (t) => {

@@ -20,9 +20,9 @@ function happen(): void {
   emit('catalog:search', { ms: 40, results: 1, peersAsked: 3, peersAnswered: 2, ageMs: 9 })
   for (const outcome of ['miss', 'hit', 'hit', 'stale'] as const) emit('catalog:search-cache', { outcome })
   emit('catalog:search-invalidated', { queries: 5 })
-  emit('catalog:transfer', { peer: 'peer-one', bytes: 100, direction: 'sent' })
-  emit('catalog:transfer', { peer: 'peer-two', bytes: 30, direction: 'received' })
-  emit('catalog:transfer', { peer: 'peer-two', bytes: 5, direction: 'received' })
+  emit('catalog:transfer', { peer: 'peer-one', bytes: 100, direction: 'sent', plane: 'bulk' })
+  emit('catalog:transfer', { peer: 'peer-two', bytes: 30, direction: 'received', plane: 'bulk' })
+  emit('catalog:transfer', { peer: 'peer-two', bytes: 5, direction: 'received', plane: 'stream' })
   emit('catalog:corrupt', { peer: 'peer-one', root: 'root-one', chunk: 3 })
   emit('catalog:damaged', { root: 'root-one', bytes: 9, chunks: 2 })
   emit('catalog:damaged', { root: 'root-one', bytes: 9, chunks: 0 })
@@ -43,8 +43,9 @@ const EXPECTED: [series: string, value: number][] = [
   ['catalog_search_cache_hits_total{state="fresh"}', 2],
   ['catalog_search_cache_hits_total{state="stale"}', 1],
   ['catalog_search_cache_invalidated_total', 5],
-  ['catalog_transfer_bytes_total{direction="sent"}', 100],
-  ['catalog_transfer_bytes_total{direction="received"}', 35],
+  ['catalog_transfer_bytes_total{direction="sent",plane="bulk"}', 100],
+  ['catalog_transfer_bytes_total{direction="received",plane="bulk"}', 30],
+  ['catalog_transfer_bytes_total{direction="received",plane="stream"}', 5],
   ['catalog_corrupt_chunks_total', 1],
   ['catalog_damaged_blobs_total', 1],
   ['catalog_evicted_bytes_total', 11],

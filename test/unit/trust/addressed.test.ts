@@ -56,3 +56,22 @@ test('what is for a group, a list or the devices that this node is in stands on 
   const own = ['private']
   t.same(placed([shareOf(PRIVATE), devicesOf(me)]), { publisher: own, release: own, share: own, device: own })
 })
+
+test('what is said of a release stands where the release does, and nowhere else', async (t) => {
+  const said = (kind: string, subject: string, body: object) => numberedOf(publisher, kind, subject, 1, { ...body })
+  const deprecation = said('deprecation', PURL, { message: 'old' })
+  const withdrawal = said('withdrawal', PURL, { withdrawn: true })
+  const tag = said('tag', 'pkg:npm/parser?tag=beta', { version: '1.0.0' })
+  const takenBack = said('tag', 'pkg:npm/parser?tag=beta', {})
+  const restricted = shareOf({ ...PRIVATE, permission: 'restricted', peers: [me, other] })
+  const list = [peersAudience([me, other])]
+  for (const notice of [deprecation, withdrawal, tag, takenBack]) {
+    const { kind } = notice.statement
+    t.same(placed([shareOf(PUBLIC), notice])[kind], ['public'])
+    t.same(placed([restricted, notice])[kind], list)
+    t.notOk(kind in placed([shareOf(PRIVATE), notice]))
+  }
+  const elsewhere = said('tag', 'pkg:npm/parser?tag=beta', { version: '2.0.0' })
+  t.notOk('tag' in placed([shareOf(PUBLIC), elsewhere]), 'of a version that nothing shares with this node')
+  t.notOk('tag' in placed([shareOf(PUBLIC), said('tag', 'pkg:npm/lexer?tag=beta', {})]))
+})

@@ -3,7 +3,8 @@ import type { ReleaseBody } from '../../../src/model/release.ts'
 import { type Release, readRelease } from '../../../src/model/release.ts'
 import { npm } from '../../../src/package-types/npm.ts'
 import type { Pin } from '../../../src/store/pins.ts'
-import { resolve, trustState } from '../../../src/trust/view.ts'
+import { NO_NOTICES, type PackageNotices } from '../../../src/trust/notices.ts'
+import { newest, resolve, trustState } from '../../../src/trust/view.ts'
 import { type MadePublisher, publisherOf, releaseOf } from '../model/made.ts'
 
 const name = { type: 'npm', name: 'parser' }
@@ -80,4 +81,38 @@ test('trust states', async (t) => {
   t.equal(trustState(other.signer, pinTo(mine), 1), 'foreign')
   t.equal(trustState(mine.signer, undefined, 1), 'unpinned')
   t.equal(trustState(mine.signer, undefined, 2), 'contested')
+})
+
+test('tags and withdrawals change what is chosen', async (t) => {
+  const releases = of(mine, '1.0.0', '1.1.0', '2.0.0-rc.1', '3.0.0')
+  const notices: PackageNotices = {
+    ...NO_NOTICES,
+    tags: new Map(Object.entries({ latest: '1.0.0', beta: '2.0.0-rc.1', gone: '3.0.0', never: '9.9.9' })),
+    withdrawn: new Map([['3.0.0', 'it leaks']]),
+  }
+  const chosen = (wanted: Parameters<typeof resolve>[1], keeps = false) => {
+    const knowledge = { notices: () => notices, keeps: () => keeps }
+    return resolve(name, wanted, releases, undefined, npm, knowledge).release.body.version
+  }
+  t.equal(chosen({}), '1.0.0', 'the tag "latest"')
+  t.equal(chosen({ version: 'beta' }), '2.0.0-rc.1')
+  t.equal(chosen({ range: 'beta' }), '2.0.0-rc.1')
+  t.equal(chosen({ range: '^1' }), '1.1.0')
+  t.equal(chosen({ range: '>=1' }), '1.1.0', 'what was withdrawn is in no range')
+  for (const wanted of [{ range: '^3' }, { version: 'gone' }, { version: 'never' }]) {
+    t.throws(() => chosen(wanted), { code: 'NOT_FOUND' })
+  }
+  t.throws(() => chosen({ version: '3.0.0' }), { code: 'WITHDRAWN', message: /it leaks/ })
+  t.equal(chosen({ version: '3.0.0' }, true), '3.0.0', 'but for who keeps it')
+  t.equal(newest(releases, npm, notices)?.body.version, '1.0.0')
+  const untagged = { ...notices, tags: new Map([['latest', '3.0.0']]) }
+  t.equal(newest(releases, npm, untagged)?.body.version, '1.1.0', 'a tag of what was withdrawn names nothing')
+})
+
+test('nobody speaks of a name that several claim', async (t) => {
+  const releases = [...of(mine, '1.0.0'), ...of(other, '1.0.0')]
+  const notices = { ...NO_NOTICES, withdrawn: new Map([['1.0.0', '']]) }
+  const knowledge = { notices: () => notices, keeps: () => false }
+  t.throws(() => resolve(name, {}, releases, undefined, npm, knowledge), { code: 'UNTRUSTED' })
+  t.equal(resolve(name, {}, releases, pinTo(mine), npm).release.record.signer, mine.signer)
 })

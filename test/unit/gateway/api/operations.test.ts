@@ -6,7 +6,7 @@ import { type DiskSpace, systemDisk } from '../../../../src/base/disk.ts'
 import { CatalogError } from '../../../../src/base/errors.ts'
 import { seededRandom } from '../../../../src/base/random.ts'
 import { KiB, MiB } from '../../../../src/base/units.ts'
-import { type Line, withProgress } from '../../../../src/gateway/api/operation.ts'
+import { type Facades, type Line, withProgress } from '../../../../src/gateway/api/operation.ts'
 import { type OperationName, prepare } from '../../../../src/gateway/api/operations.ts'
 import { MemoryHub, MemoryNetwork } from '../../../../src/network/memory.ts'
 import { CatalogNode, type Outside } from '../../../../src/node.ts'
@@ -138,6 +138,8 @@ test('a sound store has no findings', async (t) => {
   t.same(await run('doctor'), [{ type: 'summary', findings: 0 }])
 })
 
+const storing = (storage: StorageManager) => ({ storage }) as unknown as Facades
+
 test('findings end in an error that says what repairs them', async (t) => {
   const finding = { subject: 'pack 1', problem: 'it is green' }
   const told = async (...repairs: string[]) => {
@@ -145,9 +147,7 @@ test('findings end in an error that says what repairs them', async (t) => {
       for (const repair of repairs) yield { ...finding, repair }
     }
     const storage = { check } as unknown as StorageManager
-    return failed(
-      prepare('doctor', {}).run({ storage, sharing: undefined as never, tokens: undefined as never }, never),
-    )
+    return failed(prepare('doctor', {}).run(storing(storage), never))
   }
   const one = await told('rebuild-index')
   t.match(one.lines, [
@@ -172,9 +172,7 @@ test('gc tells of each piece, and sums them up', async (t) => {
     },
     isPaused: false,
   } as unknown as StorageManager
-  const lines = await linesOf(
-    prepare('gc', { dryRun: true }).run({ storage, sharing: undefined as never, tokens: undefined as never }, never),
-  )
+  const lines = await linesOf(prepare('gc', { dryRun: true }).run(storing(storage), never))
   const told = { type: 'garbage', root: '01'.repeat(32), release: '01'.repeat(32), purl: 'pkg:npm/a@1.0.0' }
   const sums = { garbage: 2, garbageBytes: 11, packs: 1, movedBytes: 20, freedBytes: 100 }
   t.match(lines, [

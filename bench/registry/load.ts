@@ -1,0 +1,74 @@
+// Load on a registry over HTTP, by undici's pool: as many requests under way as there are connections, all kept alive.
+// Answers are counted and thrown away; what they say is checked once before.
+import { Pool } from 'undici'
+import type { RegistryServer } from './servers.ts'
+
+export interface Load {
+  /** Below the registry; taken in turns. */
+  readonly paths: readonly string[]
+  readonly headers?: Record<string, string>
+  readonly requests: number
+  readonly connections: number
+  /** What all answers must have; 200 by default. */
+  readonly status?: number
+}
+
+export class Client implements AsyncDisposable {
+  readonly server: RegistryServer
+  readonly #path: string
+  readonly #pools = new Map<number, Pool>()
+  readonly #origin: string
+
+  constructor(server: RegistryServer) {
+    this.server = server
+    const { origin, pathname } = new URL(server.registry)
+    this.#origin = origin
+    this.#path = pathname
+  }
+
+  /** @returns bytes of all answers, as they came */
+  async run({ paths, headers = {}, requests, connections, status = 200 }: Load): Promise<number> {
+    const pool = this.#pool(connections)
+    let next = 0
+    let bytes = 0
+    const work = async () => {
+      while (next < requests) bytes += await this.#get(pool, paths[next++ % paths.length] as string, headers, status)
+    }
+    await Promise.all(Array.from({ length: connections }, work))
+    return bytes
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#pools.values()].map((pool) => pool.close()))
+  }
+
+  #pool(connections: number): Pool {
+    const known = this.#pools.get(connections)
+    if (known) return known
+    const made = new Pool(this.#origin, { connections, pipelining: 1 })
+    this.#pools.set(connections, made)
+    return made
+  }
+
+  #get(pool: Pool, path: string, headers: Record<string, string>, wanted: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      let bytes = 0
+      pool.dispatch(
+        { method: 'GET', path: this.#path + path, headers },
+        {
+          onConnect: () => undefined,
+          onHeaders(status) {
+            if (status !== wanted) reject(new Error(`${path}: status ${status}`))
+            return true
+          },
+          onData(chunk) {
+            bytes += chunk.length
+            return true
+          },
+          onComplete: () => resolve(bytes),
+          onError: reject,
+        },
+      )
+    })
+  }
+}

@@ -1,0 +1,133 @@
+// The two registries, each a process of its own on the same Node, with storage side by side on one file system. Neither
+// asks anybody else for packages. Verdaccio is set up in its own favour: no page, no log of requests, tokens that are
+// verified without hashing a password.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const CATALOG = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+const VERDACCIO = fileURLToPath(new URL('../../node_modules/verdaccio/bin/verdaccio', import.meta.url))
+/** Unit of the times in /proc. */
+const TICKS = 100
+const START_MS = 30_000
+
+export class RegistryServer implements AsyncDisposable {
+  readonly #child: ChildProcess
+  readonly #ended: Promise<unknown>
+  /** With a slash at its end. */
+  readonly registry: string
+  token = ''
+
+  constructor(child: ChildProcess, registry: string) {
+    this.#child = child
+    this.#ended = once(child, 'exit')
+    this.registry = registry
+  }
+
+  /** User and system, of all threads since it started. */
+  cpuSeconds(): number {
+    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'latin1')
+    // The name before it, in brackets, may have spaces.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / TICKS
+  }
+
+  rssMegabytes(): number {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'latin1')
+    return (Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1_024) / 1e6
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill()
+    await this.#ended
+  }
+}
+
+/** A node as a user starts it, but for who would start it again. */
+export async function startCatalog(folder: string): Promise<RegistryServer> {
+  if (!existsSync(CATALOG)) throw new Error('the product is not built: npm run setup')
+  const ports = ['--control-port', '0', '--bulk-port', '0', '--http-port', '0', '--host', '127.0.0.1', '--no-mdns']
+  const child = spawn(process.execPath, [CATALOG, 'up', '--json', '--no-supervise', '--data-dir', folder, ...ports], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { http } = JSON.parse(line) as { http?: string }
+    if (http === undefined) continue
+    child.stdout.resume()
+    const server = new RegistryServer(child, `${http}/npm/`)
+    server.token = catalogToken(folder)
+    return server
+  }
+  throw new Error('the node ended before it was up')
+}
+
+function catalogToken(folder: string): string {
+  const args = [CATALOG, 'token', 'create', '--json', '--data-dir', folder]
+  const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+  return (JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { token: string }).token
+}
+
+export async function startVerdaccio(folder: string): Promise<RegistryServer> {
+  await mkdir(folder, { recursive: true })
+  const config = join(folder, 'config.yaml')
+  await writeFile(config, settings(folder))
+  const address = `127.0.0.1:${await freePort()}`
+  const child = spawn(process.execPath, [VERDACCIO, '--config', config, '--listen', address], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, NODE_ENV: 'production' },
+  })
+  const server = new RegistryServer(child, `http://${address}/`)
+  await answers(`${server.registry}-/ping`)
+  server.token = await verdaccioToken(server)
+  return server
+}
+
+function settings(folder: string): string {
+  return JSON.stringify({
+    storage: join(folder, 'storage'),
+    auth: { htpasswd: { file: join(folder, 'htpasswd') } },
+    security: { api: { jwt: { sign: { expiresIn: '1d' } } } },
+    uplinks: {},
+    packages: { '**': { access: '$all', publish: '$authenticated' } },
+    max_body_size: '64mb',
+    web: { enable: false },
+    log: { type: 'stdout', format: 'json', level: 'fatal' },
+  })
+}
+
+async function verdaccioToken({ registry }: RegistryServer): Promise<string> {
+  const response = await fetch(`${registry}-/user/org.couchdb.user:bench`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'bench', password: 'a password of the bench' }),
+  })
+  const { token } = (await response.json()) as { token?: string }
+  if (token === undefined) throw new Error(`Verdaccio gave no token: ${response.status}`)
+  return token
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+async function answers(url: string): Promise<void> {
+  for (const end = Date.now() + START_MS; Date.now() < end; ) {
+    const there = await fetch(url).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+    if (there) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`nothing answers at ${url}`)
+}

@@ -1,0 +1,39 @@
+// The API on TCP, `/api/v1/…`, which any process of this machine can reach: what is not everybody's takes a token.
+import type { FastifyInstance } from 'fastify'
+import type { z } from 'zod'
+import { CatalogError } from '../../base/errors.ts'
+import { authorise } from '../authorise.ts'
+import { API_PREFIX, ENDPOINTS, type Served } from './endpoints.ts'
+import { openApi } from './openapi.ts'
+
+export function tcpRoutes(server: FastifyInstance, node: Served): void {
+  const document = JSON.stringify(openApi())
+  server.get(`${API_PREFIX}/openapi.json`, async (_request, reply) => reply.type('application/json').send(document))
+  for (const { method, path, isPublic, query, body, run } of ENDPOINTS) {
+    server.route({
+      method,
+      url: API_PREFIX + path,
+      handler: async (request, reply) => {
+        if (!isPublic) authorise(node.tokens, request)
+        const asked = {
+          query: checked(query, request.query, 'query'),
+          body: body && checked(body, request.body, 'body'),
+        }
+        const gone = new AbortController()
+        reply.raw.once('close', () => gone.abort(new CatalogError('ABORTED', 'The client went away.')))
+        return reply.header('cache-control', 'no-store').send(await run(node, asked, gone.signal))
+      },
+    })
+  }
+}
+
+/** @throws CatalogError `USAGE` */
+function checked<T>(schema: z.ZodType<T>, given: unknown, what: string): T {
+  const parsed = schema.safeParse(given)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  const where = [what, ...(issue?.path ?? [])].join('.')
+  throw new CatalogError('USAGE', `What was asked is not right: ${where}: ${issue?.message}.`, {
+    hint: `See ${API_PREFIX}/openapi.json.`,
+  })
+}

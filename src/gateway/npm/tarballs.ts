@@ -1,0 +1,105 @@
+// Tarballs as they go out, read from where they lie: a small one at once, a large one through one buffer, again and
+// again, whose bytes the system has taken before the next are read into it.
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { parse as parseRange } from 'range-parser'
+import { CatalogError } from '../../base/errors.ts'
+import { KiB } from '../../base/units.ts'
+import type { Release } from '../../model/release.ts'
+import type { PackageView } from '../../package-view.ts'
+import type { Lease } from '../../store/blobs.ts'
+
+const TARBALL_TYPE = 'application/octet-stream'
+/** What a tarball of a version is, it stays. */
+const IMMUTABLE = 'public, max-age=31536000, immutable'
+/** As much as is read from the system's cache at once. */
+const PIECE_BYTES = 256 * KiB
+/** Buffers kept for the next who want one. */
+const BUFFERS_KEPT = 8
+const buffers: Buffer[] = []
+
+interface Part {
+  readonly start: number
+  readonly length: number
+}
+
+export async function sendTarball(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { view, release, signal }: { view: PackageView; release: Release; signal: AbortSignal },
+): Promise<FastifyReply> {
+  const [artifact] = release.body.artifacts
+  const etag = `"${Buffer.from(artifact?.root ?? []).toString('base64url')}"`
+  reply.header('etag', etag).header('cache-control', IMMUTABLE).header('accept-ranges', 'bytes')
+  if (request.headers['if-none-match'] === etag) return reply.code(304).send()
+  const { lease } = await view.open(release, signal)
+  // Given back when all of it is out, or when the client is gone.
+  reply.raw.once('close', () => lease[Symbol.dispose]())
+  const range = rangeOf(request, lease.length)
+  if (range === 'none') return reply.code(416).header('content-range', `bytes */${lease.length}`).send()
+  const { start, end } = range ?? { start: 0, end: lease.length - 1 }
+  if (range) reply.code(206).header('content-range', `bytes ${start}-${end}/${lease.length}`)
+  const part = { start, length: end - start + 1 }
+  reply.type(TARBALL_TYPE).header('content-length', part.length)
+  if (request.method === 'HEAD') {
+    head(reply).end()
+    return reply
+  }
+  if (part.length > PIECE_BYTES) return await sendPieces(reply, view, lease, part)
+  const bytes = Buffer.allocUnsafe(part.length)
+  await fill(view, lease, start, bytes)
+  return reply.send(bytes)
+}
+
+async function sendPieces(reply: FastifyReply, view: PackageView, lease: Lease, part: Part): Promise<FastifyReply> {
+  const buffer = buffers.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES)
+  const piece = (done: number) => buffer.subarray(0, Math.min(PIECE_BYTES, part.length - done))
+  // What cannot be read at all is told as any error.
+  await fill(view, lease, part.start, piece(0))
+  const raw = head(reply)
+  try {
+    for (let done = 0; done < part.length; done += PIECE_BYTES) {
+      if (done > 0) await fill(view, lease, part.start + done, piece(done))
+      await written(raw, piece(done))
+    }
+    raw.end()
+    if (buffers.length < BUFFERS_KEPT) buffers.push(buffer)
+  } catch (thrown) {
+    // The head is out: only an end before its time tells the client. The buffer may be in use, and is left to it.
+    raw.destroy(CatalogError.from(thrown))
+  }
+  return reply
+}
+
+/** Send the head, past the framework, which would want all of the body to go with it. */
+function head(reply: FastifyReply): ServerResponse {
+  reply.hijack()
+  return reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders)
+}
+
+/** @throws CatalogError `BLOB_CORRUPT` */
+async function fill(view: PackageView, lease: Lease, at: number, buffer: Buffer): Promise<void> {
+  const read = await view.read(lease, at, buffer)
+  if (read < buffer.length) throw new CatalogError('BLOB_CORRUPT', 'A tarball is shorter than it was when it came.')
+}
+
+/** Resolves once the system has the bytes. */
+function written(raw: ServerResponse, bytes: Buffer): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const gone = () => reject(new CatalogError('ABORTED', 'The client went away.'))
+  raw.once('close', gone)
+  raw.write(bytes, (error) => (error ? reject(error) : resolve()))
+  return promise.finally(() => raw.off('close', gone))
+}
+
+/** One range that can be had, `none` when there is none, or nothing where the whole is meant. */
+function rangeOf(
+  { headers: { range } }: FastifyRequest,
+  length: number,
+): { start: number; end: number } | 'none' | undefined {
+  if (range === undefined || range.length > 256) return undefined
+  const { type, code, ranges } = parseRange(length, range)
+  // What is malformed counts as not said, and so do several at once.
+  if (type !== 'bytes' || (code & 1) === 1 || ranges.length > 1) return undefined
+  return ranges[0] ?? 'none'
+}

@@ -1,0 +1,250 @@
+// Packages that nobody in the mesh has come from the user's outside registry, once, and are shared from then on: what
+// the registry has signed, with everybody; what it has not, or gave to this user alone, with nobody.
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { type Clock, deadline, untilAborted } from '../../base/clock.ts'
+import type { Effects } from '../../base/effects.ts'
+import { CatalogError, hasCode } from '../../base/errors.ts'
+import { tellFailure } from '../../base/failure.ts'
+import { UPSTREAM_MESH_MS } from '../../base/http-limits.ts'
+import { ARCHIVE_BYTES_MAX, SEARCH_FAN_OUT_MAX } from '../../base/limits.ts'
+import { type Random, shuffled } from '../../base/random.ts'
+import { Turns } from '../../base/turns.ts'
+import type { Audience } from '../../model/audience.ts'
+import type { SigningKey } from '../../model/ed25519.ts'
+import {
+  type Derivation,
+  isIntegrity,
+  type OriginBody,
+  type OriginKeys,
+  originRecord,
+  originStatement,
+  readOrigin,
+} from '../../model/origin.ts'
+import { type CatalogRecord, signRecord } from '../../model/record.ts'
+import type { Release } from '../../model/release.ts'
+import { connectedTo, type HelloService } from '../../network/hello.ts'
+import type { Providers } from '../../network/providers.ts'
+import { artifactPath } from '../../package-types/npm.ts'
+import type { StagedBlob } from '../../store/blob-index.ts'
+import type { Blobs } from '../../store/blobs.ts'
+import type { Records } from '../../store/records.ts'
+import type { Scratch } from '../../store/scratch.ts'
+import type { RecordExchange } from '../../trust/exchange.ts'
+import { deriveFrom } from '../derived.ts'
+import { onlyArtifact, type Packages } from '../packages.ts'
+import type { Advisories } from './advisories.ts'
+import type { UpstreamDocument, UpstreamDocuments } from './documents.ts'
+import type { PackumentForm, VersionWord } from './packument.ts'
+import type { Registry } from './registry.ts'
+
+export interface UpstreamComponents {
+  readonly registry: Registry
+  readonly documents: UpstreamDocuments
+  readonly advisories: Advisories
+  readonly packages: Packages
+  readonly exchange: RecordExchange
+  readonly hello: HelloService
+  readonly providers: Providers
+  readonly records: Records
+  readonly blobs: Blobs
+  readonly scratch: Scratch
+  readonly clock: Clock
+  readonly random: Random
+  readonly effects: Effects
+}
+
+interface Options {
+  readonly originKeys: OriginKeys
+  /** As whom this node says what no registry has signed. */
+  readonly node: { readonly signer: string; readonly key: SigningKey }
+}
+
+/** A version, and the record that it gets here. */
+interface Origin {
+  readonly record: CatalogRecord
+  readonly audience: Audience
+}
+
+export class Upstream {
+  readonly #components: UpstreamComponents
+  readonly #options: Options
+  /** By package and version: it is fetched once, however many ask for it. */
+  readonly #turns = new Turns()
+
+  constructor(components: UpstreamComponents, options: Options) {
+    this.#components = components
+    this.#options = options
+  }
+
+  get url(): string {
+    return this.#components.registry.url
+  }
+
+  /** What the registry says of a package. @throws CatalogError as `UpstreamDocuments.get` */
+  document(name: string, form: PackumentForm, signal: AbortSignal): Promise<UpstreamDocument | undefined> {
+    return this.#components.documents.get(name, form, signal)
+  }
+
+  /** Whether the registry has said, not long ago, that it has no such package. */
+  knowsNot(name: string): boolean {
+    return this.#components.documents.knowsNot(name)
+  }
+
+  /** @param mayTell - whether the registry may hear of a package @throws CatalogError as `Advisories.ask` */
+  advisories(body: string, mayTell: (name: string) => boolean, signal: AbortSignal): Promise<string> {
+    return this.#components.advisories.ask(body, mayTell, signal)
+  }
+
+  close(): Promise<void> {
+    return this.#components.documents.close()
+  }
+
+  /**
+   * A version that the registry has, with its bytes here and verified: from peers where they have it, else from there.
+   *
+   * @returns nothing when the registry has no such version
+   * @throws CatalogError `UPSTREAM` when the registry fails, `BLOB_CORRUPT` when its bytes are not what it says they
+   *   are, `LIMIT_EXCEEDED`, `DISK_FULL`, `ABORTED`
+   */
+  release(
+    { name, isPrivate, versions }: UpstreamDocument,
+    version: string,
+    signal: AbortSignal,
+  ): Promise<Release | undefined> {
+    const word = versions.get(version)
+    if (!word) return Promise.resolve(undefined)
+    return this.#turns.take(`${name}@${version}`, async () => {
+      signal.throwIfAborted()
+      const { integrity } = word
+      const known = isIntegrity(integrity)
+        ? await this.#known(this.#originOf({ type: 'npm', name, version, integrity }, word, isPrivate), signal)
+        : undefined
+      return known ?? this.#download({ name, version }, word, isPrivate, signal)
+    })
+  }
+
+  #originOf(body: OriginBody, { signatures }: VersionWord, isPrivate: boolean): Origin {
+    const { originKeys, node } = this.#options
+    const signed = isPrivate ? undefined : originRecord(body, signatures, originKeys)
+    if (signed) return { record: signed, audience: 'public' }
+    return { record: signRecord(originStatement(node.signer, body), [node.key]), audience: 'private' }
+  }
+
+  /** What is here, or at peers. */
+  async #known({ record, audience }: Origin, signal: AbortSignal): Promise<Release | undefined> {
+    const { records, blobs } = this.#components
+    const here = records.release(record.id)
+    if (here && blobs.isUnder(onlyArtifact(here).root, record.id) && !records.derivations.heardFrom(record.id))
+      return here
+    if (audience !== 'public') return undefined
+    try {
+      if (!here) await this.#askPeers(record.id, signal)
+      const release = records.release(record.id)
+      if (!release) return undefined
+      const { lease } = await this.#components.packages.fetch(release, onlyArtifact(release), { signal })
+      lease[Symbol.dispose]()
+      return release
+    } catch (thrown) {
+      signal.throwIfAborted()
+      // The registry has it in any case.
+      tellFailure(`${record.statement.subject} from peers`, thrown)
+      return undefined
+    }
+  }
+
+  async #askPeers(id: Uint8Array, signal: AbortSignal): Promise<void> {
+    const { hello, exchange, packages, records, random, clock } = this.#components
+    const peers = shuffled(random, connectedTo(hello)).slice(0, SEARCH_FAN_OUT_MAX)
+    using limit = deadline(clock, UPSTREAM_MESH_MS, 'the peers', signal)
+    const found = Promise.withResolvers<void>()
+    const asking = peers.map(async (peer) => {
+      try {
+        await exchange.fetchRecords(peer, [id], limit.signal)
+        packages.shown(id, peer)
+        if (records.release(id)) found.resolve()
+      } catch (thrown) {
+        tellFailure(`records from ${peer}`, thrown, 'NOT_FOUND')
+      }
+    })
+    await untilAborted(Promise.race([found.promise, Promise.all(asking)]), limit.signal).catch(() =>
+      signal.throwIfAborted(),
+    )
+  }
+
+  async #download(
+    { name, version }: Pick<OriginBody, 'name' | 'version'>,
+    word: VersionWord,
+    isPrivate: boolean,
+    signal: AbortSignal,
+  ): Promise<Release> {
+    const { registry, blobs, scratch } = this.#components
+    await using folders = scratch.open()
+    const path = join(await folders.folder(), 'package.tgz')
+    const came = await registry.download(word.tarball, path, ARCHIVE_BYTES_MAX, signal)
+    const blob = await blobs.stage({ path }, signal)
+    try {
+      const integrity = `sha512-${Buffer.from(blob.sha512 ?? []).toString('base64')}`
+      const isRight = isIntegrity(word.integrity) ? word.integrity === integrity : (await sha1Of(path)) === word.shasum
+      if (!isRight) throw otherBytes(name, version)
+      const derivation = await this.#derive(blob, path, { name, version }, signal)
+      const body: OriginBody = { type: 'npm', name, version, integrity }
+      // A tarball that took credentials is not for everybody, whatever was said of it.
+      const isOwn = isPrivate || came.isPrivate || derivation === undefined
+      return await this.#keep(this.#originOf(body, word, isOwn), blob, derivation)
+    } finally {
+      await blobs.discard([blob])
+    }
+  }
+
+  /** @returns nothing of an archive that npm may read and this build refuses to: clients unpack it as they will */
+  async #derive(
+    blob: StagedBlob,
+    path: string,
+    of: { name: string; version: string },
+    signal: AbortSignal,
+  ): Promise<Derivation | undefined> {
+    try {
+      return await this.#components.effects.run(() => deriveFrom(blob, path, of, signal))
+    } catch (thrown) {
+      if (!hasCode(thrown, 'ARCHIVE_CORRUPT', 'ARCHIVE_UNSAFE', 'MANIFEST_INVALID')) throw thrown
+      tellFailure(`manifest of ${of.name}@${of.version}`, thrown)
+      return undefined
+    }
+  }
+
+  /** Bytes, statement and what follows become visible together. */
+  async #keep(origin: Origin, blob: StagedBlob, derivation: Derivation | undefined): Promise<Release> {
+    const { records, blobs, providers } = this.#components
+    const { record } = origin
+    await blobs.seal([blob], record.id)
+    const release = { made: undefined as Release | undefined }
+    await records.admitAll([origin], () => {
+      blobs.link(blob, record.id, 'fetched')
+      release.made = records.derivations.put(record, derivation ?? bare(blob, record))
+    })
+    if (origin.audience === 'public') providers.provide(blob.root)
+    if (release.made) return release.made
+    throw new CatalogError('INTERNAL', `${record.statement.subject} is not there.`)
+  }
+}
+
+/** What is kept of an archive that says nothing readable. */
+function bare({ size, root, sha256 }: StagedBlob, record: CatalogRecord): Derivation {
+  const { name, version } = readOrigin(record)
+  const said = { manifest: { name, version }, dependencies: [], description: '', keywords: [], license: '' }
+  return { v: 1, path: artifactPath({ name, version }), size, root, sha256, ...said }
+}
+
+/** All that the oldest packages have; too few bits to be a statement, enough to tell a broken file. */
+async function sha1Of(path: string): Promise<string> {
+  const hash = createHash('sha1')
+  await pipeline(createReadStream(path), hash)
+  return hash.digest('hex')
+}
+
+function otherBytes(name: string, version: string): CatalogError {
+  return new CatalogError('BLOB_CORRUPT', `The outside registry sent other bytes than it says ${name}@${version} has.`)
+}

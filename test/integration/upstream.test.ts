@@ -1,0 +1,56 @@
+// Packages of an outside registry, through a node, with the npm that is at hand.
+import { createHash } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import tap, { test } from 'tap'
+import { failure, project } from './npm-project.ts'
+import { connected, startNode } from './processes.ts'
+import { OutsideRegistry } from './registry.ts'
+
+tap.setTimeout(120_000)
+
+const integrityOf = (bytes: Buffer) => `sha512-${createHash('sha512').update(bytes).digest('base64')}`
+
+test('what the registry has signed is shared with nodes that have none', async (t) => {
+  await using registry = await new OutsideRegistry().start()
+  registry.add({ name: 'part', version: '1.0.0' }, { 'index.js': '1' })
+  registry.add({ name: 'part', version: '2.0.0', description: 'A part' }, { 'index.js': '2' })
+  registry.add({ name: '@outer/tool', version: '1.0.0', dependencies: { part: '^1.0.0' } })
+  const folder = t.testdir({})
+  const near = await startNode(t, join(folder, 'near'), { env: registry.settings })
+  const far = await startNode(t, join(folder, 'far'), { env: { CATALOG_ORIGIN_KEYS: registry.key } })
+  await connected(far, near)
+  const first = await project(join(folder, 'one'), near)
+  await first.npm('install', '@outer/tool', 'part@2')
+  t.equal(await readFile(join(first.folder, 'node_modules/part/index.js'), 'utf8'), '2')
+  const lock = await readFile(join(first.folder, 'package-lock.json'), 'utf8')
+  t.match(lock, integrityOf(await registry.tarballOf('part', '1.0.0')), "the registry's own bytes")
+
+  const asked = registry.asked.length
+  await registry.stop()
+  const second = await project(join(folder, 'two'), far)
+  await second.npm('install', '@outer/tool')
+  t.equal(await readFile(join(second.folder, 'node_modules/part/index.js'), 'utf8'), '1')
+  t.match(await second.npm('view', 'part', 'description'), 'A part')
+
+  const third = await project(join(folder, 'three'), near)
+  await writeFile(join(third.folder, 'package-lock.json'), lock)
+  await writeFile(join(third.folder, 'package.json'), await readFile(join(first.folder, 'package.json')))
+  await third.npm('ci')
+  t.equal(await readFile(join(third.folder, 'node_modules/part/index.js'), 'utf8'), '2', 'a lock file of yesterday')
+  t.equal(registry.asked.length, asked)
+})
+
+test('what no registry has signed stays on the node', async (t) => {
+  await using registry = await new OutsideRegistry().start()
+  registry.signs = false
+  registry.add({ name: 'plain', version: '1.0.0' })
+  const folder = t.testdir({})
+  const near = await startNode(t, join(folder, 'near'), { env: registry.settings })
+  const far = await startNode(t, join(folder, 'far'), { env: { CATALOG_ORIGIN_KEYS: registry.key } })
+  await connected(far, near)
+  await (await project(join(folder, 'one'), near)).npm('install', 'plain')
+  t.match(await failure((await project(join(folder, 'two'), far)).npm('install', 'plain')), 'E404')
+  const { lines } = await far.run('search', 'plain')
+  t.notOk(lines.some(({ type }) => type === 'result'))
+})
