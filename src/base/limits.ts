@@ -335,7 +335,7 @@ export const LEDGER_PENDING_MS = SECOND_MS
 export const FETCH_COMMIT_BYTES = 16 * MiB
 export const FETCH_COMMIT_MS = SECOND_MS
 
-function assertLimit(holds: boolean, relation: string): void {
+export function assertLimit(holds: boolean, relation: string): void {
   if (!holds) throw new RangeError(`limits disagree: ${relation}`)
 }
 assertLimit(BLOB_BYTES_MAX / CHUNK_BYTES <= 2 ** 20, 'an outline fits 32 MiB')

@@ -5,6 +5,7 @@ import { describeRecovery } from '../store/recovery.ts'
 import { dataColours as colors } from './colours.ts'
 import { describeConflict } from './describe-conflicts.ts'
 import { describeResult } from './describe-search.ts'
+import { SYNC_DESCRIPTIONS, SYNC_SUMMARIES } from './describe-sync.ts'
 
 interface Source {
   peer: string
@@ -63,6 +64,7 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     const verb = fresh ? 'Published' : 'Already published'
     return [`${verb} ${colors.bold(purl)} (${permission})`, ...files].join('\n')
   },
+  ...SYNC_DESCRIPTIONS,
   result: describeResult,
   completion: ({ completion }) => completion,
   recommendation({ purl, version, description, reasons }) {
@@ -262,6 +264,7 @@ const SAID = 'That was said already.'
 /** By the field that only one kind of summary has. */
 // biome-ignore lint/suspicious/noExplicitAny: each line has the fields its operation gave it
 const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
+  ...SYNC_SUMMARIES,
   [
     'results',
     ({ results, suggestion, ms, peersAsked, peersAnswered, peers, withheld, ageMs }) => {

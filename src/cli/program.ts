@@ -14,6 +14,7 @@ import { curationCommands } from './curation-commands.ts'
 import { npmCommands } from './npm-commands.ts'
 import { Output } from './output.ts'
 import { permissionCommands, permissionInput, permissionOption, withPermission } from './permission-commands.ts'
+import { syncCommands } from './sync-commands.ts'
 import { tokenCommands } from './token-commands.ts'
 import { up } from './up.ts'
 
@@ -38,6 +39,7 @@ export function makeProgram(exit: (status: number) => void): Command {
   curationCommands(program, run)
   conflictCommands(program, run)
   permissionCommands(program, run)
+  syncCommands(program, run)
   tokenCommands(program, run)
   npmCommands(program, print)
   trustCommands(program, run)

@@ -1,5 +1,5 @@
-// Which of several wins, when records compete: a pure choice by the rule that the user has set. `at` is the signer's own
-// word, so what is far ahead of time has to wait; what is attested counts only by those whom the user names.
+// Which of several wins, when records compete: a pure choice by the rule that the user has set. `at` is the signer's
+// own word, so what is far ahead of time has to wait; what is attested counts only by those whom the user names.
 import { compareBytes, equalBytes } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { AHEAD_MS_MAX } from '../base/limits.ts'

@@ -176,6 +176,11 @@ export class Records {
     return record && isRelease(record) ? readRelease(record) : undefined
   }
 
+  /** A record's bytes, as they were made or received. */
+  envelope(id: Uint8Array): Uint8Array | undefined {
+    return this.#environment.records.get(id)
+  }
+
   /** Whether a record stands on a shelf of this audience. */
   isOn(audience: Audience, record: CatalogRecord): boolean {
     return this.#batch.has(audience, record.signer, record.id)

@@ -1,4 +1,4 @@
-// What choices between competing records are made from: the user's rules, what publishers attest, and what was resolved.
+// What choices between competing records are made from: the user's rules, what publishers attest, what was resolved.
 
 import { equalBytes } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'

@@ -22,6 +22,7 @@ import {
   unshare,
 } from './permission-operations.ts'
 import { backup, doctor, gc, pin, pinned, unpin, verify } from './storage-operations.ts'
+import { follow, following, sync, syncStatus, unfollow } from './sync-operations.ts'
 import { tokenApprove, tokenCreate, tokenList, tokenRevoke } from './token-operations.ts'
 import { transfers } from './transfer-operations.ts'
 
@@ -190,6 +191,7 @@ export const OPERATIONS = {
   ...{ conflicts, resolveConflict, attest },
   ...{ share, unshare, groups, group, createGroup, addToGroup, removeFromGroup },
   ...{ devices, addDevice, removeDevice },
+  ...{ sync, syncStatus, following, follow, unfollow },
   ...{ tokenCreate, tokenList, tokenRevoke, tokenApprove },
   ...{ verify, gc, pin, unpin, pinned, backup, doctor },
 } as const
