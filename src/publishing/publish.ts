@@ -27,6 +27,8 @@ export interface PublishOptions {
   readonly type?: string | undefined
   readonly name?: string | undefined
   readonly version?: string | undefined
+  /** As `PublishSource.bytes`. */
+  readonly bytes?: Uint8Array | undefined
   /** What is to name it; without one `latest` is the highest version that is no pre-release. */
   readonly tag?: string | undefined
   /** What is said of it beside. */
@@ -77,7 +79,7 @@ export class Publishing {
     const staged: Staged[] = []
     try {
       const type = options.type === undefined ? await effects.run(() => recognise(path)) : packageType(options.type)
-      const source = { path, name: options.name, version: options.version }
+      const source = { path, name: options.name, version: options.version, bytes: options.bytes }
       const { mayWrite } = folders
       const context = { scratch: () => folders.folder(), mayWrite, signal: options.signal }
       const prepared = await effects.run(() => type.prepare(source, context))
@@ -109,8 +111,8 @@ export class Publishing {
     })
   }
 
-  async #stage({ file, ...about }: PreparedArtifact, signal?: AbortSignal): Promise<Staged> {
-    const blob = await this.#components.blobs.stage({ path: file }, signal)
+  async #stage({ file, bytes, ...about }: PreparedArtifact, signal?: AbortSignal): Promise<Staged> {
+    const blob = await this.#components.blobs.stage({ path: file, bytes }, signal)
     const { size, root, sha256, sha512 } = blob
     return { blob, artifact: { ...about, size, root, sha256, ...(sha512 ? { sha512 } : {}) } }
   }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import tap, { test } from 'tap'
 import { project } from './npm-project.ts'
 import { connected, eventually, type Line, startNode, type TestNode } from './processes.ts'
+import { OutsideRegistry } from './registry.ts'
 
 tap.setTimeout(120_000)
 
@@ -82,4 +83,29 @@ test('what is attested of a version goes with it to other nodes, and into no fol
   t.equal(fetched.status, 0)
   t.ok(tarball.equals(await readFile(join(folder, 'fetched.tgz'))))
   t.match((await far.run('verify')).lines.at(-1), { type: 'summary', artifacts: 2, damaged: 0 }, 'it is kept here too')
+})
+
+test('what an outside registry attests is told here, where clients look for it', async (t) => {
+  await using registry = await new OutsideRegistry().start()
+  const attestations = [{ predicateType: PREDICATE, bundle: { any: 'thing' } }]
+  registry.attested.set('@outer/tool@1.0.0', attestations)
+  for (const version of ['1.0.0', '2.0.0']) registry.add({ name: '@outer/tool', version })
+  const node = await startNode(t, join(t.testdir({}), 'node'), { env: registry.settings })
+  const { versions } = await (await fetch(`${node.http}/npm/@outer%2ftool`)).json()
+  const { url } = versions['1.0.0'].dist.attestations
+  t.equal(url, `${node.http}/npm/-/npm/v1/attestations/@outer%2ftool@1.0.0`)
+  t.strictSame(await (await fetch(url)).json(), { attestations })
+  t.notOk('attestations' in versions['2.0.0'].dist)
+  t.equal((await fetch(url.replace('1.0.0', '2.0.0'))).status, 404)
+  t.equal((await fetch(`${node.http}/npm/-/npm/v1/attestations/nothing`)).status, 404)
+  const { keys } = await (await fetch(`${node.http}/npm/-/npm/v1/keys`)).json()
+  t.ok(
+    keys.some(({ key }: { key: string }) => key === registry.key),
+    'with the key that signs there',
+  )
+  registry.fault = (_request, response) => {
+    response.end('no JSON')
+    return true
+  }
+  t.equal((await fetch(url)).status, 502, 'where nothing can be had of it')
 })

@@ -2,7 +2,7 @@
 // records alone, so that two nodes that know the same ones say the same, but for where they are.
 import { attestationOf, type Release } from '../../model/release.ts'
 import type { PackageState } from '../../package-view.ts'
-import { type PackumentForm, tarballFile } from '../../publishing/upstream/packument.ts'
+import { attestationsPath, type PackumentForm, tarballFile } from '../../publishing/upstream/packument.ts'
 import { integrityOf, type Signatures } from './registry-key.ts'
 
 export const MEDIA_TYPES: Record<PackumentForm, string> = {
@@ -91,7 +91,7 @@ function dist(release: Release, { registry, signatures }: Told): Json {
   const tarball = `${registry}${name}/-/${tarballFile(name, version)}`
   const attestation = attestationOf(release)
   const attestations = attestation && {
-    url: `${registry}-/npm/v1/attestations/${name.replace('/', '%2f')}@${version}`,
+    url: `${registry}${attestationsPath(name, version)}`,
     provenance: { predicateType: attestation.predicateType },
   }
   return {

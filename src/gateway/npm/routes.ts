@@ -2,6 +2,7 @@
 // TCP anybody of this machine may ask, so only what everybody may have is there; all else looks absent. To publish
 // takes a token.
 import type { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { CatalogError, ERRORS, hasCode } from '../../base/errors.ts'
 import { tellFailure } from '../../base/failure.ts'
@@ -76,13 +77,13 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
         url: '/-/package/*',
         handler: (request, reply) => registry.tags(request, reply),
       })
-      scope.post<{ Body: Readable }>('/-/npm/v1/security/advisories/bulk', ({ body }, reply) =>
-        registry.advisories(body, reply),
+      scope.post<{ Body: Readable }>('/-/npm/v1/security/advisories/bulk', (request, reply) =>
+        registry.advisories(request, reply),
       )
       loginRoutes(scope, components)
       scope.get('/-/npm/v1/keys', async () => ({ keys: components.key.listed }))
       scope.get<{ Params: { '*': string } }>('/-/npm/v1/attestations/*', (request, reply) =>
-        registry.attestations(request.params['*'], reply),
+        registry.attestations(request, reply),
       )
       scope.get('/-/whoami', (request) => registry.whoami(request))
       scope.put<Wild>('/*', (request, reply) => registry.write(request, reply))
@@ -141,10 +142,12 @@ class NpmRegistry {
   }
 
   /** `NAME@VERSION` */
-  async attestations(path: string, reply: FastifyReply): Promise<object> {
-    const [, name = '', version] = /^(.[^@]*)@([^@]+)$/.exec(path) ?? []
+  async attestations(request: FastifyRequest<{ Params: { '*': string } }>, reply: FastifyReply): Promise<object> {
+    const [, name = '', version = ''] = /^(.[^@]*)@([^@]+)$/.exec(request.params['*']) ?? []
     const signal = signalOf(reply)
     const { view } = this.#components
+    const outside = await this.#outside(name, 'install', request, signal)
+    if (outside) return reply.type(JSON_TYPE).send(await view.attestationsOutside(outside, version, signal))
     const { releases } = await view.state(named(name), signal)
     const release = found(releases.find(({ body }) => body.version === version))
     const { predicateType, bundle } = await view.attestation(release, signal)
@@ -193,8 +196,12 @@ class NpmRegistry {
     }
   }
 
-  async advisories(body: Readable, reply: FastifyReply): Promise<FastifyReply> {
-    const text = await textOf(body, ADVISORIES_BYTES_MAX)
+  async advisories({ body, headers }: FastifyRequest<{ Body: Readable }>, reply: FastifyReply): Promise<FastifyReply> {
+    // npm packs what it asks.
+    const plain = headers['content-encoding'] === 'gzip' ? body.compose(createGunzip()) : body
+    const text = await textOf(plain, ADVISORIES_BYTES_MAX).catch((thrown) => {
+      throw CatalogError.from(thrown, 'USAGE')
+    })
     return reply.type(JSON_TYPE).send(await this.#components.view.advisories(text, signalOf(reply)))
   }
 
