@@ -47,9 +47,9 @@ const registry: Suite = async (compare) => {
   await fill(Object.values(sides))
   await check(sides, [...small, ...large])
 
-  const packuments = { paths: ['bench-packument'], requests: 1_000, connections: CONNECTIONS }
+  const packuments = { paths: ['bench-packument'], requests: 400, connections: CONNECTIONS }
   const installForm = { ...packuments, headers: AS_NPM }
-  const tarballs = { paths: small, requests: 1_000, connections: CONNECTIONS }
+  const tarballs = { paths: small, requests: 800, connections: CONNECTIONS }
   const largeOnes = { paths: large, requests: 12, connections: 4 }
   const megabytes = (largeOnes.requests * LARGE.bytes) / 1e6
   await compare({ name: 'packument, as npm installs', open: () => requests(sides, installForm) })
