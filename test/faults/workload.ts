@@ -27,7 +27,7 @@ export type Verb =
 
 /** What the workload says of itself. */
 export type Told =
-  | { readonly verb: Verb; readonly name: string; readonly state: 'begun' | 'done' | 'refused' }
+  | { readonly verb: Verb; readonly name: string; readonly state: 'begun' | 'done' | 'refused'; code?: ErrorCode }
   /** About to be forgotten, in a transaction that is not committed yet: a root. */
   | { readonly forgotten: string }
   /** Found damaged, and put out of sight: a root. */
@@ -238,7 +238,9 @@ export class Workload {
     } catch (thrown) {
       const { code, message, stack } = CatalogError.from(thrown)
       const expected = refusals.includes(code) || mayRefuse.includes(code)
-      tell(expected ? { verb, name, state: 'refused' } : { fault: `${verb} ${name}: ${code} ${message} ${stack}` })
+      tell(
+        expected ? { verb, name, state: 'refused', code } : { fault: `${verb} ${name}: ${code} ${message} ${stack}` },
+      )
       return false
     }
     tell({ verb, name, state: 'done' })
