@@ -2,6 +2,7 @@
 // in the same process and in turns: larger is better, and the budget is the least that passes.
 import { REGISTRY } from './registry-budgets.ts'
 import { FEDERATION, FINDABLE, SEARCH, SEARCH_CACHE } from './search-budgets.ts'
+import { SYNC_BUDGETS } from './sync-budgets.ts'
 
 export interface Budget {
   suite: string
@@ -352,4 +353,5 @@ export const BUDGETS: readonly Budget[] = [
   ...FEDERATION,
   ...FINDABLE,
   ...REGISTRY,
+  ...SYNC_BUDGETS,
 ]

@@ -9,6 +9,7 @@ import { tellFailure } from './base/failure.ts'
 import { ATTESTATION_BYTES_MAX, STATES_RELEASES_MAX } from './base/http-limits.ts'
 import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS } from './base/limits.ts'
 import type { UnderWay } from './base/under-way.ts'
+import { chosenOf, ofOwners } from './model/conflict.ts'
 import { isNoticeKind, LATEST } from './model/notice.ts'
 import { NPM_ORIGIN, ORIGIN_KIND } from './model/origin.ts'
 import { formatPurl, type PackageName, type Purl } from './model/purl.ts'
@@ -23,6 +24,7 @@ import type { Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { Scratch, ScratchFolders } from './store/scratch.ts'
 import type { Usage } from './store/usage.ts'
+import type { Judgement } from './trust/judgement.ts'
 import type { Notices } from './trust/notices.ts'
 import type { Shares } from './trust/shares.ts'
 import { available, contested, isOfOrigin, newest, ofRegistry } from './trust/view.ts'
@@ -39,6 +41,7 @@ interface Components {
   scratch: Scratch
   pins: Pins
   usage: Usage
+  judgement: Judgement
   blobs: Blobs
   /** None where the user wants none. */
   upstream: Upstream | undefined
@@ -291,13 +294,14 @@ export class PackageView {
     if (!first) throw absent(name)
     const notices = this.#components.notices.of(name, first.record.signer, ['public'])
     const byVersion = Map.groupBy(available(own, notices), ({ body }) => body.version)
-    // A publisher that signed two releases of one version has said nothing of what it is.
-    const releases = [...byVersion.values()].flatMap((all) => (all.length === 1 ? all : []))
+    const judging = this.#components.judgement.of(name)
+    // Where nobody may choose between two releases of one version, nothing is said of it.
+    const releases = [...byVersion.values()].flatMap((all) => chosenOf(all, judging) ?? [])
     const type = packageType(name.type)
     const latest = newest(releases, type, notices)?.body.version
     if (latest === undefined) throw absent(name)
     releases.sort((a, b) => type.compareVersions(a.body.version, b.body.version))
-    const isThere = ([, version]: [string, string]) => byVersion.get(version)?.length === 1
+    const isThere = ([, version]: [string, string]) => releases.some(({ body }) => body.version === version)
     const tags = { ...Object.fromEntries([...notices.tags].filter(isThere)), [LATEST]: latest }
     const deprecated = new Map([...notices.deprecated].filter(([version]) => byVersion.has(version)))
     return { name: name.name, releases, tags, deprecated }
@@ -312,7 +316,11 @@ export class PackageView {
     if (signed.length > 0) return signed
     const signers = [...new Set(known.map(({ record }) => record.signer))]
     const [signer] = signers
-    if (signers.length > 1) throw contested(name, signers)
+    if (signers.length > 1) {
+      const owned = ofOwners(known, this.#components.judgement.of(name))
+      if (owned.length === 0) throw contested(name, signers)
+      return owned
+    }
     if (signer !== undefined && name.type === NPM && upstream && !upstream.knowsNot(name.name)) {
       throw unclaimed(name, signer)
     }

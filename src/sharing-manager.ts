@@ -23,6 +23,7 @@ import type { Network } from './network/network.ts'
 import type { PreparedArtifact } from './package-types/package-type.ts'
 import type { ConnectedPeer, FetchedPackage, NodeStatus, PackageInfo, SharedPackage } from './publishing/answers.ts'
 import type { Curation } from './publishing/curation.ts'
+import type { Disputes } from './publishing/disputes.ts'
 import type { Groups } from './publishing/groups.ts'
 import { infoOf, summaryOf } from './publishing/info.ts'
 import { copyOut, type Installed, type Installing, type InstallOptions } from './publishing/install.ts'
@@ -34,6 +35,8 @@ import type { Account, Ledger } from './store/ledger.ts'
 import type { Pin, Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { Usage } from './store/usage.ts'
+import type { SyncOptions, SyncReport } from './synchronization/options.ts'
+import type { Synchronization } from './synchronization/service.ts'
 import type { BulkSource } from './transfer/bulk-source.ts'
 import type { FetchOptions } from './transfer/fetcher.ts'
 import type { Limits } from './transfer/limits.ts'
@@ -63,6 +66,7 @@ export interface SharingComponents {
   publishing: Publishing
   permissions: Permissions
   curation: Curation
+  disputes: Disputes
   notices: Notices
   groups: Groups
   packages: Packages
@@ -83,6 +87,7 @@ export interface SharingComponents {
   effects: Effects
   random: Random
   transfers: Transfers
+  synchronization: Synchronization
   underWay: UnderWay
   /** What only the composition root knows. */
   about: () => { version: string; online: boolean; http: string | undefined; dataDir: string; startedAt: number }
@@ -110,6 +115,11 @@ export class SharingManager {
   /** What is said of releases afterwards: tags, deprecations, withdrawals. */
   get curation(): Curation {
     return this.#components.curation
+  }
+
+  /** Records that compete, and choosing among them. */
+  get disputes(): Disputes {
+    return this.#components.disputes
   }
 
   /**
@@ -217,6 +227,16 @@ export class SharingManager {
   /** @throws CatalogError `USAGE`, `NOT_FOUND` */
   removeDevice(peer: string): Promise<readonly string[]> {
     return this.#components.groups.removeDevice(peer)
+  }
+
+  /** Whose public records are kept up to date here, and when this node synchronizes by itself. */
+  get synchronization(): Synchronization {
+    return this.#components.synchronization
+  }
+
+  /** Make what this node and a peer keep the same. @param peer - the id of a connected one, or an address */
+  syncWithPeer(peer: string, options: SyncOptions = {}): Promise<SyncReport> {
+    return this.#components.synchronization.syncWithPeer(peer, options)
   }
 
   /** Find packages here and at connected peers. @throws CatalogError `SEARCH_QUERY` */

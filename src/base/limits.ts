@@ -32,6 +32,8 @@ export const DISK_RESERVE_SHARE = 0.05
 /** Of the reserve, what the rewriting of a pack leaves: on a full disk it must be able to give space back. */
 export const DISK_RESERVE_REWRITE_SHARE = 3 / 8
 
+/** How far ahead of this node's clock a record may say it was made, and count as the newest. */
+export const AHEAD_MS_MAX = 10 * 60 * SECOND_MS
 /** A record. 64 KiB holds the largest npm manifest with room for signatures. */
 export const RECORD_BYTES_MAX = 64 * KiB
 /** Nesting a record or a message may have; real ones stay below 8. */
@@ -333,7 +335,7 @@ export const LEDGER_PENDING_MS = SECOND_MS
 export const FETCH_COMMIT_BYTES = 16 * MiB
 export const FETCH_COMMIT_MS = SECOND_MS
 
-function assertLimit(holds: boolean, relation: string): void {
+export function assertLimit(holds: boolean, relation: string): void {
   if (!holds) throw new RangeError(`limits disagree: ${relation}`)
 }
 assertLimit(BLOB_BYTES_MAX / CHUNK_BYTES <= 2 ** 20, 'an outline fits 32 MiB')

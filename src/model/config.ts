@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { CatalogError } from '../base/errors.ts'
 import { ADDRESS_LENGTH_MAX } from '../base/limits.ts'
-import { GiB, MB, parseBytes, parseRate } from '../base/units.ts'
+import { GiB, MB, parseBytes, parseDuration, parseRate, SECOND_MS } from '../base/units.ts'
 
 const port = z.coerce.number().int().min(0).max(65_535)
 const flag = z.union([z.boolean(), z.enum(['true', 'false', '1', '0']).transform((word) => /^(true|1)$/.test(word))])
@@ -25,6 +25,16 @@ const rate = z.union([z.number(), z.literal(Number.POSITIVE_INFINITY), z.string(
   const parsed = parseRate(value)
   if (parsed === undefined) {
     context.addIssue({ code: 'custom', message: 'must be a rate such as 10 MB/s or 8 Mbit/s, or unlimited' })
+  }
+  return parsed ?? 0
+})
+
+/** Seconds, or "5m", as milliseconds. */
+const duration = z.union([z.number(), z.string()]).transform((value, context) => {
+  const seconds = typeof value === 'string' && !/^\d+$/.test(value) ? undefined : Number(value)
+  const parsed = seconds === undefined ? parseDuration(String(value)) : seconds * SECOND_MS
+  if (parsed === undefined || !(parsed >= 0)) {
+    context.addIssue({ code: 'custom', message: 'must be a number of seconds, or a time such as 90s, 5m or 2h' })
   }
   return parsed ?? 0
 })
@@ -71,12 +81,18 @@ const settingsSchema = z.strictObject({
   limitLocal: flag.default(false),
   /** How the bulk plane reacts to loss: cubic as TCP does, or bbr, which is many times as fast on long lossy paths. */
   congestion: z.enum(['cubic', 'bbr']).default('cubic'),
+  /** Time between two synchronizations with a peer that this node stays connected to: seconds, or "5m"; 0 for never. */
+  syncInterval: duration.default(300 * SECOND_MS),
   /** Tell peers how often public packages are used here, if often, and hear the same of them. */
   shareUsage: flag.default(true),
   /** The registry that npm packages come from which no peer has: its URL, or none. By default npm's own setting. */
   upstream: z.union([z.literal('none'), z.url({ protocol: /^https?$/ })]).optional(),
   /** Keys of an outside registry that signs with its own: P-256, SPKI in DER, base64. npm's are built in. */
   originKeys: list(z.string().max(256)).default([]),
+  /** What decides between records that compete: a policy, or one for a type or names, as `npm/@scope/*=newest`. */
+  conflictPolicy: list(z.string().max(512)).default([]),
+  /** Publishers whose attestations count for the policy `consensus`. */
+  conflictAttesters: list(z.string().regex(/^publisher:[0-9a-f]{64}$/, 'must be publisher:ID')).default([]),
   /** Worker threads for hashing. */
   workers: z.coerce.number().int().min(1).max(64).default(2),
 })

@@ -10,6 +10,11 @@ import { compareBytes, concatBytes, sha256 } from '../base/bytes.ts'
 export const TRIE_LEAF_IDS_MAX = 16
 export const EMPTY_ROOT = new Uint8Array(32)
 
+/** What stands below a path: all ids when there are few, else the hashes of the children by nibble. */
+export type TrieNode =
+  | { readonly ids: readonly Uint8Array[] }
+  | { readonly children: readonly (Uint8Array | undefined)[] }
+
 /** @param ids - at most 16 ids of 32 bytes, sorted */
 export function leafHash(ids: readonly Uint8Array[]): Uint8Array {
   if (ids.length === 0) return EMPTY_ROOT
@@ -51,4 +56,9 @@ export function groupByNibble(ids: readonly Uint8Array[], depth: number): Uint8A
   const groups: Uint8Array[][] = Array.from({ length: 16 }, () => [])
   for (const id of ids) groups[nibbleAt(id, depth)]?.push(id)
   return groups
+}
+
+/** Whether an id starts with the nibbles of a path. */
+export function isBelow(id: Uint8Array, path: Uint8Array): boolean {
+  return path.every((nibble, depth) => nibbleAt(id, depth) === nibble)
 }

@@ -25,6 +25,8 @@ export class Bootstrap {
   readonly #components: Components
   readonly #stop = new AbortController()
   readonly #kept = new Set<string>()
+  /** Whom the kept addresses have led to. */
+  readonly #keptPeers = new Set<string>()
 
   constructor(components: Components) {
     this.#components = components
@@ -37,11 +39,17 @@ export class Bootstrap {
    */
   async keep(address: string): Promise<{ peer: string } | { error: CatalogError }> {
     const first = await this.#dial(address)
+    if ('peer' in first) this.#keptPeers.add(first.peer)
     if (!this.#kept.has(address)) {
       this.#kept.add(address)
       void this.#watch(address, 'peer' in first ? first.peer : undefined)
     }
     return first
+  }
+
+  /** Peers that this node stays connected to. */
+  keptPeers(): string[] {
+    return [...this.#keptPeers]
   }
 
   /** Dial peers of earlier runs once, the last seen first, so that a restart finds its way back by itself. */
@@ -89,6 +97,7 @@ export class Bootstrap {
       const dialled = await this.#dial(address)
       if ('peer' in dialled) {
         peer = dialled.peer
+        this.#keptPeers.add(peer)
         pauseMs = FIRST_PAUSE_MS
       } else {
         pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)

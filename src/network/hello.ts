@@ -170,7 +170,7 @@ export class HelloService {
 
   #own(): Hello {
     const addresses = this.#components.network.addresses().slice(0, ADDRESSES_PER_PEER_MAX)
-    const capabilities = ['records', 'search', 'blob', 'have', ...this.#capabilities]
+    const capabilities = ['records', 'search', 'blob', 'have', 'sync', ...this.#capabilities]
     const [bulkPort, devices] = [this.#bulkPort(), [...(this.#components.devices?.own() ?? [])]]
     return {
       ...{ version: PROTOCOL_VERSION, agent: this.#agent, capabilities, addresses },

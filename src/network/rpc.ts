@@ -38,6 +38,8 @@ export interface RequestContext {
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined
+  /** Told of the bytes of each message, sent and received, without the frames around them. */
+  readonly onBytes?: ((bytes: number) => void) | undefined
 }
 
 /**
@@ -111,7 +113,8 @@ export class Rpc {
       using opening = this.#silence(protocol, peer, whole)
       stream = await this.#network.open(peer, protocol.id, opening.signal)
       await stream.write(encodeFrame(message), opening.signal)
-      yield* this.#replies(protocol, stream, whole)
+      options.onBytes?.(message.length)
+      yield* this.#replies(protocol, stream, whole, options)
       ended = true
       this.#end(stream)
     } catch (thrown) {
@@ -136,11 +139,13 @@ export class Rpc {
     protocol: Protocol<Request, Reply>,
     stream: PeerStream,
     whole: Deadline,
+    { onBytes }: CallOptions,
   ): AsyncGenerator<Reply, void, undefined> {
     const reader = new FrameReader(Math.max(protocol.replyFrameBytesMax, CONTROL_FRAME_BYTES))
     let total = 0
     for (;;) {
       const frame = await this.#nextFrame(protocol, stream, reader, whole)
+      onBytes?.(frame.length)
       const reply = decodeReply(protocol, stream.peer, frame)
       if (reply === undefined) return
       total += frame.length

@@ -26,6 +26,7 @@ import type { Fetcher, FetchOptions, FetchReport } from '../transfer/fetcher.ts'
 import { isPassing } from '../transfer/segment-fetch.ts'
 import type { Access } from '../trust/access.ts'
 import type { RecordExchange } from '../trust/exchange.ts'
+import type { Judgement } from '../trust/judgement.ts'
 import type { Notices } from '../trust/notices.ts'
 import type { Shares } from '../trust/shares.ts'
 import { type Knowledge, type Resolution, resolve } from '../trust/view.ts'
@@ -57,6 +58,7 @@ interface Components {
   access: Access
   blobs: Blobs
   pins: Pins
+  judgement: Judgement
   exchange: RecordExchange
   hello: HelloService
   providers: Providers
@@ -165,10 +167,11 @@ export class Packages {
   }
 
   #resolveHere(wanted: Wanted): Resolved {
-    const { records, pins, notices, kept } = this.#components
+    const { records, pins, notices, kept, judgement } = this.#components
     const knowledge: Knowledge = {
       notices: (signer) => notices.of(wanted, signer),
       keeps: ({ record }) => kept.has(record.id),
+      judging: judgement.of(wanted),
     }
     try {
       const type = packageType(wanted.type)

@@ -10,6 +10,7 @@ import type { OriginKeys } from '../model/origin.ts'
 import { Blobs } from './blobs.ts'
 import type { DataPaths } from './data-directory.ts'
 import { Environment } from './environment.ts'
+import { Follows } from './follows.ts'
 import { GarbageCollector } from './gc.ts'
 import { Heard } from './heard.ts'
 import { Kept } from './kept.ts'
@@ -24,6 +25,7 @@ import { type Recovery, recover } from './recovery.ts'
 import { Repacker } from './repack.ts'
 import { Scratch } from './scratch.ts'
 import { Scrubber } from './scrub.ts'
+import { Sketches } from './sketches.ts'
 import { databaseGuard, Space } from './space.ts'
 import { Tokens } from './tokens.ts'
 import { Usage } from './usage.ts'
@@ -59,6 +61,8 @@ export interface StoreRoom {
   readonly heard: Heard
   readonly tokens: Tokens
   readonly usage: Usage
+  readonly follows: Follows
+  readonly sketches: Sketches
   readonly quota: Quota
   readonly collector: GarbageCollector
   readonly repacker: Repacker
@@ -100,6 +104,8 @@ export async function openStore(components: Components, options: Options): Promi
     ...{ recovery, failed },
     heard: new Heard({ environment, clock }),
     tokens: new Tokens({ environment, clock, random }),
+    follows: new Follows({ environment, clock }),
+    sketches: new Sketches({ environment, records, core }),
     pins: new Pins({ environment, clock }),
     peers: new Peers({ environment, clock }),
     quota: new Quota({ environment, blobs, packs, clock }, { max: maxMirrorStorage }),

@@ -15,6 +15,7 @@ import {
 import { KiB } from '../base/units.ts'
 import { admit, type ShelfState } from '../model/admission.ts'
 import type { Audience } from '../model/audience.ts'
+import { NOTICE_KINDS } from '../model/notice.ts'
 import { NPM_ORIGIN, npmKeys, ORIGIN_KIND, type OriginKeys, readOrigin } from '../model/origin.ts'
 import { type PublisherDocument, readPublisherDocument } from '../model/publisher.ts'
 import type { PackageName } from '../model/purl.ts'
@@ -31,6 +32,9 @@ const DOCUMENT_CHAINS = 1_000
 const RECORDS_DECODED = 4_096
 /** About what the database writes for a record beside its own bytes: a page in each of eight trees. */
 const RECORD_WRITE_BYTES = 32 * KiB
+
+/** Of these, several may stand for one thing. */
+const COMPETING_KINDS: ReadonlySet<string> = new Set(['release', ORIGIN_KIND, ...NOTICE_KINDS])
 
 export interface Submission {
   readonly record: CatalogRecord
@@ -172,6 +176,11 @@ export class Records {
     return record && isRelease(record) ? readRelease(record) : undefined
   }
 
+  /** A record's bytes, as they were made or received. */
+  envelope(id: Uint8Array): Uint8Array | undefined {
+    return this.#environment.records.get(id)
+  }
+
   /** Whether a record stands on a shelf of this audience. */
   isOn(audience: Audience, record: CatalogRecord): boolean {
     return this.#batch.has(audience, record.signer, record.id)
@@ -233,6 +242,15 @@ export class Records {
       if (found.size >= VERSIONS_MAX) break
     }
     return [...found.values()]
+  }
+
+  /** Which signer says what of which subject, on every shelf: of the kinds that can compete. */
+  *claims(): Generator<{ kind: string; signer: string; subject: string; ids: readonly Uint8Array[] }> {
+    for (const { key, value } of this.#environment.slots.getRange({ end: [LAST_PART] })) {
+      const [, signer = '', kind = '', subject = ''] = key
+      if (!COMPETING_KINDS.has(kind)) continue
+      yield { kind, signer, subject, ids: value.map(({ id }) => new Uint8Array(id)) }
+    }
   }
 
   /** Highest sequence number of the feed; 0 when nothing ever changed. */

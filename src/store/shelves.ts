@@ -3,31 +3,30 @@
 // a thousand new records rehash the upper nodes once.
 import { compareBytes, concatBytes, sha256, toHex } from '../base/bytes.ts'
 import type { Audience } from '../model/audience.ts'
-import { EMPTY_ROOT, groupByNibble, nibbleAt, TRIE_LEAF_IDS_MAX } from '../model/trie.ts'
+import { EMPTY_ROOT, groupByNibble, isBelow, nibbleAt, TRIE_LEAF_IDS_MAX, type TrieNode } from '../model/trie.ts'
 import type { Environment } from './environment.ts'
 import type { ShelfRow } from './tables.ts'
-
-/** Keys of a shelf start with this many bytes of the hash of its name. */
-const SHELF_KEY_BYTES = 16
-const ID_BYTES = 32
-const LEAF = 0x10
-const INNER = 0x11
-/** Tag, and number of ids or bitmap of children. */
-const HEAD_BYTES = 3
-const COUNT_BYTES = 4
+import {
+  type Children,
+  childrenOf,
+  HEAD_BYTES,
+  ID_BYTES,
+  INNER,
+  innerRow,
+  LEAF,
+  leafIds,
+  leafRow,
+  type Node,
+  pathOf,
+  preimage,
+  SHELF_KEY_BYTES,
+  shelfKey,
+} from './trie-rows.ts'
 
 export interface Shelf extends ShelfRow {
   readonly audience: string
   readonly signer: string
 }
-
-/** A subtree: how many ids, and the hash of its node. */
-interface Node {
-  readonly count: number
-  readonly hash: Uint8Array
-}
-
-type Children = (Node | undefined)[]
 
 export class Shelves {
   readonly #environment: Environment
@@ -72,6 +71,13 @@ export class Shelves {
     return rows
   }
 
+  /** Every shelf by name. */
+  *names(): Generator<{ audience: Audience; signer: string }> {
+    for (const [audience = '', signer = ''] of this.#environment.shelves.getKeys({})) {
+      yield { audience: audience as Audience, signer }
+    }
+  }
+
   count(): number {
     return this.#environment.shelves.getCount()
   }
@@ -88,14 +94,33 @@ export class Shelves {
 
   /** Ids on a shelf, sorted. */
   ids(audience: string, signer: string): Uint8Array[] {
+    return this.idsBelow(audience, signer, new Uint8Array(0))
+  }
+
+  /** Those of a shelf's ids that start with the nibbles of a path, sorted. */
+  idsBelow(audience: string, signer: string, path: Uint8Array): Uint8Array[] {
+    const node = this.node(audience, signer, path)
+    if ('ids' in node) return [...node.ids]
     const found: Uint8Array[] = []
     // Depth first and by nibble is the order of ids; the rows of a shelf come in the order of their paths.
-    const shelf = shelfKey(audience, signer)
-    const end = concatBytes(shelf, new Uint8Array(2 * ID_BYTES + 1).fill(0xff))
-    for (const { value } of this.#environment.trie.getRange({ start: shelf, end })) {
+    const start = concatBytes(shelfKey(audience, signer), path)
+    const end = concatBytes(start, new Uint8Array(2 * ID_BYTES + 1).fill(0xff))
+    for (const { value } of this.#environment.trie.getRange({ start, end })) {
       if (value[0] === LEAF) found.push(...leafIds(value))
     }
     return found
+  }
+
+  /** What stands below a path, whether the trie has a node there or ends in a leaf above it. */
+  node(audience: string, signer: string, path: Uint8Array): TrieNode {
+    const shelf = shelfKey(audience, signer)
+    for (let depth = 0; depth <= path.length; depth++) {
+      const row = this.#environment.trie.get(concatBytes(shelf, path.subarray(0, depth)))
+      if (!row) return { ids: [] }
+      if (row[0] === LEAF) return { ids: leafIds(row).filter((id) => isBelow(id, path)) }
+      if (depth === path.length) return { children: childrenOf(row).map((child) => child?.hash) }
+    }
+    return { ids: [] }
   }
 
   /** To gather changes in inside a write transaction, and to `apply` before it ends. */
@@ -276,60 +301,6 @@ class TrieWriter {
   }
 }
 
-/** @param ids - sorted, one behind the other */
-function leafRow(ids: Uint8Array): Uint8Array {
-  // Of Buffer's pool: for memory of its own the database would have to look up where it lies.
-  const row = Buffer.allocUnsafe(HEAD_BYTES + ids.length)
-  row[0] = LEAF
-  row.writeUInt16BE(ids.length / ID_BYTES, 1)
-  row.set(ids, HEAD_BYTES)
-  return row
-}
-
-/** Hashes of the children present, then their counts: these are no part of what is hashed. */
-function innerRow(children: Children): Uint8Array {
-  let bitmap = 0
-  const present = children.filter((child, nibble) => {
-    if (child) bitmap |= 1 << nibble
-    return child !== undefined
-  }) as Node[]
-  const row = Buffer.allocUnsafe(HEAD_BYTES + present.length * (ID_BYTES + COUNT_BYTES))
-  const counts = HEAD_BYTES + present.length * ID_BYTES
-  row[0] = INNER
-  row.writeUInt16BE(bitmap, 1)
-  present.forEach(({ count, hash }, index) => {
-    row.set(hash, HEAD_BYTES + index * ID_BYTES)
-    row.writeUInt32BE(count, counts + index * COUNT_BYTES)
-  })
-  return row
-}
-
-/** What a node's hash is of. */
-function preimage(row: Uint8Array): Uint8Array {
-  if (row[0] === LEAF) return row
-  return row.subarray(0, HEAD_BYTES + ((row.length - HEAD_BYTES) / (ID_BYTES + COUNT_BYTES)) * ID_BYTES)
-}
-
-function leafIds(row: Uint8Array): Uint8Array[] {
-  const ids = row.subarray(HEAD_BYTES)
-  return Array.from({ length: ids.length / ID_BYTES }, (_, i) => ids.subarray(i * ID_BYTES, (i + 1) * ID_BYTES))
-}
-
-function childrenOf(row: Uint8Array): Children {
-  const view = new DataView(row.buffer, row.byteOffset, row.byteLength)
-  const bitmap = view.getUint16(1)
-  const present = (row.length - HEAD_BYTES) / (ID_BYTES + COUNT_BYTES)
-  const counts = HEAD_BYTES + present * ID_BYTES
-  const children: Children = new Array(16).fill(undefined)
-  for (let nibble = 0, index = 0; nibble < 16; nibble++) {
-    if ((bitmap & (1 << nibble)) === 0) continue
-    const at = HEAD_BYTES + index * ID_BYTES
-    children[nibble] = { count: view.getUint32(counts + index * COUNT_BYTES), hash: row.subarray(at, at + ID_BYTES) }
-    index++
-  }
-  return children
-}
-
 /** Ids of a leaf, if there is one, with those that come and without those that go; sorted, one behind the other. */
 function mergedIds(row: Uint8Array | undefined, { added, removed }: Change): Uint8Array {
   const before = row?.subarray(HEAD_BYTES) ?? new Uint8Array(0)
@@ -358,12 +329,4 @@ function mergedIds(row: Uint8Array | undefined, { added, removed }: Change): Uin
 
 function sorted(ids: ReadonlyMap<string, Uint8Array>): Uint8Array[] {
   return [...ids.values()].sort(compareBytes)
-}
-
-function shelfKey(audience: string, signer: string): Uint8Array {
-  return sha256(Buffer.from(`${audience}\n${signer}`)).slice(0, SHELF_KEY_BYTES)
-}
-
-function pathOf(id: Uint8Array, depth: number): Uint8Array {
-  return Uint8Array.from({ length: depth }, (_, at) => nibbleAt(id, at))
 }

@@ -27,6 +27,8 @@ const TABLES = {
   limits: 'limits/1',
   pins: 'pins/1',
   peers: 'peers/1',
+  follows: 'follows/1',
+  syncs: 'syncs/1',
   usage: 'usage/1',
   usageDays: 'usage-days/1',
   usageFolders: 'usage-folders/1',
@@ -143,6 +145,17 @@ export interface PeerRow {
   addresses: string[]
   seenAt: number
 }
+export interface FollowRow {
+  /** Since when. */
+  at: number
+}
+/** How far this node has come with a peer. */
+export interface SyncRow {
+  /** When a synchronization last ended well. */
+  at: number
+  /** The peer's last change that is here, and how the peer marks it. */
+  cursor?: { sequence: number; mark: Uint8Array } | undefined
+}
 
 /** How often a package was fetched and installed here. */
 export interface UsageRow {
@@ -218,6 +231,10 @@ export class Tables {
   readonly limits: Table<LimitsRow, string>
   readonly pins: Table<PinRow, string[]>
   readonly peers: Table<PeerRow, string>
+  /** By signer. */
+  readonly follows: Table<FollowRow, string>
+  /** By peer id. */
+  readonly syncs: Table<SyncRow, string>
   /** By type and name. */
   readonly usage: Table<UsageRow, string[]>
   /** Times in one day, by the number of the day since 1970, type and name. */
@@ -254,6 +271,8 @@ export class Tables {
     this.limits = table(TABLES.limits)
     this.pins = table(TABLES.pins)
     this.peers = table(TABLES.peers)
+    this.follows = table(TABLES.follows)
+    this.syncs = table(TABLES.syncs)
     this.usage = root.openDB(coded(TABLES.usage, usageCodec))
     this.usageDays = table(TABLES.usageDays)
     this.usageFolders = table(TABLES.usageFolders)

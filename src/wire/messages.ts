@@ -51,7 +51,7 @@ export interface Protocol<Request, Reply> {
   readonly silenceMs: number
 }
 
-const protocol = <Request, Reply>(definition: Protocol<Request, Reply>): Protocol<Request, Reply> => definition
+export const protocol = <Request, Reply>(definition: Protocol<Request, Reply>): Protocol<Request, Reply> => definition
 
 const helloSchema = z.object({
   version: z.int().min(1),

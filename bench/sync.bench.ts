@@ -1,0 +1,125 @@
+// Synchronization: what it costs to find out what two shelves of a million records lack, beside ranges; what a change
+// of a shelf costs as it grows; and a whole sync beside verifying and plainly storing the same records.
+import { compareBytes } from '../src/base/bytes.ts'
+import { loadCore } from '../src/core/load.ts'
+import type { Core } from '../src/core/surface.ts'
+import { quantile } from './harness.ts'
+import type { Suite } from './suite.ts'
+import { rangeBytes } from './sync/ranges.ts'
+import { runSession } from './sync/session.ts'
+import { BenchShelf, idOf } from './sync/shelf.ts'
+import { DECADES, DIFFERENCES, SYNC_RECORDS } from './sync-budgets.ts'
+
+const RANGE_RECORDS = 100_000
+const RANGE_DIFFERENCES = 100
+const SAMPLES = 41
+const PER_BATCH = 100_000
+
+const sync: Suite = async (compare) => {
+  const core = await loadCore('auto')
+  await using ends = new AsyncDisposableStack()
+  const pair = once(() => Pair.of(core, SYNC_RECORDS, ends))
+  for (const [differences, most] of DIFFERENCES) {
+    const told = `${differences} of ${SYNC_RECORDS} records differ`
+    const ran = once(async () => (await pair()).apart(differences))
+    await compare({ name: `bytes, ${told}`, open: async () => ({ figure: (await ran()).bytes, most }) })
+    await compare({ name: `round trips, ${told}`, open: async () => ({ figure: (await ran()).rounds, most: 2 }) })
+  }
+  await compare({ name: 'bytes, beside ranges', open: () => besideRanges(core) })
+  const costs = once(() => growth(core))
+  for (const [at, decade] of DECADES.entries()) {
+    for (const what of ['change of', 'proof in'] as const) {
+      const ratio = async () => {
+        const figures = (await costs())[what]
+        return { figure: (figures[at + 1] ?? 0) / (figures[at] ?? 1), most: 1.6 }
+      }
+      await compare({ name: `${what} a shelf, ${decade}`, open: ratio })
+    }
+  }
+}
+export default sync
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
+}
+
+/** Two shelves that come to differ again and again. */
+class Pair {
+  readonly #a: BenchShelf
+  readonly #b: BenchShelf
+  #next: number
+
+  private constructor(a: BenchShelf, b: BenchShelf, records: number) {
+    this.#a = a
+    this.#b = b
+    this.#next = records
+  }
+
+  static async of(core: Core, records: number, ends: AsyncDisposableStack): Promise<Pair> {
+    const [a, b] = [ends.use(new BenchShelf(core)), ends.use(new BenchShelf(core))]
+    for (const shelf of [a, b]) await fill(shelf, 0, records)
+    return new Pair(a, b, records)
+  }
+
+  /** Have so many differ, half of them on each side, and make them equal. Medians of three. */
+  async apart(differences: number): Promise<{ bytes: number; rounds: number }> {
+    const runs: { bytes: number; rounds: number }[] = []
+    for (let run = 0; run < 3; run++) {
+      const half = Math.floor(differences / 2)
+      await fill(this.#a, this.#next, half)
+      await fill(this.#b, this.#next + half, differences - half)
+      this.#next += differences
+      const ran = await runSession(this.#a, this.#b)
+      if (compareBytes(this.#a.root, this.#b.root) !== 0) throw new Error('the shelves are not equal')
+      runs.push(ran)
+    }
+    const middle = (figures: number[]) => quantile(figures, 0.5)
+    return { bytes: middle(runs.map(({ bytes }) => bytes)), rounds: middle(runs.map(({ rounds }) => rounds)) }
+  }
+}
+
+async function fill(shelf: BenchShelf, from: number, count: number): Promise<void> {
+  for (let at = 0; at < count; at += PER_BATCH) {
+    await shelf.put(Array.from({ length: Math.min(PER_BATCH, count - at) }, (_, number) => idOf(from + at + number)))
+  }
+}
+
+async function besideRanges(core: Core) {
+  await using ends = new AsyncDisposableStack()
+  const both = await Pair.of(core, RANGE_RECORDS, ends)
+  const { bytes } = await both.apart(RANGE_DIFFERENCES)
+  const half = RANGE_DIFFERENCES / 2
+  const ids = (own: number) =>
+    [...Array(RANGE_RECORDS).keys(), ...Array.from({ length: half }, (_, at) => RANGE_RECORDS + own * half + at)]
+      .map(idOf)
+      .sort(compareBytes)
+  return { figure: rangeBytes(ids(0), ids(1)) / bytes, least: 10 }
+}
+
+/** µs to change a shelf by one record, and to prove that one is on it, at each size. */
+async function growth(core: Core): Promise<Record<'change of' | 'proof in', number[]>> {
+  const figures: Record<'change of' | 'proof in', number[]> = { 'change of': [], 'proof in': [] }
+  await using shelf = new BenchShelf(core)
+  let there = 0
+  for (const size of [10_000, 100_000, 1_000_000]) {
+    await fill(shelf, there, size - there)
+    there = size
+    const [changes, proofs]: [number[], number[]] = [[], []]
+    for (let sample = 0; sample < SAMPLES; sample++) {
+      // One by one, as single changes come; several at once would share the upper nodes.
+      let took = 0
+      for (let at = 0; at < 20; at++) took += await shelf.put([idOf(there++)])
+      changes.push(took / 20)
+      const began = performance.now()
+      for (let at = 0; at < 200; at++) shelf.has(idOf(((sample * 200 + at) * 7919) % size))
+      proofs.push((performance.now() - began) / 200)
+    }
+    figures['change of'].push(quantile(changes, 0.5))
+    figures['proof in'].push(quantile(proofs, 0.5))
+  }
+  return figures
+}

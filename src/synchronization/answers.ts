@@ -1,0 +1,170 @@
+// The answerer's side of synchronization. Nothing is kept from one request to the next: each names the shelf it is
+// about, and is answered from what stands there now.
+import { equalBytes, toHex } from '../base/bytes.ts'
+import { turn } from '../base/clock.ts'
+import { CatalogError } from '../base/errors.ts'
+import { RECORDS_FRAME_BYTES, RECORDS_PER_FRAME_MAX } from '../base/limits.ts'
+import { SYNC_REPLY_RECORDS_BYTES, SYNC_SHELVES_PER_MESSAGE_MAX } from '../base/sync-limits.ts'
+import { SYMBOL_BYTES } from '../core/surface.ts'
+import type { TrieNode } from '../model/trie.ts'
+import {
+  SHORT_ID_BYTES,
+  type SyncFilter,
+  type SyncReply,
+  type SyncRequest,
+  type WireNode,
+} from '../wire/sync-messages.ts'
+import { countsOf, estimate, SYMBOLS_WITH_COUNTS, symbolsFor } from './difference.ts'
+import type { ShelfName } from './session.ts'
+import { idsWith, ROOT_PATH, type SyncSet } from './sets.ts'
+
+/** What requests of one peer are answered from. */
+export interface Answering {
+  shelves(): readonly ShelfName[]
+  find(key: Uint8Array): ShelfName | undefined
+  set(shelf: ShelfName, filter: SyncFilter | undefined): SyncSet
+  envelope(id: Uint8Array): Uint8Array | undefined
+  /** Ids in the order in which they are to be sent, publisher documents first. */
+  ordered(shelf: ShelfName, ids: readonly Uint8Array[], first: 'important' | undefined): readonly Uint8Array[]
+  /** @returns those that were new */
+  take(shelf: ShelfName, envelopes: readonly Uint8Array[]): Promise<readonly unknown[]>
+  changes(after: RequestOf<'changes'>['after']): Iterable<SyncReply>
+}
+
+type RequestOf<Op extends SyncRequest['op']> = Extract<SyncRequest, { op: Op }>
+
+/** @throws CatalogError `NOT_FOUND` for a shelf that is not here, or not for the peer */
+export async function* answer(here: Answering, request: SyncRequest, signal?: AbortSignal): AsyncGenerator<SyncReply> {
+  if (request.op === 'open') {
+    yield* opened(here, request)
+    return
+  }
+  if (request.op === 'changes') {
+    yield* here.changes(request.after)
+    return
+  }
+  const shelf = here.find(request.key)
+  if (!shelf) throw new CatalogError('NOT_FOUND', 'There is no such shelf here.')
+  const set = here.set(shelf, request.filter)
+  if (request.op === 'symbols') {
+    const { from, to } = request
+    if (from >= to) throw new CatalogError('PEER_PROTOCOL', 'No symbols were asked for.')
+    yield { is: 'symbols', symbols: set.sketch(to).slice(from * SYMBOL_BYTES, to * SYMBOL_BYTES) }
+  } else if (request.op === 'nodes') {
+    yield { is: 'nodes', nodes: request.paths.map((path) => writeNode(set.node(checkedPath(path)))) }
+  } else if (request.op === 'exchange') yield* exchanged(here, shelf, request, signal)
+  else yield* streamed(here, shelf, request, signal)
+}
+
+function* opened(here: Answering, { shelves, others, filter }: RequestOf<'open'>): Generator<SyncReply> {
+  const unknown: Uint8Array[] = []
+  for (const asked of shelves) {
+    const shelf = here.find(asked.key)
+    if (!shelf) {
+      unknown.push(asked.key)
+      continue
+    }
+    const set = here.set(shelf, filter)
+    const { root, count } = set
+    if (equalBytes(root, asked.root)) continue
+    const told = { is: 'shelf', key: shelf.key, count } as const
+    // All that one side has, and nothing of the other's, needs no sketch.
+    if (count === 0 || asked.count === 0) yield { ...told, symbols: new Uint8Array(0) }
+    else {
+      const apart = estimate(countsOf(set.sketch(SYMBOLS_WITH_COUNTS)), asked.counts, count - asked.count)
+      yield { ...told, symbols: sketchOr(set, symbolsFor(Math.min(apart, count + asked.count))) }
+    }
+  }
+  if (unknown.length > 0) yield { is: 'unknown', keys: unknown }
+  if (others) yield named(here, others, filter)
+}
+
+function sketchOr(set: SyncSet, symbols: number): Uint8Array {
+  return symbols === 0 ? new Uint8Array(0) : set.sketch(symbols).slice()
+}
+
+/** Shelves by name, in the order of their keys, as many as a message takes. */
+function named(here: Answering, others: true | { after: Uint8Array }, filter: SyncFilter | undefined): SyncReply {
+  const from = others === true ? '' : toHex(others.after)
+  const rest = here.shelves().filter(({ key }) => toHex(key) > from)
+  const page = rest.slice(0, SYNC_SHELVES_PER_MESSAGE_MAX)
+  const shelves = page.flatMap((shelf) => {
+    const { root, count } = here.set(shelf, filter)
+    return count === 0 ? [] : [{ audience: shelf.audience, signer: shelf.signer, root, count }]
+  })
+  const next = page.at(-1)?.key
+  return { is: 'others', shelves, ...(rest.length > page.length && next ? { next } : {}) }
+}
+
+async function* exchanged(
+  here: Answering,
+  shelf: ShelfName,
+  { wants, records, first, filter }: RequestOf<'exchange'>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<SyncReply> {
+  if (wants.length % SHORT_ID_BYTES !== 0) throw new CatalogError('PEER_PROTOCOL', 'An id is not whole.')
+  const taken = records.length > 0 ? (await here.take(shelf, records)).length : 0
+  const set = here.set(shelf, filter)
+  const ids: Uint8Array[] = []
+  for (let at = 0; at < wants.length; at += SHORT_ID_BYTES) {
+    ids.push(...idsWith(set, wants.subarray(at, at + SHORT_ID_BYTES)))
+    if (at % 2_048 === 0) await turn(signal)
+  }
+  const ordered = here.ordered(shelf, ids, first)
+  const sent = yield* sending(here, ordered, signal)
+  yield { is: 'state', ...stateOf(here, shelf, filter), taken, ...(sent < ordered.length && { cut: true }) }
+}
+
+async function* streamed(
+  here: Answering,
+  shelf: ShelfName,
+  { after, first, filter }: RequestOf<'stream'>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<SyncReply> {
+  const ordered = here.ordered(shelf, here.set(shelf, filter).idsBelow(ROOT_PATH), first)
+  const last = after === undefined ? -1 : ordered.findIndex((id) => equalBytes(id, after))
+  // A record that has gone since: what the asker lacks still will show when it compares roots.
+  const from = after !== undefined && last < 0 ? ordered.length : last + 1
+  const sent = yield* sending(here, ordered.slice(from), signal)
+  const next = from + sent < ordered.length ? ordered[from + sent - 1] : undefined
+  yield { is: 'state', ...stateOf(here, shelf, filter), ...(next && { next }) }
+}
+
+/** @returns how many of the ids are dealt with */
+async function* sending(
+  here: Answering,
+  ids: readonly Uint8Array[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<SyncReply, number> {
+  let [frame, frameBytes, bytes, at]: [Uint8Array[], number, number, number] = [[], 0, 0, 0]
+  for (; at < ids.length && bytes < SYNC_REPLY_RECORDS_BYTES; at++) {
+    const envelope = here.envelope(ids[at] as Uint8Array)
+    if (!envelope) continue
+    frame.push(envelope)
+    frameBytes += envelope.length
+    bytes += envelope.length
+    if (frame.length < RECORDS_PER_FRAME_MAX && frameBytes < RECORDS_FRAME_BYTES) continue
+    yield { is: 'records', records: frame }
+    await turn(signal)
+    frame = []
+    frameBytes = 0
+  }
+  if (frame.length > 0) yield { is: 'records', records: frame }
+  return at
+}
+
+function stateOf(here: Answering, shelf: ShelfName, filter: SyncFilter | undefined) {
+  const { root, count } = here.set(shelf, filter)
+  return { root, count }
+}
+
+function writeNode(node: TrieNode): WireNode {
+  if ('ids' in node) return { ids: Buffer.concat(node.ids) }
+  const bitmap = node.children.reduce((bits, child, nibble) => bits | (child ? 1 << nibble : 0), 0)
+  return { bitmap, children: Buffer.concat(node.children.filter((child) => child !== undefined)) }
+}
+
+function checkedPath(path: Uint8Array): Uint8Array {
+  if (path.some((nibble) => nibble > 15)) throw new CatalogError('PEER_PROTOCOL', 'A path has what is no nibble.')
+  return path
+}
