@@ -1,6 +1,6 @@
-// Sketches of large shelves, kept beside their tries: what two nodes compare to tell which records only one of them has.
-// A sketch is a cache as of a change of the feed, and caught up from there: in memory for shelves in use, written down
-// now and then, so that a start does not put in all records anew.
+// Sketches of large shelves, kept beside their tries: what two nodes compare to tell which records only one of them
+// has. A sketch is a cache as of a change of the feed, and caught up from there: in memory for shelves in use, written
+// down now and then, so that a start does not put in all records anew.
 import { LRUCache } from 'lru-cache'
 import { toHex } from '../base/bytes.ts'
 import { tellFailure } from '../base/failure.ts'
