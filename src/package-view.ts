@@ -1,16 +1,19 @@
 // What package managers read: the releases that a name means, and their bytes. Only what everybody may have: who asks
 // over TCP has shown no right to more.
+import { text } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
+import { streamOf } from './base/byte-source.ts'
 import type { Clock } from './base/clock.ts'
 import { CatalogError, hasCode } from './base/errors.ts'
 import { tellFailure } from './base/failure.ts'
-import { STATES_RELEASES_MAX } from './base/http-limits.ts'
+import { ATTESTATION_BYTES_MAX, STATES_RELEASES_MAX } from './base/http-limits.ts'
 import { ABSENT_NAMES_MAX, ABSENT_NAMES_MS } from './base/limits.ts'
 import type { UnderWay } from './base/under-way.ts'
+import { chosenOf, ofOwners } from './model/conflict.ts'
 import { isNoticeKind, LATEST } from './model/notice.ts'
 import { NPM_ORIGIN, ORIGIN_KIND } from './model/origin.ts'
 import { formatPurl, type PackageName, type Purl } from './model/purl.ts'
-import type { Release } from './model/release.ts'
+import { attestationOf, contentOf, type Release } from './model/release.ts'
 import { packageType } from './package-types/all.ts'
 import { type FetchedArtifact, onlyArtifact, type Packages } from './publishing/packages.ts'
 import type { UpstreamDocument } from './publishing/upstream/documents.ts'
@@ -21,6 +24,7 @@ import type { Pins } from './store/pins.ts'
 import type { Records } from './store/records.ts'
 import type { Scratch, ScratchFolders } from './store/scratch.ts'
 import type { Usage } from './store/usage.ts'
+import type { Judgement } from './trust/judgement.ts'
 import type { Notices } from './trust/notices.ts'
 import type { Shares } from './trust/shares.ts'
 import { available, contested, isOfOrigin, newest, ofRegistry } from './trust/view.ts'
@@ -37,6 +41,7 @@ interface Components {
   scratch: Scratch
   pins: Pins
   usage: Usage
+  judgement: Judgement
   blobs: Blobs
   /** None where the user wants none. */
   upstream: Upstream | undefined
@@ -181,6 +186,33 @@ export class PackageView {
     }, signal)
   }
 
+  /**
+   * The bundle that a release's publisher has attached: who built it from what. What is in it is for clients to check.
+   *
+   * @throws CatalogError `NOT_FOUND` where none is, or one that is too long; `NO_PROVIDERS`
+   */
+  attestation(release: Release, signal?: AbortSignal): Promise<{ predicateType: string; bundle: string }> {
+    const { packages, underWay } = this.#components
+    return underWay.run(async (signal) => {
+      const artifact = attestationOf(release)
+      if (!artifact || artifact.size > ATTESTATION_BYTES_MAX) {
+        throw new CatalogError('NOT_FOUND', `Nothing is attested of ${release.purl}.`)
+      }
+      const { lease } = await packages.fetch(release, artifact, { signal })
+      using held = lease
+      return { predicateType: artifact.predicateType, bundle: await text(streamOf(held, signal)) }
+    }, signal)
+  }
+
+  /** The same of a version of an outside registry, as that says it. @throws CatalogError as `Upstream.attestations` */
+  attestationsOutside(document: UpstreamDocument, version: string, signal?: AbortSignal): Promise<Buffer> {
+    const { upstream, underWay } = this.#components
+    return underWay.run(async (signal) => {
+      if (upstream) return upstream.attestations(document, version, signal)
+      throw new CatalogError('NOT_FOUND', 'There is no outside registry.')
+    }, signal)
+  }
+
   /** Fill `buffer` from an opened release's bytes. @returns bytes read: fewer than asked where a pack is damaged */
   read(lease: Lease, at: number, buffer: Uint8Array): Promise<number> {
     return this.#components.blobs.readFrom(lease, at, buffer)
@@ -252,8 +284,7 @@ export class PackageView {
     const { blobs, notices } = this.#components
     return this.#public(name).filter(
       (release) =>
-        notices.isWithdrawn(release) &&
-        release.body.artifacts.every(({ root }) => blobs.isUnder(root, release.record.id)),
+        notices.isWithdrawn(release) && contentOf(release).every(({ root }) => blobs.isUnder(root, release.record.id)),
     )
   }
 
@@ -263,13 +294,14 @@ export class PackageView {
     if (!first) throw absent(name)
     const notices = this.#components.notices.of(name, first.record.signer, ['public'])
     const byVersion = Map.groupBy(available(own, notices), ({ body }) => body.version)
-    // A publisher that signed two releases of one version has said nothing of what it is.
-    const releases = [...byVersion.values()].flatMap((all) => (all.length === 1 ? all : []))
+    const judging = this.#components.judgement.of(name)
+    // Where nobody may choose between two releases of one version, nothing is said of it.
+    const releases = [...byVersion.values()].flatMap((all) => chosenOf(all, judging) ?? [])
     const type = packageType(name.type)
     const latest = newest(releases, type, notices)?.body.version
     if (latest === undefined) throw absent(name)
     releases.sort((a, b) => type.compareVersions(a.body.version, b.body.version))
-    const isThere = ([, version]: [string, string]) => byVersion.get(version)?.length === 1
+    const isThere = ([, version]: [string, string]) => releases.some(({ body }) => body.version === version)
     const tags = { ...Object.fromEntries([...notices.tags].filter(isThere)), [LATEST]: latest }
     const deprecated = new Map([...notices.deprecated].filter(([version]) => byVersion.has(version)))
     return { name: name.name, releases, tags, deprecated }
@@ -284,7 +316,11 @@ export class PackageView {
     if (signed.length > 0) return signed
     const signers = [...new Set(known.map(({ record }) => record.signer))]
     const [signer] = signers
-    if (signers.length > 1) throw contested(name, signers)
+    if (signers.length > 1) {
+      const owned = ofOwners(known, this.#components.judgement.of(name))
+      if (owned.length === 0) throw contested(name, signers)
+      return owned
+    }
     if (signer !== undefined && name.type === NPM && upstream && !upstream.knowsNot(name.name)) {
       throw unclaimed(name, signer)
     }

@@ -20,8 +20,10 @@ import { peerAddress } from './network/addresses.ts'
 import type { Bootstrap } from './network/bootstrap.ts'
 import type { HelloService } from './network/hello.ts'
 import type { Network } from './network/network.ts'
+import type { PreparedArtifact } from './package-types/package-type.ts'
 import type { ConnectedPeer, FetchedPackage, NodeStatus, PackageInfo, SharedPackage } from './publishing/answers.ts'
 import type { Curation } from './publishing/curation.ts'
+import type { Disputes } from './publishing/disputes.ts'
 import type { Groups } from './publishing/groups.ts'
 import { infoOf, summaryOf } from './publishing/info.ts'
 import { copyOut, type Installed, type Installing, type InstallOptions } from './publishing/install.ts'
@@ -48,8 +50,12 @@ export interface ShareOptions extends PermissionOptions {
   readonly type?: string | undefined
   readonly name?: string | undefined
   readonly version?: string | undefined
+  /** Of an npm tarball that is at hand: its path is then only what it is called. */
+  readonly bytes?: Uint8Array | undefined
   /** What is to name it, as `latest` or `beta`. */
   readonly tag?: string | undefined
+  /** What is said of it beside: attestations. */
+  readonly attachments?: readonly PreparedArtifact[] | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -60,6 +66,7 @@ export interface SharingComponents {
   publishing: Publishing
   permissions: Permissions
   curation: Curation
+  disputes: Disputes
   notices: Notices
   groups: Groups
   packages: Packages
@@ -110,6 +117,11 @@ export class SharingManager {
     return this.#components.curation
   }
 
+  /** Records that compete, and choosing among them. */
+  get disputes(): Disputes {
+    return this.#components.disputes
+  }
+
   /**
    * Connect to a peer, and stay connected.
    *
@@ -150,9 +162,9 @@ export class SharingManager {
   async sharePackage(path: string, options: ShareOptions = {}): Promise<SharedPackage> {
     const { publishing, permissions, underWay } = this.#components
     const grant = await permissions.grantOf(options)
-    const { type, name, version, tag } = options
+    const { type, name, version, tag, bytes, attachments } = options
     const { release, fresh } = await underWay.run(
-      (signal) => publishing.publish(path, { grant, type, name, version, tag, signal }),
+      (signal) => publishing.publish(path, { grant, type, name, version, tag, bytes, attachments, signal }),
       options.signal,
     )
     return { ...summaryOf(this.#components, release), fresh }

@@ -40,6 +40,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['publishing'],
   ['package-view.ts', 'sharing-manager.ts', 'storage-manager.ts', 'telemetry'],
   ['gateway'],
+  ['assembly.ts'],
   ['node.ts'],
   ['cli', 'index.ts'],
 ]

@@ -1,6 +1,7 @@
 // Load on a registry over HTTP, by undici's pool: as many requests under way as there are connections, all kept alive.
 // Answers are counted and thrown away; what they say is checked once before.
 import { Pool } from 'undici'
+import type { Published } from './packages.ts'
 import type { RegistryServer } from './servers.ts'
 
 export interface Load {
@@ -36,6 +37,15 @@ export class Client implements AsyncDisposable {
     }
     await Promise.all(Array.from({ length: connections }, work))
     return bytes
+  }
+
+  /** Publish as npm does, over a connection that is kept. @throws Error when it is refused */
+  async publish({ name, body }: Published): Promise<void> {
+    const headers = { authorization: `Bearer ${this.server.token}`, 'content-type': 'application/json' }
+    const path = this.#path + name.replace('/', '%2f')
+    const answer = await this.#pool(1).request({ method: 'PUT', path, headers, body })
+    const text = await answer.body.text()
+    if (answer.statusCode !== 201) throw new Error(`${this.#origin} refused ${name}: ${answer.statusCode} ${text}`)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -72,17 +72,6 @@ export async function ownProject(): Promise<Project> {
   return { files, packages: [...made.values()] }
 }
 
-/** @throws Error when it is refused */
-export async function publish({ registry, token }: RegistryServer, document: Published): Promise<void> {
-  const response = await fetch(registry + document.name.replace('/', '%2f'), {
-    method: 'PUT',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: document.body,
-  })
-  const text = await response.text()
-  if (response.status !== 201) throw new Error(`${registry} refused ${document.name}: ${response.status} ${text}`)
-}
-
 export interface Published {
   readonly name: string
   readonly body: string

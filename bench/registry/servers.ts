@@ -18,27 +18,30 @@ const START_MS = 30_000
 
 export class RegistryServer implements AsyncDisposable {
   readonly #child: ChildProcess
+  /** Of the process that serves. */
+  readonly pid: number
   readonly #ended: Promise<unknown>
   /** With a slash at its end. */
   readonly registry: string
   token = ''
 
-  constructor(child: ChildProcess, registry: string) {
+  constructor(child: ChildProcess, registry: string, pid = child.pid ?? 0) {
     this.#child = child
+    this.pid = pid
     this.#ended = once(child, 'exit')
     this.registry = registry
   }
 
   /** User and system, of all threads since it started. */
   cpuSeconds(): number {
-    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'latin1')
+    const stat = readFileSync(`/proc/${this.pid}/stat`, 'latin1')
     // The name before it, in brackets, may have spaces.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     return (Number(fields[11]) + Number(fields[12])) / TICKS
   }
 
   rssMegabytes(): number {
-    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'latin1')
+    const status = readFileSync(`/proc/${this.pid}/status`, 'latin1')
     return (Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1_024) / 1e6
   }
 
@@ -48,18 +51,19 @@ export class RegistryServer implements AsyncDisposable {
   }
 }
 
-/** A node as a user starts it, but for who would start it again. */
+/** A node as a user starts it: the process that would start it again is not counted. */
 export async function startCatalog(folder: string): Promise<RegistryServer> {
   if (!existsSync(CATALOG)) throw new Error('the product is not built: npm run setup')
-  const ports = ['--control-port', '0', '--bulk-port', '0', '--http-port', '0', '--host', '127.0.0.1', '--no-mdns']
-  const child = spawn(process.execPath, [CATALOG, 'up', '--json', '--no-supervise', '--data-dir', folder, ...ports], {
+  const ports = ['--control-port', '0', '--bulk-port', '0', '--http-port', '0']
+  const alone = ['--host', '127.0.0.1', '--no-mdns', '--no-upstream']
+  const child = spawn(process.execPath, [CATALOG, 'up', '--json', '--data-dir', folder, ...ports, ...alone], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   for await (const line of createInterface({ input: child.stdout })) {
-    const { http } = JSON.parse(line) as { http?: string }
+    const { http, pid } = JSON.parse(line) as { http?: string; pid?: number }
     if (http === undefined) continue
     child.stdout.resume()
-    const server = new RegistryServer(child, `${http}/npm/`)
+    const server = new RegistryServer(child, `${http}/npm/`, pid)
     server.token = catalogToken(folder)
     return server
   }

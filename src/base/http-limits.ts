@@ -15,6 +15,8 @@ export const NPM_PUBLISH_TEXT_MAX = 8 * MiB
 export const REGISTRY_SIGNATURES_MAX = 100_000
 /** Releases of packages whose state is kept at hand, of all names together. */
 export const STATES_RELEASES_MAX = 4_096
+/** What is attested of a version: bundles have some 10 kB. */
+export const ATTESTATION_BYTES_MAX = MiB
 /** Packuments kept as bytes, and what they may take together. */
 export const PACKUMENTS_BYTES_MAX = 64 * MiB
 /** The outside registry: how long for the beginning of an answer, and for each next piece of it. */

@@ -32,6 +32,8 @@ export const DISK_RESERVE_SHARE = 0.05
 /** Of the reserve, what the rewriting of a pack leaves: on a full disk it must be able to give space back. */
 export const DISK_RESERVE_REWRITE_SHARE = 3 / 8
 
+/** How far ahead of this node's clock a record may say it was made, and count as the newest. */
+export const AHEAD_MS_MAX = 10 * 60 * SECOND_MS
 /** A record. 64 KiB holds the largest npm manifest with room for signatures. */
 export const RECORD_BYTES_MAX = 64 * KiB
 /** Nesting a record or a message may have; real ones stay below 8. */
@@ -61,6 +63,8 @@ export const DEPENDENCIES_MAX = 1024
 export const PEN_RECORDS_MAX = 1_000
 /** A fresh key's flood ends here; only its own shelf is full. */
 export const SHELF_RECORDS_MAX = 100_000
+/** Of what an outside registry has signed: each was asked for by somebody. */
+export const ORIGIN_RECORDS_MAX = 2_000_000
 /** Shelves of signers nobody here pinned or follows. */
 export const UNPINNED_SHELVES_MAX = 10_000
 
@@ -184,7 +188,6 @@ export const ABSENT_NAMES_MS = 10 * SECOND_MS
 export const REVALIDATION_MS = 5 * 60 * SECOND_MS
 export const REVALIDATION_PEERS = 2
 export const REVALIDATED_NAMES_MAX = 10_000
-export const REVALIDATION_WAITING_MAX = 1_000
 /** An announcement: record id, purl, signer. */
 export const ANNOUNCEMENT_BYTES_MAX = 1 * KiB
 /** Announcements of one signer relayed a minute, and its burst. */

@@ -3,6 +3,7 @@ import { formatBytes, formatRate } from '../base/units.ts'
 import type { Line } from '../gateway/api/operation.ts'
 import { describeRecovery } from '../store/recovery.ts'
 import { dataColours as colors } from './colours.ts'
+import { describeConflict } from './describe-conflicts.ts'
 import { describeResult } from './describe-search.ts'
 import { SYNC_DESCRIPTIONS, SYNC_SUMMARIES } from './describe-sync.ts'
 
@@ -51,6 +52,10 @@ function harmless(value: unknown): unknown {
 
 // biome-ignore lint/suspicious/noExplicitAny: each line has the fields its operation gave it
 const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
+  conflict: describeConflict,
+  resolved: ({ purl, publisher, record }) =>
+    `${purl} is ${publisher ? `that of ${publisher}` : `the record ${record}`}.`,
+  attested: ({ purl, record }) => `Attested ${purl}, record ${record}.`,
   published({ purl, permission, fresh, artifacts }) {
     const files = artifacts.map(
       ({ path, size, sha256 }: { path: string; size: number; sha256: string }) =>
@@ -276,6 +281,11 @@ const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
       recommendations === 0 ? 'Nothing here goes well with it, as far as is known.' : `${recommendations} recommended.`,
   ],
   ['logins', ({ logins }) => `${plural(logins, 'program')} waiting to be let in.`],
+  [
+    'conflicts',
+    ({ conflicts, open }) =>
+      conflicts === 0 ? 'No records compete.' : `${plural(conflicts, 'conflict')}, ${open} open.`,
+  ],
   ['tags', ({ tags }) => `${plural(tags, 'tag')}.`],
   ['deprecated', ({ deprecated }) => (deprecated === 0 ? SAID : `Said of ${plural(deprecated, 'release')}.`)],
   ['withdrawn', ({ withdrawn }) => (withdrawn === 0 ? SAID : `Said of ${plural(withdrawn, 'release')}.`)],

@@ -9,6 +9,7 @@ import type { OperationName } from '../gateway/api/operations.ts'
 import { VERSION } from '../version.ts'
 import { operate } from './client.ts'
 import { completionScript, SHELLS } from './completion.ts'
+import { conflictCommands } from './conflict-commands.ts'
 import { curationCommands } from './curation-commands.ts'
 import { npmCommands } from './npm-commands.ts'
 import { Output } from './output.ts'
@@ -36,6 +37,7 @@ export function makeProgram(exit: (status: number) => void): Command {
   packageCommands(program, run)
   storageCommands(program, run, print)
   curationCommands(program, run)
+  conflictCommands(program, run)
   permissionCommands(program, run)
   syncCommands(program, run)
   tokenCommands(program, run)

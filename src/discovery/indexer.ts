@@ -25,6 +25,9 @@ const BATCH_CHANGES = 1_000
 const COMPACT_CHANGES = 20_000
 /** Time a change may wait for others before the index commits: far below the 500 ms promised. */
 const COMMIT_DELAY_MS = 50
+/** Where a commit takes long, more changes share one, so that most of the time none is under way. */
+const COMMIT_DELAY_FACTOR = 4
+const COMMIT_DELAY_MAX_MS = 200
 
 /** Kinds of records that change what is found of a package. */
 const CHANGING_KINDS: ReadonlySet<string> = new Set(['release', 'share', ORIGIN_KIND, ...NOTICE_KINDS])
@@ -48,6 +51,8 @@ export class Indexer {
   #cancelTimer: (() => void) | undefined
   #running: Promise<void> = Promise.resolve()
   #sinceCompacted = 0
+  /** How long the last commit took. */
+  #commitMs = 0
   /** When it last took in something public. */
   #changedAt: number | undefined
 
@@ -67,7 +72,8 @@ export class Indexer {
     }
     await this.#catchUp()
     this.#stopListening = records.onChange(() => {
-      this.#cancelTimer ??= this.#components.clock.after(COMMIT_DELAY_MS, () => {
+      const delayMs = Math.max(COMMIT_DELAY_MS, Math.min(this.#commitMs * COMMIT_DELAY_FACTOR, COMMIT_DELAY_MAX_MS))
+      this.#cancelTimer ??= this.#components.clock.after(delayMs, () => {
         this.#cancelTimer = undefined
         void this.settle()
       })
@@ -112,7 +118,7 @@ export class Indexer {
   }
 
   async #catchUp(): Promise<void> {
-    const { records, index, answers } = this.#components
+    const { records, index, answers, clock } = this.#components
     for (;;) {
       const changes = records.changesAfter(index.committedSequence(), BATCH_CHANGES)
       const last = changes.at(-1)
@@ -123,13 +129,15 @@ export class Indexer {
         const { upserts, deletes } = this.#documents(packages)
         // Only the last batch says that the changes are covered: after a crash all of them are replayed.
         const sequence = at === batches.length - 1 ? last.sequence : index.committedSequence()
+        const start = clock.now()
         await index.apply(upserts, deletes, sequence)
+        this.#commitMs = clock.now() - start
         await answers.changed({
           packages: packages.map(({ name, signer }) => packageKey(name, signer)),
           documents: upserts,
         })
       }
-      if (changes.some(isPublic)) this.#changedAt = Math.floor(this.#components.clock.now())
+      if (changes.some(isPublic)) this.#changedAt = Math.floor(clock.now())
     }
     if (this.#sinceCompacted < COMPACT_CHANGES) return
     await index.compact()

@@ -19,7 +19,7 @@ import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { Audience } from '../model/audience.ts'
 import { NPM_ORIGIN } from '../model/origin.ts'
 import { packageKey } from '../model/purl.ts'
-import type { Release } from '../model/release.ts'
+import { contentOf, type Release } from '../model/release.ts'
 import { RateLimiter } from '../network/gate.ts'
 import type { Rpc } from '../network/rpc.ts'
 import type { PackageType } from '../package-types/package-type.ts'
@@ -317,7 +317,7 @@ export class Search {
       const release = this.#releaseOf(result)
       if (!release || (publicOnly && !result.release && !shares.isKnown(release))) return []
       const { record, purl, body } = release
-      const here = body.artifacts.every(({ root }) => blobs.isUnder(root, record.id))
+      const here = contentOf(release).every(({ root }) => blobs.isUnder(root, record.id))
       const trust = trustState(record.signer, pins.get(body), result.claimants)
       const told: SearchResult = {
         purl,

@@ -85,7 +85,8 @@ function server(): FastifyInstance {
   const app = Fastify({
     logger: false,
     bodyLimit: HTTP_BODY_BYTES_MAX,
-    requestTimeout: MINUTE_MS,
+    // The largest package takes a while, and clients are on this machine.
+    requestTimeout: 10 * MINUTE_MS,
     forceCloseConnections: true,
   })
   app.setErrorHandler(replyWithError)

@@ -2,6 +2,7 @@
 // time, revocation, trust or policy, so shelves converge whatever order records arrive in.
 import { compareBytes, equalBytes, toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
+import { isDecisionKind, readDecision } from './decision.ts'
 import { readDevices, readGroup } from './group.ts'
 import { isNoticeKind, readNotice } from './notice.ts'
 import { ORIGIN_KIND, type OriginKeys, originSigned, readOrigin } from './origin.ts'
@@ -57,6 +58,7 @@ function checkBody(record: CatalogRecord): void {
   if (record.statement.kind === 'group') readGroup(record)
   if (record.statement.kind === 'device') readDevices(record)
   if (isNoticeKind(record.statement.kind)) readNotice(record)
+  if (isDecisionKind(record.statement.kind)) readDecision(record)
   if (record.statement.kind !== ORIGIN_KIND) return
   readOrigin(record)
   // A node keeps for itself what no registry has signed. No publisher speaks for a registry.

@@ -89,6 +89,10 @@ const settingsSchema = z.strictObject({
   upstream: z.union([z.literal('none'), z.url({ protocol: /^https?$/ })]).optional(),
   /** Keys of an outside registry that signs with its own: P-256, SPKI in DER, base64. npm's are built in. */
   originKeys: list(z.string().max(256)).default([]),
+  /** What decides between records that compete: a policy, or one for a type or names, as `npm/@scope/*=newest`. */
+  conflictPolicy: list(z.string().max(512)).default([]),
+  /** Publishers whose attestations count for the policy `consensus`. */
+  conflictAttesters: list(z.string().regex(/^publisher:[0-9a-f]{64}$/, 'must be publisher:ID')).default([]),
   /** Worker threads for hashing. */
   workers: z.coerce.number().int().min(1).max(64).default(2),
 })

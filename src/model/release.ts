@@ -24,6 +24,8 @@ const artifactSchema = z.looseObject({
   root: bytesOf(32),
   sha256: bytesOf(32),
   sha512: bytesOf(64).optional(),
+  /** Of an attestation: what it says. */
+  predicateType: shortText.optional(),
 })
 
 const dependencySchema = z.looseObject({
@@ -64,6 +66,22 @@ export interface Release {
   readonly record: CatalogRecord
   readonly purl: string
   readonly body: ReleaseBody
+}
+
+/** An attestation that stands beside what it is about, in a bundle of Sigstore's: nothing of it is ever installed. */
+export const BUNDLE_TYPE = 'application/vnd.dev.sigstore.bundle'
+
+/** What a release is, without what is said of it. */
+export function contentOf({ body }: Release): readonly Artifact[] {
+  return body.artifacts.filter(({ mediaType }) => !mediaType.startsWith(BUNDLE_TYPE))
+}
+
+/** Who built a release from what, if its publisher has attached that. */
+export function attestationOf({ body }: Release): (Artifact & { readonly predicateType: string }) | undefined {
+  return body.artifacts.find(
+    (artifact): artifact is Artifact & { predicateType: string } =>
+      artifact.mediaType.startsWith(BUNDLE_TYPE) && artifact.predicateType !== undefined,
+  )
 }
 
 /** Read once per record object: a record is asked for its release by everyone who touches it. */

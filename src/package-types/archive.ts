@@ -11,6 +11,10 @@ import type { UnpackReport } from './package-type.ts'
 import { readTar } from './tar.ts'
 
 const READ_BYTES = 256 * KiB
+/** The least that is unpacked at a time. */
+const SMALL_READ_BYTES = 16 * KiB
+/** Source text is packed about as well as that. */
+const USUAL_RATIO = 4
 
 export interface ArchiveOptions {
   /** `detect` looks at the first two bytes. */
@@ -145,7 +149,9 @@ async function isGzip({ path, offset, length, bytes }: ByteSource): Promise<bool
 /** The tar's bytes. Disposing ends the streams. */
 function openBytes(source: ByteSource, gzip: boolean, signal: AbortSignal | undefined) {
   const input = streamOf(source, signal)
-  const stream = gzip ? input.pipe(createGunzip({ chunkSize: READ_BYTES })) : input
+  // It takes a buffer of that size at once: for a small archive that costs more than unpacking it.
+  const chunkSize = Math.min(READ_BYTES, Math.max(SMALL_READ_BYTES, source.length * USUAL_RATIO))
+  const stream = gzip ? input.pipe(createGunzip({ chunkSize })) : input
   // Whoever iterates the last stream sees its error; the listener keeps one raised in between from being uncaught.
   input.on('error', (error) => stream.destroy(error))
   stream.on('error', () => input.destroy())

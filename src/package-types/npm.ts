@@ -117,21 +117,25 @@ async function recognises(path: string): Promise<boolean> {
 }
 
 async function prepare(source: PublishSource, context: ScratchContext): Promise<PreparedPackage> {
-  const { signal } = context
-  const stats = await stat(source.path).catch((error: unknown) => {
-    throw unreadable(error, source.path)
-  })
-  const file = stats.isDirectory() ? await pack(source, context) : source.path
+  const { path, bytes } = source
+  const file = bytes || !(await isFolder(path)) ? path : await pack(source, context)
   // Read from the archive even when it was just made: what counts is what is in it.
-  const derived = await readNpmArchive(file, signal)
+  const derived = await readNpmArchive(bytes ? { offset: 0, length: bytes.length, bytes } : file, context.signal)
   checkAgainst(source, derived)
   return {
     ...derived,
-    artifacts: [{ path: artifactPath(derived), file, mediaType: 'application/gzip' }],
+    artifacts: [{ path: artifactPath(derived), file, bytes, mediaType: 'application/gzip' }],
     category: '',
     tags: [],
     priority: 0,
   }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  const stats = await stat(path).catch((error: unknown) => {
+    throw unreadable(error, path)
+  })
+  return stats.isDirectory()
 }
 
 /** Names are checked before the folder is packed, so that a wrong flag costs no minute of packing. */

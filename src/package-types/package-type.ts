@@ -9,6 +9,8 @@ export interface PublishSource {
   readonly path: string
   readonly name?: string | undefined
   readonly version?: string | undefined
+  /** Of an npm tarball that is at hand: the path is then only what it is called. */
+  readonly bytes?: Uint8Array | undefined
 }
 
 /** A file ready to be hashed and stored, with what the release will say of it. */
@@ -17,7 +19,11 @@ export interface PreparedArtifact {
   readonly path: string
   /** Where its bytes are now: the source itself, or a file made in the scratch folder. */
   readonly file: string
+  /** The bytes themselves, where they are at hand. */
+  readonly bytes?: Uint8Array | undefined
   readonly mediaType: string
+  /** Of an attestation: what it says. */
+  readonly predicateType?: string
 }
 
 /** A checked package: all that a release body needs but sizes and hashes. */

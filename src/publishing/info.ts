@@ -1,7 +1,7 @@
 // What is known here of a release, for people.
 import { toHex } from '../base/bytes.ts'
 import { formatPurl } from '../model/purl.ts'
-import type { Release } from '../model/release.ts'
+import { contentOf, type Release } from '../model/release.ts'
 import { packageType } from '../package-types/all.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Pins } from '../store/pins.ts'
@@ -52,7 +52,7 @@ export function infoOf(components: Components, release: Release): PackageInfo {
     trust: trustState(record.signer, pins.get(body), claimants),
     publishedAt: new Date(record.statement.at).toISOString(),
     dependencies: body.dependencies.map(({ type, name, range }) => ({ purl: formatPurl({ type, name }), range })),
-    local: body.artifacts.every(({ root }) => blobs.get(root) !== undefined),
+    local: contentOf(release).every(({ root }) => blobs.get(root) !== undefined),
     versions: [...versions].sort((a, b) => type.compareVersions(b, a)),
     tags: Object.fromEntries([...tags].filter(([, version]) => versions.has(version))),
     deprecated: deprecated.get(body.version) ?? null,

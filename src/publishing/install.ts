@@ -15,7 +15,7 @@ import type { Random } from '../base/random.ts'
 import { atMost } from '../base/together.ts'
 import { Turns } from '../base/turns.ts'
 import { formatPurl, type PackageName } from '../model/purl.ts'
-import type { Release } from '../model/release.ts'
+import { contentOf, type Release } from '../model/release.ts'
 import { packageType } from '../package-types/all.ts'
 import type { Lease } from '../store/blobs.ts'
 import type { Pins } from '../store/pins.ts'
@@ -148,7 +148,7 @@ export class Installing {
     let isInPlace = false
     try {
       const { signal } = options
-      fetched = await atMost(INSTALL_AT_ONCE_MAX, body.artifacts, async (artifact) => {
+      fetched = await atMost(INSTALL_AT_ONCE_MAX, contentOf(release), async (artifact) => {
         const fetching = () => packages.fetch(release, artifact, { signal, onProgress: progress.part() })
         const one = await this.#fetches.use(fetching)
         held.push(one.lease)

@@ -14,7 +14,7 @@ import {
 import { type Random, shuffled } from '../base/random.ts'
 import type { UnderWay } from '../base/under-way.ts'
 import type { PackageName } from '../model/purl.ts'
-import type { Artifact, Release } from '../model/release.ts'
+import { type Artifact, contentOf, type Release } from '../model/release.ts'
 import { connectedTo, type HelloService } from '../network/hello.ts'
 import type { Providers } from '../network/providers.ts'
 import { packageType } from '../package-types/all.ts'
@@ -26,6 +26,7 @@ import type { Fetcher, FetchOptions, FetchReport } from '../transfer/fetcher.ts'
 import { isPassing } from '../transfer/segment-fetch.ts'
 import type { Access } from '../trust/access.ts'
 import type { RecordExchange } from '../trust/exchange.ts'
+import type { Judgement } from '../trust/judgement.ts'
 import type { Notices } from '../trust/notices.ts'
 import type { Shares } from '../trust/shares.ts'
 import { type Knowledge, type Resolution, resolve } from '../trust/view.ts'
@@ -57,6 +58,7 @@ interface Components {
   access: Access
   blobs: Blobs
   pins: Pins
+  judgement: Judgement
   exchange: RecordExchange
   hello: HelloService
   providers: Providers
@@ -120,6 +122,8 @@ export class Packages {
   async fetch(release: Release, artifact: Artifact, options: FetchOptions = {}): Promise<FetchedArtifact> {
     const { fetcher, blobs, derived, shares, providers } = this.#components
     const id = release.record.id
+    const here = blobs.isUnder(artifact.root, id) && blobs.lease(artifact.root)
+    if (here) return { bytes: artifact.size, sources: [], failures: [], artifact, lease: here }
     const isPublic = shares.isPublic(release)
     const lookup = new AbortController()
     const signal = options.signal ? AbortSignal.any([options.signal, lookup.signal]) : lookup.signal
@@ -163,10 +167,11 @@ export class Packages {
   }
 
   #resolveHere(wanted: Wanted): Resolved {
-    const { records, pins, notices, kept } = this.#components
+    const { records, pins, notices, kept, judgement } = this.#components
     const knowledge: Knowledge = {
       notices: (signer) => notices.of(wanted, signer),
       keeps: ({ record }) => kept.has(record.id),
+      judging: judgement.of(wanted),
     }
     try {
       const type = packageType(wanted.type)
@@ -258,7 +263,7 @@ export class Packages {
 
 /** The file of a release that has one. @throws CatalogError `USAGE` */
 export function onlyArtifact(release: Release): Artifact {
-  const [artifact, ...more] = release.body.artifacts
+  const [artifact, ...more] = contentOf(release)
   if (!artifact || more.length > 0) {
     throw new CatalogError('USAGE', `${release.purl} has several artifacts.`, { hint: 'Use "catalog install" for it.' })
   }

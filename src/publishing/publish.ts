@@ -27,8 +27,12 @@ export interface PublishOptions {
   readonly type?: string | undefined
   readonly name?: string | undefined
   readonly version?: string | undefined
+  /** As `PublishSource.bytes`. */
+  readonly bytes?: Uint8Array | undefined
   /** What is to name it; without one `latest` is the highest version that is no pre-release. */
   readonly tag?: string | undefined
+  /** What is said of it beside. */
+  readonly attachments?: readonly PreparedArtifact[] | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -75,13 +79,15 @@ export class Publishing {
     const staged: Staged[] = []
     try {
       const type = options.type === undefined ? await effects.run(() => recognise(path)) : packageType(options.type)
-      const source = { path, name: options.name, version: options.version }
+      const source = { path, name: options.name, version: options.version, bytes: options.bytes }
       const { mayWrite } = folders
       const context = { scratch: () => folders.folder(), mayWrite, signal: options.signal }
       const prepared = await effects.run(() => type.prepare(source, context))
       const identity = await publisher.identity()
       this.#checkPin(type.type, prepared, identity)
-      for (const artifact of prepared.artifacts) staged.push(await this.#stage(artifact, options.signal))
+      const { attachments = [] } = options
+      for (const artifact of [...prepared.artifacts, ...attachments])
+        staged.push(await this.#stage(artifact, options.signal))
       const purl = formatPurl({ type: type.type, name: prepared.name, version: prepared.version })
       // Two at once would be a publisher contradicting itself, for good. Commits of other versions share a transaction.
       const published = await permissions.turns.take(purl, () =>
@@ -105,10 +111,10 @@ export class Publishing {
     })
   }
 
-  async #stage({ path, file, mediaType }: PreparedArtifact, signal?: AbortSignal): Promise<Staged> {
-    const blob = await this.#components.blobs.stage({ path: file }, signal)
+  async #stage({ file, bytes, ...about }: PreparedArtifact, signal?: AbortSignal): Promise<Staged> {
+    const blob = await this.#components.blobs.stage({ path: file, bytes }, signal)
     const { size, root, sha256, sha512 } = blob
-    return { blob, artifact: { path, mediaType, size, root, sha256, ...(sha512 ? { sha512 } : {}) } }
+    return { blob, artifact: { ...about, size, root, sha256, ...(sha512 ? { sha512 } : {}) } }
   }
 
   async #commit(

@@ -52,6 +52,8 @@ export interface BlobFile {
   readonly offset?: number | undefined
   /** To its end by default. */
   readonly length?: number | undefined
+  /** All of it, where it is at hand: `BLOB_AT_HAND_BYTES_MAX` at most. */
+  readonly bytes?: Uint8Array | undefined
 }
 
 /** The index of blobs, and their bytes. */
@@ -165,6 +167,7 @@ export class Blobs extends BlobIndex {
   async stage(file: BlobFile, signal?: AbortSignal): Promise<StagedBlob> {
     const { disk, packs, workers, space } = this.#components
     const { path, offset = 0 } = file
+    if (file.bytes) return { ...(await this.#hash(file.bytes, signal)), bytes: file.bytes }
     if (file.offset === undefined && file.length === undefined) {
       const small = await untilAborted(this.#small.add(path), signal).catch((thrown) => {
         throw CatalogError.from(thrown, 'ABORTED')

@@ -5,6 +5,7 @@ import { equalBytes, toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
 import {
+  ORIGIN_RECORDS_MAX,
   PEN_RECORDS_MAX,
   SHELF_RECORDS_MAX,
   SIGNER_AUDIENCES_MAX,
@@ -14,6 +15,7 @@ import {
 import { KiB } from '../base/units.ts'
 import { admit, type ShelfState } from '../model/admission.ts'
 import type { Audience } from '../model/audience.ts'
+import { NOTICE_KINDS } from '../model/notice.ts'
 import { NPM_ORIGIN, npmKeys, ORIGIN_KIND, type OriginKeys, readOrigin } from '../model/origin.ts'
 import { type PublisherDocument, readPublisherDocument } from '../model/publisher.ts'
 import type { PackageName } from '../model/purl.ts'
@@ -30,6 +32,9 @@ const DOCUMENT_CHAINS = 1_000
 const RECORDS_DECODED = 4_096
 /** About what the database writes for a record beside its own bytes: a page in each of eight trees. */
 const RECORD_WRITE_BYTES = 32 * KiB
+
+/** Of these, several may stand for one thing. */
+const COMPETING_KINDS: ReadonlySet<string> = new Set(['release', ORIGIN_KIND, ...NOTICE_KINDS])
 
 export interface Submission {
   readonly record: CatalogRecord
@@ -239,6 +244,15 @@ export class Records {
     return [...found.values()]
   }
 
+  /** Which signer says what of which subject, on every shelf: of the kinds that can compete. */
+  *claims(): Generator<{ kind: string; signer: string; subject: string; ids: readonly Uint8Array[] }> {
+    for (const { key, value } of this.#environment.slots.getRange({ end: [LAST_PART] })) {
+      const [, signer = '', kind = '', subject = ''] = key
+      if (!COMPETING_KINDS.has(kind)) continue
+      yield { kind, signer, subject, ids: value.map(({ id }) => new Uint8Array(id)) }
+    }
+  }
+
   /** Highest sequence number of the feed; 0 when nothing ever changed. */
   lastSequence(): number {
     for (const sequence of this.#environment.feed.getKeys({ reverse: true, limit: 1 })) return sequence
@@ -304,7 +318,8 @@ export class Records {
 
   #checkQuota(record: CatalogRecord, audience: Audience): void {
     const count = this.#batch.count(audience, record.signer)
-    if (count >= SHELF_RECORDS_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'This shelf is full.')
+    const most = record.signer.startsWith('origin:') ? ORIGIN_RECORDS_MAX : SHELF_RECORDS_MAX
+    if (count >= most) throw new CatalogError('LIMIT_EXCEEDED', 'This shelf is full.')
     if (count > 0) return
     if (this.shelves.count() >= UNPINNED_SHELVES_MAX) {
       throw new CatalogError('LIMIT_EXCEEDED', 'There are as many shelves here as this node keeps.')

@@ -22,6 +22,9 @@ interface Components {
   effects: Effects
 }
 
+/** Another thread takes longer to hear of a release and its share than signing them takes. */
+const SIGNED_AT_ONCE_MAX = 2
+
 export class LocalPublisher {
   readonly #components: Components
   readonly #keys: string
@@ -59,7 +62,9 @@ export class LocalPublisher {
 
   async #signAll(messages: readonly Uint8Array[]): Promise<PromiseSettledResult<Uint8Array>[]> {
     const { releaseKey } = await this.identity()
-    const signatures = await this.#components.effects.run(() => releaseKey.signAll(messages))
+    const signatures = await this.#components.effects.run(async () =>
+      messages.length <= SIGNED_AT_ONCE_MAX ? messages.map(releaseKey.sign) : releaseKey.signAll(messages),
+    )
     return signatures.map((value) => ({ status: 'fulfilled', value }))
   }
 

@@ -2,6 +2,7 @@
 // are a conflict to be shown, never a silent choice.
 import { toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
+import { chosenOf, type Judging, ofOwners } from '../model/conflict.ts'
 import { LATEST } from '../model/notice.ts'
 import { ORIGIN_KIND } from '../model/origin.ts'
 import { formatPurl, type PackageName } from '../model/purl.ts'
@@ -42,8 +43,14 @@ export interface Knowledge {
   notices(signer: string): PackageNotices
   /** Whether the user keeps a release, whatever becomes of it. */
   keeps(release: Release): boolean
+  /** What a choice between several is made from; by default only the user chooses. */
+  readonly judging?: Judging | undefined
 }
 
+const BY_HAND: Judging = {
+  ...{ policy: 'manual', now: 0, attesters: 0 },
+  ...{ attested: () => 0, resolved: () => undefined },
+}
 const NOTHING: Knowledge = { notices: () => NO_NOTICES, keeps: () => false }
 
 export interface Resolution {
@@ -66,31 +73,44 @@ export function resolve(
   releases: readonly Release[],
   pin: Pin | undefined,
   type: PackageType,
-  { notices: noticesOf, keeps }: Knowledge = NOTHING,
+  { notices: noticesOf, keeps, judging = BY_HAND }: Knowledge = NOTHING,
 ): Resolution {
   const purl = formatPurl(wanted.version === undefined ? name : { ...name, version: wanted.version })
-  const eligible = pin ? releases.filter(({ record }) => record.signer === pin.signer) : unclaimed(releases)
+  const allowed = pin ? releases.filter(({ record }) => record.signer === pin.signer) : unclaimed(releases)
   // All who claim the name count, not only those with this version: who owns it is the question to be answered first.
-  const signers = [...new Set(eligible.map(({ record }) => record.signer))]
+  const owned = ofOwners(allowed, judging)
+  const isOpen = owned.length < allowed.length && owned.length === 0
+  const eligible = isOpen ? allowed : owned
+  const signers = signersOf(eligible)
   const [owner, ...others] = signers
   const notices = owner !== undefined && others.length === 0 ? noticesOf(owner) : NO_NOTICES
   const matching = matches(eligible, wanted, notices, type)
   if (matching.length === 0) throw notFound(purl, wanted.range, available(releases, notices), pin)
-  if (others.length > 0) throw contested(name, signers)
+  if (isOpen) throw contested(name, signers)
   const newest = matching.reduce((best, release) =>
     type.compareVersions(release.body.version, best.body.version) > 0 ? release : best,
   )
   const rivals = matching.filter(({ body }) => body.version === newest.body.version)
-  if (rivals.length > 1) {
-    throw new CatalogError('UNTRUSTED', `The publisher of ${newest.purl} signed ${rivals.length} releases of it.`, {
-      hint: 'Ask the publisher for a new version.',
-      details: { records: rivals.map(({ record }) => toHex(record.id)) },
-    })
-  }
-  const reason = notices.withdrawn.get(newest.body.version)
-  if (reason !== undefined && !keeps(newest)) throw withdrawn(newest, reason)
-  if (pin) return { release: newest, trust: 'pinned' }
-  return { release: newest, trust: isOfOrigin(newest) ? 'origin' : 'unpinned' }
+  const release = chosenOf(rivals, judging)
+  if (!release) throw contradiction(rivals)
+  const reason = notices.withdrawn.get(release.body.version)
+  if (reason !== undefined && !keeps(release)) throw withdrawn(release, reason)
+  if (pin) return { release, trust: 'pinned' }
+  return { release, trust: isOfOrigin(release) ? 'origin' : 'unpinned' }
+}
+
+function signersOf(releases: readonly Release[]): string[] {
+  return [...new Set(releases.map(({ record }) => record.signer))]
+}
+
+function contradiction(rivals: readonly Release[]): CatalogError {
+  const [{ purl } = { purl: '' }] = rivals
+  const [, ...others] = signersOf(rivals)
+  const who = others.length > 0 ? `${others.length + 1} publishers have` : 'The publisher has'
+  return new CatalogError('UNTRUSTED', `${who} signed ${rivals.length} releases of ${purl}.`, {
+    hint: `See them, and choose one: catalog conflicts show ${purl}`,
+    details: { records: rivals.map(({ record }) => toHex(record.id)) },
+  })
 }
 
 /** Whether an outside registry says that there is such a version, to everybody or to this node. */

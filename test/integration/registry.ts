@@ -34,6 +34,8 @@ export class OutsideRegistry implements AsyncDisposable {
   readonly bodies: string[] = []
   fault: Fault | undefined
   signs = true
+  /** What is attested, by `name@version`. */
+  readonly attested = new Map<string, unknown[]>()
   /** Packages whose signatures do not hold. */
   readonly forged = new Set<string>()
   /** The word that an Authorization header must have for anything to be there. */
@@ -136,6 +138,10 @@ export class OutsideRegistry implements AsyncDisposable {
       return
     }
     if (path === '-/npm/v1/security/advisories/bulk') return this.#json(request, response, advisories(this.bodies))
+    const attested = /^-\/npm\/v1\/attestations\/(.+)/.exec(path)?.[1]
+    if (attested !== undefined && this.attested.has(attested)) {
+      return this.#json(request, response, { attestations: this.attested.get(attested) })
+    }
     const [name = '', file] = path.split('/-/')
     const versions = this.#packages.get(name)
     const version = file?.slice(name.slice(name.lastIndexOf('/') + 1).length + 1, -'.tgz'.length)
@@ -167,7 +173,9 @@ export class OutsideRegistry implements AsyncDisposable {
         ? [{ keyid: this.forged.has(name) ? fingerprint(this.key) : 'SHA256:x', sig }]
         : undefined
       const tarball = `${this.url}${name}/-/${name.slice(name.lastIndexOf('/') + 1)}-${version}.tgz`
-      return [version, { ...manifest, dist: { tarball, integrity, signatures } }]
+      const url = `${this.url}-/npm/v1/attestations/${name}@${version}`
+      const attestations = this.attested.has(`${name}@${version}`) ? { url, provenance: {} } : undefined
+      return [version, { ...manifest, dist: { tarball, integrity, signatures, attestations } }]
     })
     const made = Object.fromEntries(await Promise.all(entries))
     const latest = [...versions.keys()].at(-1)

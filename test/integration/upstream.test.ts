@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import tap, { test } from 'tap'
 import { failure, project } from './npm-project.ts'
-import { connected, startNode } from './processes.ts'
+import { connected, run, startNode } from './processes.ts'
 import { OutsideRegistry } from './registry.ts'
 
 tap.setTimeout(120_000)
@@ -53,4 +53,33 @@ test('what no registry has signed stays on the node', async (t) => {
   t.match(await failure((await project(join(folder, 'two'), far)).npm('install', 'plain')), 'E404')
   const { lines } = await far.run('search', 'plain')
   t.notOk(lines.some(({ type }) => type === 'result'))
+})
+
+test('the registry is asked for what it may hear of, and of nothing else', async (t) => {
+  await using registry = await new OutsideRegistry().start()
+  registry.add({ name: 'weak', version: '1.0.0' })
+  registry.attested.set('weak@1.0.0', [])
+  const sources = t.testdir({ mine: { 'package.json': '{"name":"@acme/mine","version":"1.0.0"}' } })
+  const node = await startNode(t, join(sources, 'node'), { env: registry.settings })
+  t.equal((await node.run('publish', join(sources, 'mine'))).status, 0)
+  const [{ publisher }] = (await node.run('status')).lines as unknown as [{ publisher: string }]
+  t.equal((await node.run('trust', 'pkg:npm/@acme/*', publisher)).status, 0)
+  const { npm } = await project(join(sources, 'user'), node)
+  await npm('install', 'weak', '@acme/mine')
+  const { vulnerabilities } = JSON.parse(await npm('audit', '--json').catch(({ stdout }) => stdout))
+  t.match(vulnerabilities, { weak: { severity: 'high' } })
+  t.match(await failure(npm('view', '@acme/other')), 'E404', 'its scope is claimed')
+  t.notMatch(registry.asked.join(), /acme/)
+  t.notMatch(registry.bodies.join(), /acme/)
+  t.match(registry.bodies.join(), /weak/)
+  const { versions } = JSON.parse(await (await fetch(`${node.http}/npm/weak`)).text())
+  const { url } = versions['1.0.0'].dist.attestations
+  t.match(url, node.http)
+  t.strictSame(await (await fetch(url)).json(), { attestations: [] })
+
+  const loop = await fetch(`${node.http}/npm/weak`, { headers: { via: `1.1 catalog-${node.peerId}` } })
+  t.equal(loop.status, 400, 'a node does not ask itself')
+  const other = join(sources, 'other')
+  const refused = await run(['up', '--upstream', 'http://127.0.0.1:9294/npm/', '--data-dir', other])
+  t.match(refused.lines, [{ type: 'error', code: 'CONFIG_INVALID' }])
 })

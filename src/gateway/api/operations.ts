@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { CatalogError } from '../../base/errors.ts'
 import { formatPurl } from '../../model/purl.ts'
 import type { Pin } from '../../store/pins.ts'
+import { attest, conflicts, resolveConflict } from './conflict-operations.ts'
 import { deprecate, tagAdd, tagList, tagRemove, withdraw } from './curation-operations.ts'
 import { limits } from './limit-operations.ts'
 import { type Facades, type Line, type Operation, operation, path, purl, withProgress } from './operation.ts'
@@ -187,6 +188,7 @@ export const OPERATIONS = {
     limits,
   },
   ...{ tagAdd, tagRemove, tagList, deprecate, withdraw },
+  ...{ conflicts, resolveConflict, attest },
   ...{ share, unshare, groups, group, createGroup, addToGroup, removeFromGroup },
   ...{ devices, addDevice, removeDevice },
   ...{ sync, syncStatus, following, follow, unfollow },

@@ -1,8 +1,8 @@
 // Packuments: all that npm's registry says of a package in one answer, in its two forms. Made of signed
 // records alone, so that two nodes that know the same ones say the same, but for where they are.
-import type { Release } from '../../model/release.ts'
+import { attestationOf, type Release } from '../../model/release.ts'
 import type { PackageState } from '../../package-view.ts'
-import { type PackumentForm, tarballFile } from '../../publishing/upstream/packument.ts'
+import { attestationsPath, type PackumentForm, tarballFile } from '../../publishing/upstream/packument.ts'
 import { integrityOf, type Signatures } from './registry-key.ts'
 
 export const MEDIA_TYPES: Record<PackumentForm, string> = {
@@ -89,7 +89,16 @@ function dist(release: Release, { registry, signatures }: Told): Json {
   const { name, version } = release.body
   const integrity = integrityOf(release)
   const tarball = `${registry}${name}/-/${tarballFile(name, version)}`
-  return { tarball, ...(integrity && { integrity, signatures: signatures.get(release) }) }
+  const attestation = attestationOf(release)
+  const attestations = attestation && {
+    url: `${registry}${attestationsPath(name, version)}`,
+    provenance: { predicateType: attestation.predicateType },
+  }
+  return {
+    tarball,
+    ...(integrity && { integrity, signatures: signatures.get(release) }),
+    ...(attestations && { attestations }),
+  }
 }
 
 function picked(manifest: Json): Json {

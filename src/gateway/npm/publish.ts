@@ -1,18 +1,24 @@
-// Publishing as npm does it: its document is read as it comes, the tarball written beside, and then published as from
-// the command line.
-import { type FileHandle, open } from 'node:fs/promises'
+// Publishing as npm does it: its document is read as it comes, the tarball kept at hand or, when it is large, written
+// beside, and then published as from the command line.
+import { createHash } from 'node:crypto'
+import { type FileHandle, open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { CatalogError, hasCode } from '../../base/errors.ts'
-import { ARCHIVE_BYTES_MAX } from '../../base/limits.ts'
+import { ARCHIVE_BYTES_MAX, BLOB_AT_HAND_BYTES_MAX } from '../../base/limits.ts'
 import { MiB } from '../../base/units.ts'
 import { LATEST } from '../../model/notice.ts'
+import { formatPurl } from '../../model/purl.ts'
+import type { PreparedArtifact } from '../../package-types/package-type.ts'
 import type { PackageView } from '../../package-view.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
+import type { ScratchFolders } from '../../store/scratch.ts'
+import { type Bundle, bundleIn } from './provenance.ts'
 import { PublishBody, type PublishDocument } from './publish-body.ts'
 
 /** Looked for on the disk at a time: a client need not say how much will come. */
 const ROOM_BYTES = 16 * MiB
+const TARBALL = 'package.tgz'
 
 interface Components {
   view: PackageView
@@ -34,8 +40,7 @@ export async function publish(
   signal: AbortSignal,
 ): Promise<PublishDocument | undefined> {
   await using folders = view.workspace()
-  const path = join(await folders.folder(), 'package.tgz')
-  const { document, decoded } = await received(body, path, folders.mayWrite)
+  const { document, decoded, sha512, path, bytes } = await received(body, folders)
   if (document.name !== name) throw new CatalogError('USAGE', 'The document is of another package than its path.')
   const sent = checked(document, decoded)
   if (!sent) return document
@@ -43,8 +48,11 @@ export async function publish(
   await view.checkFree({ type: 'npm', name }, publisher ?? 'PUBLISHER', signal)
   const { version, tag, access } = sent
   const permission = access === 'restricted' ? { permission: 'private' as const } : {}
+  const bundle = bundleIn(document, formatPurl({ type: 'npm', name, version }), sha512)
+  const attachments = bundle ? [await written(bundle, join(await folders.folder(), 'bundle.json'))] : []
+  const options = { type: 'npm', name, version, tag, bytes, ...permission, attachments, signal }
   try {
-    const { fresh } = await sharing.sharePackage(path, { type: 'npm', name, version, tag, ...permission, signal })
+    const { fresh } = await sharing.sharePackage(path, options)
     if (!fresh) throw taken(version)
   } catch (thrown) {
     throw hasCode(thrown, 'RELEASE_EXISTS') ? taken(version, thrown) : thrown
@@ -52,30 +60,53 @@ export async function publish(
   return undefined
 }
 
-async function received(
-  body: Readable,
-  path: string,
-  mayWrite: (bytes: number) => void,
-): Promise<{ document: PublishDocument; decoded: number }> {
+/** A document and its tarball, whose bytes are given when it is small; of another, `path` is where it lies. */
+interface Received {
+  readonly document: PublishDocument
+  readonly decoded: number
+  readonly sha512: string
+  readonly path: string
+  readonly bytes?: Buffer | undefined
+}
+
+async function received(body: Readable, folders: ScratchFolders): Promise<Received> {
   const reader = new PublishBody()
-  const file = await open(path, 'wx')
+  const hash = createHash('sha512')
+  let atHand: Buffer[] = []
+  let path = TARBALL
+  let file: FileHandle | undefined
   let room = 0
   try {
     for await (const chunk of body) {
-      const pieces = reader.push(chunk)
+      for (const piece of reader.push(chunk)) {
+        hash.update(piece)
+        atHand.push(piece)
+      }
       if (reader.decoded > ARCHIVE_BYTES_MAX) {
         throw new CatalogError('LIMIT_EXCEEDED', `A tarball has at most ${ARCHIVE_BYTES_MAX} bytes.`)
       }
+      if (reader.decoded <= BLOB_AT_HAND_BYTES_MAX) continue
       if (reader.decoded > room) {
-        mayWrite(ROOM_BYTES)
+        folders.mayWrite(ROOM_BYTES)
         room = reader.decoded + ROOM_BYTES
       }
-      for (const piece of pieces) await writeAll(file, piece)
+      if (!file) {
+        path = join(await folders.folder(), TARBALL)
+        file = await open(path, 'wx')
+      }
+      for (const piece of atHand) await writeAll(file, piece)
+      atHand = []
     }
   } finally {
-    await file.close()
+    await file?.close()
   }
-  return { document: reader.end(), decoded: reader.decoded }
+  const bytes = file ? undefined : Buffer.concat(atHand)
+  return { document: reader.end(), decoded: reader.decoded, sha512: hash.digest('hex'), path, bytes }
+}
+
+async function written({ text, ...about }: Bundle, file: string): Promise<PreparedArtifact> {
+  await writeFile(file, text, { flag: 'wx' })
+  return { ...about, file }
 }
 
 async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {

@@ -2,6 +2,7 @@
 // TCP anybody of this machine may ask, so only what everybody may have is there; all else looks absent. To publish
 // takes a token.
 import type { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { CatalogError, ERRORS, hasCode } from '../../base/errors.ts'
 import { tellFailure } from '../../base/failure.ts'
@@ -22,6 +23,7 @@ import { loginRoutes } from './login.ts'
 import { documentAt, tagsIn, versionIn } from './outside.ts'
 import { packument, versionDocument, versionOf } from './packument.ts'
 import { formOf, Packuments } from './packuments.ts'
+import { bundleOf } from './provenance.ts'
 import { publish } from './publish.ts'
 import type { RegistryKey } from './registry-key.ts'
 import { sendTarball } from './tarballs.ts'
@@ -75,11 +77,14 @@ export function npmRoutes(server: FastifyInstance, components: Components): void
         url: '/-/package/*',
         handler: (request, reply) => registry.tags(request, reply),
       })
-      scope.post<{ Body: Readable }>('/-/npm/v1/security/advisories/bulk', ({ body }, reply) =>
-        registry.advisories(body, reply),
+      scope.post<{ Body: Readable }>('/-/npm/v1/security/advisories/bulk', (request, reply) =>
+        registry.advisories(request, reply),
       )
       loginRoutes(scope, components)
       scope.get('/-/npm/v1/keys', async () => ({ keys: components.key.listed }))
+      scope.get<{ Params: { '*': string } }>('/-/npm/v1/attestations/*', (request, reply) =>
+        registry.attestations(request, reply),
+      )
       scope.get('/-/whoami', (request) => registry.whoami(request))
       scope.put<Wild>('/*', (request, reply) => registry.write(request, reply))
       scope.delete<Wild>('/*', (request) => registry.remove(request))
@@ -136,6 +141,19 @@ class NpmRegistry {
     return reply.send({ ...packument(state, 'full', { registry, signatures }), _rev: revisionOf(state) })
   }
 
+  /** `NAME@VERSION` */
+  async attestations(request: FastifyRequest<{ Params: { '*': string } }>, reply: FastifyReply): Promise<object> {
+    const [, name = '', version = ''] = /^(.[^@]*)@([^@]+)$/.exec(request.params['*']) ?? []
+    const signal = signalOf(reply)
+    const { view } = this.#components
+    const outside = await this.#outside(name, 'install', request, signal)
+    if (outside) return reply.type(JSON_TYPE).send(await view.attestationsOutside(outside, version, signal))
+    const { releases } = await view.state(named(name), signal)
+    const release = found(releases.find(({ body }) => body.version === version))
+    const { predicateType, bundle } = await view.attestation(release, signal)
+    return { attestations: [{ predicateType, bundle: bundleOf(bundle) }] }
+  }
+
   /** `NAME/dist-tags[/TAG]` */
   async tags(request: FastifyRequest<Wild>, reply: FastifyReply): Promise<PackageState['tags'] | { ok: true }> {
     const { method, body, params } = request
@@ -178,8 +196,12 @@ class NpmRegistry {
     }
   }
 
-  async advisories(body: Readable, reply: FastifyReply): Promise<FastifyReply> {
-    const text = await textOf(body, ADVISORIES_BYTES_MAX)
+  async advisories({ body, headers }: FastifyRequest<{ Body: Readable }>, reply: FastifyReply): Promise<FastifyReply> {
+    // npm packs what it asks.
+    const plain = headers['content-encoding'] === 'gzip' ? body.compose(createGunzip()) : body
+    const text = await textOf(plain, ADVISORIES_BYTES_MAX).catch((thrown) => {
+      throw CatalogError.from(thrown, 'USAGE')
+    })
     return reply.type(JSON_TYPE).send(await this.#components.view.advisories(text, signalOf(reply)))
   }
 

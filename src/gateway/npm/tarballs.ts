@@ -1,5 +1,5 @@
-// Tarballs as they go out, read from where they lie: a small one at once, a large one through one buffer, again and
-// again, whose bytes the system has taken before the next are read into it.
+// Tarballs as they go out, read from where they lie: a small one at once, others through one buffer, again and again,
+// whose bytes the system has taken before the next are read into it. Fresh buffers would pile up until collected.
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { parse as parseRange } from 'range-parser'
@@ -14,8 +14,10 @@ const TARBALL_TYPE = 'application/octet-stream'
 const IMMUTABLE = 'public, max-age=31536000, immutable'
 /** As much as is read from the system's cache at once. */
 const PIECE_BYTES = 256 * KiB
+/** A smaller one is handed to the framework, buffer and all. */
+const SMALL_BYTES = 16 * KiB
 /** Buffers kept for the next who want one. */
-const BUFFERS_KEPT = 8
+const BUFFERS_KEPT = 16
 const buffers: Buffer[] = []
 
 interface Part {
@@ -45,7 +47,7 @@ export async function sendTarball(
     head(reply).end()
     return reply
   }
-  if (part.length > PIECE_BYTES) return await sendPieces(reply, view, lease, part)
+  if (part.length > SMALL_BYTES) return await sendPieces(reply, view, lease, part)
   const bytes = Buffer.allocUnsafe(part.length)
   await fill(view, lease, start, bytes)
   return reply.send(bytes)

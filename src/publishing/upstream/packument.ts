@@ -41,7 +41,7 @@ export function readPackument(bytes: Uint8Array, name: string): ReadPackument {
     if (!word) continue
     versions.set(version, word)
     const { dist, ...rest } = manifest as Json
-    kept[version] = { ...rest, dist: { ...(dist as Json), tarball: tarballAt(name, version) } }
+    kept[version] = { ...rest, dist: distAt(dist as Json, name, version) }
   }
   const { _attachments, ...rest } = document
   // Memory of its own, which can be given away.
@@ -53,8 +53,20 @@ export function tarballFile(name: string, version: string): string {
   return `${name.slice(name.lastIndexOf('/') + 1)}-${version}.tgz`
 }
 
-function tarballAt(name: string, version: string): string {
-  return `${GATEWAY}${name}/-/${tarballFile(name, version)}`
+/** What is attested of a version, at a registry and at the gateway. */
+export function attestationsPath(name: string, version: string): string {
+  return `-/npm/v1/attestations/${name.replace('/', '%2f')}@${version}`
+}
+
+function distAt(dist: Json, name: string, version: string): Json {
+  const { attestations } = dist
+  return {
+    ...dist,
+    tarball: `${GATEWAY}${name}/-/${tarballFile(name, version)}`,
+    ...(isObject(attestations) && {
+      attestations: { ...attestations, url: `${GATEWAY}${attestationsPath(name, version)}` },
+    }),
+  }
 }
 
 function wordOf({ dist }: Json): VersionWord | undefined {

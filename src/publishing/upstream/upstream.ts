@@ -8,7 +8,7 @@ import { type Clock, deadline, untilAborted } from '../../base/clock.ts'
 import type { Effects } from '../../base/effects.ts'
 import { CatalogError, hasCode } from '../../base/errors.ts'
 import { tellFailure } from '../../base/failure.ts'
-import { UPSTREAM_MESH_MS } from '../../base/http-limits.ts'
+import { ATTESTATION_BYTES_MAX, UPSTREAM_MESH_MS } from '../../base/http-limits.ts'
 import { ARCHIVE_BYTES_MAX, SEARCH_FAN_OUT_MAX } from '../../base/limits.ts'
 import { type Random, shuffled } from '../../base/random.ts'
 import { Turns } from '../../base/turns.ts'
@@ -37,7 +37,7 @@ import { deriveFrom } from '../derived.ts'
 import { onlyArtifact, type Packages } from '../packages.ts'
 import type { Advisories } from './advisories.ts'
 import type { UpstreamDocument, UpstreamDocuments } from './documents.ts'
-import type { PackumentForm, VersionWord } from './packument.ts'
+import { attestationsPath, type PackumentForm, type VersionWord } from './packument.ts'
 import type { Registry } from './registry.ts'
 
 export interface UpstreamComponents {
@@ -96,6 +96,25 @@ export class Upstream {
   /** @param mayTell - whether the registry may hear of a package @throws CatalogError as `Advisories.ask` */
   advisories(body: string, mayTell: (name: string) => boolean, signal: AbortSignal): Promise<string> {
     return this.#components.advisories.ask(body, mayTell, signal)
+  }
+
+  /**
+   * What the registry has of a version's origin, as it says it: for clients to check.
+   *
+   * @throws CatalogError `NOT_FOUND`; `UPSTREAM` when the registry fails
+   */
+  async attestations({ name }: UpstreamDocument, version: string, signal: AbortSignal): Promise<Buffer> {
+    const question = { accept: 'application/json', signal }
+    const answer = await this.#components.registry.ask(attestationsPath(name, version), question)
+    if (!answer || answer.bytes === 'unchanged' || answer.bytes.length > ATTESTATION_BYTES_MAX) {
+      throw new CatalogError('NOT_FOUND', `Nothing is attested of ${name}@${version}.`)
+    }
+    try {
+      JSON.parse(answer.bytes.toString())
+    } catch (cause) {
+      throw new CatalogError('UPSTREAM', 'The outside registry tells attestations that are no JSON.', { cause })
+    }
+    return answer.bytes
   }
 
   close(): Promise<void> {
