@@ -28,6 +28,7 @@ const TABLES = {
   limits: 'limits/1',
   pins: 'pins/1',
   peers: 'peers/1',
+  sketches: 'sketches/1',
   follows: 'follows/1',
   syncs: 'syncs/1',
   usage: 'usage/1',
@@ -242,6 +243,8 @@ export class Tables {
   readonly limits: Table<LimitsRow, string>
   readonly pins: Table<PinRow, string[]>
   readonly peers: Table<PeerRow, string>
+  /** By shelf, as its trie: see sketches.ts. */
+  readonly sketches: Table<Uint8Array, Uint8Array>
   /** By signer. */
   readonly follows: Table<FollowRow, string>
   /** By peer id. */
@@ -283,6 +286,7 @@ export class Tables {
     this.limits = table(TABLES.limits)
     this.pins = table(TABLES.pins)
     this.peers = table(TABLES.peers)
+    this.sketches = binary(TABLES.sketches)
     this.follows = table(TABLES.follows)
     this.syncs = table(TABLES.syncs)
     this.usage = root.openDB(coded(TABLES.usage, usageCodec))

@@ -1,7 +1,7 @@
 // Synchronizing with peers: carries out what a session asks, and answers those of others.
 
 import { deadline, untilAborted } from '../base/clock.ts'
-import { CatalogError } from '../base/errors.ts'
+import { CatalogError, hasCode } from '../base/errors.ts'
 import { ANNOUNCERS_TRACKED_MAX } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import { SYNC_REQUESTS_BURST, SYNC_REQUESTS_PER_MINUTE, SYNC_SESSION_MS_MAX } from '../base/sync-limits.ts'
@@ -121,11 +121,17 @@ export class Synchronization {
       set: (shelf) => this.#parts.of(shelf, filter),
       envelope: (id) => records.envelope(id),
       ordered: (shelf, ids, first) => this.#parts.ordered(shelf, ids, first),
-      take: (shelf, envelopes) => this.#intake.take(shelf, envelopes, peer),
+      take: (shelf, envelopes) => this.#intake.take(shelf, envelopes, peer).catch(told),
       changes: (after) => changesFor(records, after, ({ key }) => this.#catalogue.find(peer, key) !== undefined),
     }
     yield* answer(here, request, signal)
   }
+}
+
+/** What a peer is told of records that do not hold. */
+function told(thrown: unknown): never {
+  if (!hasCode(thrown, 'RECORD_INVALID', 'RECORD_SIGNATURE')) throw thrown
+  throw new CatalogError('PEER_PROTOCOL', 'A record that was sent along does not hold.', { cause: thrown })
 }
 
 function checkedSigner(text: string): string {
