@@ -1,6 +1,6 @@
 // Stock clients of npm's registry, unmodified, each with a home of its own and nothing else in the world than a node.
 // What they are told is what `catalog npm setup` writes. A client has the rows that it has commands for.
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
