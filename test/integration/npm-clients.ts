@@ -75,6 +75,7 @@ export const npm: Client = {
   },
   deprecate: (spec, message) => ['deprecate', spec, message],
   unpublish: (spec) => ['unpublish', spec],
+  // Not "audit signatures": it asks sigstore's servers for keys, before any registry.
   audit: ['audit'],
   pack: (spec) => ['pack', spec],
 }
@@ -84,6 +85,7 @@ export const pnpm: Client = {
   command: installed('pnpm/bin/pnpm.mjs'),
   lockFile: 'pnpm-lock.yaml',
   caches: ['.cache', '.local'],
+  env: { pnpm_config_minimum_release_age: '0' },
   login: 'page',
   loginArgs: ['login'],
   whoami: ['whoami'],
@@ -104,6 +106,7 @@ export const pnpm: Client = {
   signatures: ['audit', 'signatures'],
 }
 
+/** Its "audit" asks yarn's own registry, whichever is set. */
 export const yarn1: Client = {
   name: 'yarn 1',
   command: installed('yarn/bin/yarn.js'),
