@@ -4,7 +4,12 @@ import { deadline, untilAborted } from '../base/clock.ts'
 import { CatalogError, hasCode } from '../base/errors.ts'
 import { ANNOUNCERS_TRACKED_MAX } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
-import { SYNC_REQUESTS_BURST, SYNC_REQUESTS_PER_MINUTE, SYNC_SESSION_MS_MAX } from '../base/sync-limits.ts'
+import {
+  SYNC_RECORDS_PER_TOKEN,
+  SYNC_REQUESTS_BURST,
+  SYNC_REQUESTS_PER_MINUTE,
+  SYNC_SESSION_MS_MAX,
+} from '../base/sync-limits.ts'
 import type { UnderWay } from '../base/under-way.ts'
 import { peerAddress } from '../network/addresses.ts'
 import type { Bootstrap } from '../network/bootstrap.ts'
@@ -92,6 +97,17 @@ export class Synchronization {
     return outcome.peer
   }
 
+  /** Whoever asks for much may ask less often. @throws CatalogError `PEER_BUSY` */
+  #charge(request: SyncRequest, peer: string): void {
+    const shelf = 'key' in request ? this.#catalogue.find(peer, request.key) : undefined
+    const isLookedThrough = request.op === 'stream' || 'filter' in request
+    const records =
+      shelf && isLookedThrough ? this.#components.records.shelves.get(shelf.audience, shelf.signer).count : 0
+    for (let cost = 1 + Math.floor(records / SYNC_RECORDS_PER_TOKEN); cost > 0; cost--) {
+      if (!this.#limiter.take(peer)) throw new CatalogError('PEER_BUSY', 'You ask for more than is answered at a time.')
+    }
+  }
+
   /** Keep a signer's public records here from the next synchronization on. @throws CatalogError `USAGE` */
   follow(signer: string): Promise<boolean> {
     return this.#components.follows.add(checkedSigner(signer))
@@ -112,10 +128,12 @@ export class Synchronization {
   }
 
   async *#answer(request: SyncRequest, peer: string, signal: AbortSignal): AsyncGenerator<SyncReply> {
-    if (!this.#limiter.take(peer)) throw new CatalogError('PEER_BUSY', 'You ask more often than is answered.')
     const { records } = this.#components
+    this.#catalogue.refresh()
+    this.#charge(request, peer)
     const filter = 'filter' in request ? request.filter : undefined
     const here: Answering = {
+      core: this.#components.core,
       shelves: () => this.#catalogue.shelvesWith(peer),
       find: (key) => this.#catalogue.find(peer, key),
       set: (shelf) => this.#parts.of(shelf, filter),
