@@ -118,14 +118,21 @@ export class Run implements Replica {
 
   async #steps(session: Generator<Step, Outcome, readonly SyncReply[]>, signal: AbortSignal): Promise<Outcome> {
     this.#components.catalogue.refresh()
+    await this.#prepare(this.shelves(), signal)
     let next = session.next()
     while (!next.done) {
       this.#components.catalogue.refresh()
       const replies = await this.#ask(next.value, signal)
+      await this.#prepare(next.value.shelf ? [next.value.shelf] : [], signal)
       this.#rounds++
       next = session.next(replies)
     }
     return next.value
+  }
+
+  async #prepare(shelves: readonly ShelfName[], signal: AbortSignal): Promise<void> {
+    const { filter } = this.#options
+    if (filter) for (const shelf of shelves) await this.#components.parts.prepare(shelf, filter, signal)
   }
 
   /** Ask, and again in a while when the peer is busy: it answers so much at a time. */

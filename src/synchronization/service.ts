@@ -30,6 +30,7 @@ import type { SyncOptions, SyncReport } from './options.ts'
 import { Parts } from './parts.ts'
 import { Run, type RunComponents } from './run.ts'
 import { SyncSchedule } from './schedule.ts'
+import type { ShelfName } from './session.ts'
 
 interface Components extends Omit<RunComponents, 'catalogue' | 'intake' | 'parts'> {
   network: Network
@@ -97,13 +98,21 @@ export class Synchronization {
     return outcome.peer
   }
 
+  /** The shelves that a request is about. */
+  #about(request: SyncRequest, peer: string): ShelfName[] {
+    if ('key' in request) return [this.#catalogue.find(peer, request.key)].filter((shelf) => shelf !== undefined)
+    if (request.op !== 'open' || request.others) return this.#catalogue.shelvesWith(peer)
+    return request.shelves.flatMap(({ key }) => this.#catalogue.find(peer, key) ?? [])
+  }
+
   /** Whoever asks for much may ask less often. @throws CatalogError `PEER_BUSY` */
   #charge(request: SyncRequest, peer: string): void {
-    const shelf = 'key' in request ? this.#catalogue.find(peer, request.key) : undefined
     const isLookedThrough = request.op === 'stream' || 'filter' in request
-    const records =
-      shelf && isLookedThrough ? this.#components.records.shelves.get(shelf.audience, shelf.signer).count : 0
-    for (let cost = 1 + Math.floor(records / SYNC_RECORDS_PER_TOKEN); cost > 0; cost--) {
+    const { shelves } = this.#components.records
+    const looked = isLookedThrough ? this.#about(request, peer) : []
+    const records = looked.reduce((sum, { audience, signer }) => sum + shelves.get(audience, signer).count, 0)
+    const most = SYNC_REQUESTS_BURST / 4
+    for (let cost = 1 + Math.min(most, Math.floor(records / SYNC_RECORDS_PER_TOKEN)); cost > 0; cost--) {
       if (!this.#limiter.take(peer)) throw new CatalogError('PEER_BUSY', 'You ask for more than is answered at a time.')
     }
   }
@@ -129,9 +138,12 @@ export class Synchronization {
 
   async *#answer(request: SyncRequest, peer: string, signal: AbortSignal): AsyncGenerator<SyncReply> {
     const { records } = this.#components
+    const filter = 'filter' in request ? request.filter : undefined
     this.#catalogue.refresh()
     this.#charge(request, peer)
-    const filter = 'filter' in request ? request.filter : undefined
+    if (filter) {
+      for (const shelf of this.#about(request, peer)) await this.#parts.prepare(shelf, filter, signal)
+    }
     const here: Answering = {
       core: this.#components.core,
       shelves: () => this.#catalogue.shelvesWith(peer),
