@@ -67,7 +67,7 @@ interface Remembered {
   readonly revision: number
   /** Who was pinned for the name. */
   readonly pinned: string | undefined
-  /** Until then no share expires that counts. */
+  /** Until then no share expires that counts, and no release begins to. */
   readonly until: number
 }
 
@@ -112,7 +112,11 @@ export class PackageView {
       const known = await this.#known(name, signal)
       const made = this.#state(name, known)
       const state = last && isSame(last.state, made) ? last.state : made
-      const until = Math.min(...known.map((release) => shares.grantOf(release).expires ?? Number.POSITIVE_INFINITY))
+      // What is dated ahead may count only from some time on: with such a one nothing is remembered.
+      const now = clock.now()
+      const rightUntil = (release: Release) =>
+        release.record.statement.at > now ? now : (shares.grantOf(release).expires ?? Number.POSITIVE_INFINITY)
+      const until = Math.min(...known.map(rightUntil))
       this.#remembered.set(key, { state, revision, pinned, until })
       return state
     }, signal)

@@ -53,3 +53,8 @@ assertLimit(
   'records that are sent along, one more and what is wanted fit a frame',
 )
 assertLimit(17 * SYNC_SYMBOLS_MAX < FRAME_BYTES_MAX, 'a sketch fits a frame')
+
+/** What waits for a peer to appear. */
+export const OUTBOX_MAX = 1_000
+/** Changes that are looked through for what peers were not told of yet. */
+export const UNTOLD_CHANGES_MAX = 10_000

@@ -12,7 +12,6 @@ import { type Grant, PRIVATE, PUBLIC, parsePermission, readShare, shareBodyOf, s
 import { formatPurl, type Purl, parsePurl } from '../model/purl.ts'
 import type { CatalogRecord } from '../model/record.ts'
 import { type Release, readRelease } from '../model/release.ts'
-import type { Announcements } from '../network/announce.ts'
 import type { Providers } from '../network/providers.ts'
 import type { Records, Submission } from '../store/records.ts'
 import type { Notices } from '../trust/notices.ts'
@@ -62,13 +61,15 @@ export interface Decided {
   readonly shares: readonly Submission[]
 }
 
+import type { Outbox } from './outbox.ts'
+
 interface Components {
   records: Records
   shares: Shares
   notices: Notices
   publisher: LocalPublisher
   groups: Groups
-  announcements: Announcements
+  outbox: Pick<Outbox, 'announce'>
   providers: Providers
   clock: Clock
   /** Whether there is a network to tell. */
@@ -188,12 +189,11 @@ export class Permissions {
   }
 
   async #tell(releases: readonly Release[]): Promise<void> {
-    const { announcements, providers, shares, online } = this.#components
-    if (!online()) return
+    const { outbox, providers, shares, online } = this.#components
     const told = releases.filter((release) => shares.isPublic(release))
-    for (const { body } of told) for (const { root } of body.artifacts) providers.provide(root)
+    if (online()) for (const { body } of told) for (const { root } of body.artifacts) providers.provide(root)
     // Nobody passes on more of one publisher.
-    for (const release of told.slice(0, ANNOUNCEMENTS_PER_MINUTE)) await announcements.announce(release)
+    for (const release of told.slice(0, ANNOUNCEMENTS_PER_MINUTE)) await outbox.announce(release)
   }
 
   /**

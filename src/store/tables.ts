@@ -23,6 +23,7 @@ const TABLES = {
   kept: 'kept/2',
   ledger: 'ledger/1',
   heard: 'heard/1',
+  outbox: 'outbox/1',
   tokens: 'tokens/1',
   limits: 'limits/1',
   pins: 'pins/1',
@@ -120,6 +121,14 @@ export interface HeardRow {
   readonly since: number
   /** The first peers that did. */
   readonly from: readonly string[]
+}
+/** Something that waits for a peer. */
+export interface OutboxRow {
+  readonly kind: 'sync' | 'pin'
+  /** A purl, or the address of a peer. */
+  readonly subject: string
+  readonly options?: Record<string, unknown>
+  readonly at: number
 }
 export interface TokenRow {
   /** SHA-256 of the token: the token itself is nowhere. */
@@ -225,6 +234,8 @@ export class Tables {
   readonly kept: Table<KeptRow, Uint8Array>
   /** By peer id. */
   readonly ledger: Table<LedgerRow, string>
+  /** In the order in which it was asked for. */
+  readonly outbox: Table<OutboxRow, number>
   /** By publisher. */
   readonly heard: Table<HeardRow, string>
   /** By the id that stands in the token. */
@@ -269,6 +280,7 @@ export class Tables {
     this.idle = byBytes(TABLES.idle)
     this.kept = byBytes(TABLES.kept)
     this.ledger = table(TABLES.ledger)
+    this.outbox = table(TABLES.outbox)
     this.heard = table(TABLES.heard)
     this.tokens = table(TABLES.tokens)
     this.limits = table(TABLES.limits)
