@@ -5,6 +5,7 @@ import type { Budget } from './budgets.ts'
 const ON_LINUX = { needs: ['os:linux'] }
 const ITS = 'Verdaccio, the same requests'
 const INSTALL = 'npm ci of this repository’s dependencies'
+const MEMORY = { ...ON_LINUX, suite: 'registry', unit: 'MB', baseline: '0.6 of Verdaccio’s' }
 const BESIDE = { suite: 'registry', baseline: ITS }
 
 export const REGISTRY: readonly Budget[] = [
@@ -38,13 +39,6 @@ export const REGISTRY: readonly Budget[] = [
     ratio: 1,
     source: 'asked',
   },
-  {
-    ...ON_LINUX,
-    suite: 'registry',
-    unit: 'MB',
-    name: 'memory under load',
-    baseline: '0.6 of Verdaccio’s',
-    ratio: 1,
-    source: 'asked: resident, after the same requests',
-  },
+  { ...MEMORY, name: 'memory under load', ratio: 1, source: 'asked: resident, after the same requests' },
+  { ...MEMORY, name: 'memory under load, of both processes', ratio: null, source: 'recorded' },
 ]

@@ -67,7 +67,9 @@ const registry: Suite = async (compare) => {
   const installs = new Installs(sides, folder)
   await compare({ name: INSTALL, open: () => installs.contest() })
   await compare({ name: `${INSTALL}: CPU of the server`, ...LINUX, open: () => installs.cpu() })
-  await compare({ name: 'memory under load', ...LINUX, open: () => memory(sides, [installForm, tarballs, largeOnes]) })
+  const loads = [installForm, tarballs, largeOnes]
+  await compare({ name: 'memory under load', ...LINUX, open: () => memory(sides, loads, 'serving') })
+  await compare({ name: 'memory under load, of both processes', ...LINUX, open: () => memory(sides, loads, 'all') })
 }
 export default registry
 
@@ -228,10 +230,10 @@ class Installs {
   }
 }
 
-async function memory(sides: Sides, loads: readonly Load[]): Promise<Reading> {
+async function memory(sides: Sides, loads: readonly Load[], which: 'serving' | 'all'): Promise<Reading> {
   for (const client of Object.values(sides)) for (const load of loads) await client.run(load)
   const { candidate, baseline } = sides
-  return { figure: candidate.server.rssMegabytes(), most: baseline.server.rssMegabytes() * 0.6 }
+  return { figure: candidate.server.rssMegabytes(which), most: baseline.server.rssMegabytes(which) * 0.6 }
 }
 
 function indices(count: number): number[] {

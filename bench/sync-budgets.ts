@@ -15,6 +15,9 @@ export const DIFFERENCES = [
 /** How much more a change or a proof may cost. */
 export const DECADES = ['10,000 to 100,000 records', '100,000 to 1,000,000 records']
 
+/** Signed ones, of a whole synchronization. */
+export const FULL_RECORDS = 10_000
+
 const SYNC = { suite: 'sync', ratio: 1, source: 'asked' }
 
 export const SYNC_BUDGETS: readonly Budget[] = [
@@ -33,6 +36,15 @@ export const SYNC_BUDGETS: readonly Budget[] = [
     },
   ]),
   { ...SYNC, name: 'bytes, beside ranges', unit: 'times', baseline: '10 times fewer than by ranges' },
+  {
+    suite: 'sync',
+    name: `all of ${FULL_RECORDS} records, CPU`,
+    unit: 'records/s',
+    baseline: 'the same records decoded, verified and put',
+    ratio: 1 / 1.6,
+    source: 'asked: ≤ 1.6 times its CPU',
+  },
+  { ...SYNC, name: 'all of ten times as many records, CPU of each', unit: 'times', baseline: '1.25 times' },
   ...DECADES.flatMap((decade) =>
     ['change of', 'proof in'].map((what) => ({
       ...SYNC,

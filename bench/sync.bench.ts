@@ -2,13 +2,17 @@
 // of a shelf costs as it grows; and a whole sync beside verifying and plainly storing the same records.
 import { compareBytes } from '../src/base/bytes.ts'
 import { loadCore } from '../src/core/load.ts'
+import { loadNativeFunctions } from '../src/core/native-functions.ts'
 import type { Core } from '../src/core/surface.ts'
-import { quantile } from './harness.ts'
+import { nativeEd25519, useEd25519 } from '../src/model/ed25519.ts'
+import type { ShelfName } from '../src/synchronization/session.ts'
+import { type Contest, quantile } from './harness.ts'
 import type { Suite } from './suite.ts'
+import { FullStore, signedRecords } from './sync/full.ts'
 import { rangeBytes } from './sync/ranges.ts'
 import { runSession } from './sync/session.ts'
 import { BenchShelf, idOf } from './sync/shelf.ts'
-import { DECADES, DIFFERENCES, SYNC_RECORDS } from './sync-budgets.ts'
+import { DECADES, DIFFERENCES, FULL_RECORDS, SYNC_RECORDS } from './sync-budgets.ts'
 
 const RANGE_RECORDS = 100_000
 const RANGE_DIFFERENCES = 100
@@ -26,6 +30,9 @@ const sync: Suite = async (compare) => {
     await compare({ name: `round trips, ${told}`, open: async () => ({ figure: (await ran()).rounds, most: 2 }) })
   }
   await compare({ name: 'bytes, beside ranges', open: () => besideRanges(core) })
+  if (core.backend === 'native') useEd25519(nativeEd25519(await loadNativeFunctions()))
+  await compare({ name: `all of ${FULL_RECORDS} records, CPU`, open: () => beside(core, ends) })
+  await compare({ name: 'all of ten times as many records, CPU of each', open: () => tenTimes(core) })
   const costs = once(() => growth(core))
   for (const [at, decade] of DECADES.entries()) {
     for (const what of ['change of', 'proof in'] as const) {
@@ -86,6 +93,47 @@ async function fill(shelf: BenchShelf, from: number, count: number): Promise<voi
   for (let at = 0; at < count; at += PER_BATCH) {
     await shelf.put(Array.from({ length: Math.min(PER_BATCH, count - at) }, (_, number) => idOf(from + at + number)))
   }
+}
+
+async function beside(core: Core, ends: AsyncDisposableStack): Promise<Contest> {
+  const envelopes = signedRecords(FULL_RECORDS)
+  const source = ends.use(new FullStore(core))
+  await source.take(source.shelves()[0] as ShelfName, envelopes)
+  let target = ends.use(new FullStore(core))
+  const empty = async () => {
+    await target[Symbol.asyncDispose]()
+    target = new FullStore(core)
+  }
+  ends.defer(() => target[Symbol.asyncDispose]())
+  return {
+    amount: FULL_RECORDS,
+    seconds: 0,
+    rounds: 5,
+    prepare: empty,
+    prepareBaseline: empty,
+    candidate: () => target.syncFrom(source),
+    baseline: () => target.putPlainly(envelopes),
+    clocks: { candidate: cpuSeconds, baseline: cpuSeconds },
+  }
+}
+
+/** CPU of each record when there are ten times as many, beside when there are not. */
+async function tenTimes(core: Core) {
+  const each: number[] = []
+  for (const records of [FULL_RECORDS, 10 * FULL_RECORDS]) {
+    await using source = new FullStore(core)
+    await using target = new FullStore(core)
+    await source.take(source.shelves()[0] as ShelfName, signedRecords(records))
+    const began = cpuSeconds()
+    await target.syncFrom(source)
+    each.push((cpuSeconds() - began) / records)
+  }
+  return { figure: (each[1] ?? 0) / (each[0] ?? 1), most: 1.25 }
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
 }
 
 async function besideRanges(core: Core) {

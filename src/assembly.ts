@@ -11,7 +11,7 @@ import { WorkerPool } from './core/workers/pool.ts'
 import { type DiscoveryRoom, openDiscovery } from './discovery/open.ts'
 import { USAGE_CAPABILITY } from './discovery/usage-exchange.ts'
 import type { Settings } from './model/config.ts'
-import { conflictRules } from './model/conflict.ts'
+import { conflictRules, policyFor } from './model/conflict.ts'
 import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
 import { npmKeys } from './model/origin.ts'
 import { Announcements } from './network/announce.ts'
@@ -31,6 +31,7 @@ import { Groups } from './publishing/groups.ts'
 import { Hearing } from './publishing/hearing.ts'
 import { Installing } from './publishing/install.ts'
 import { Mending } from './publishing/mending.ts'
+import { Outbox } from './publishing/outbox.ts'
 import { Packages } from './publishing/packages.ts'
 import { Permissions } from './publishing/permissions.ts'
 import { Publishing } from './publishing/publish.ts'
@@ -41,6 +42,7 @@ import { StorageManager } from './storage-manager.ts'
 import type { DataPaths, DirectoryLock } from './store/data-directory.ts'
 import { openStore, type StoreRoom } from './store/open.ts'
 import type { Scratch } from './store/scratch.ts'
+import type { SyncOptions } from './synchronization/options.ts'
 import { Synchronization } from './synchronization/service.ts'
 import type { BulkSource } from './transfer/bulk-source.ts'
 import type { Limits } from './transfer/limits.ts'
@@ -97,6 +99,7 @@ export interface Parts {
   readonly bootstrap: Bootstrap
   readonly synchronization: Synchronization
   readonly announcements: Announcements
+  readonly outbox: Outbox
   readonly hearing: Hearing
   readonly providers: Providers
   readonly rpc: Rpc
@@ -142,6 +145,7 @@ export async function assemble(settings: Settings, place: Place, undo: Undo): Pr
   const pulling = { ...looking, packages, scratch, clock, random, effects }
   const upstream = openUpstream(pulling, { settings, originKeys, seed, peerId: network.peerId, root: paths.root })
   undo.push(async () => upstream?.close())
+  packages.outside = async (wanted, signal) => (wanted.type === 'npm' ? upstream?.bring(wanted, signal) : undefined)
   const finding = { ...looking, heard, usage, rpc, clock, random, effects, underWay }
   const discovery = await openDiscovery(finding, { folder: paths.search, settings })
   undo.push(() => discovery.close())
@@ -149,12 +153,29 @@ export async function assemble(settings: Settings, place: Place, undo: Undo): Pr
   const synchronization = new Synchronization({ ...parties, bootstrap, packages, exchange, underWay }, settings)
   const hearing = new Hearing({ records, exchange, packages, underWay, schedule: synchronization.schedule })
   const mending = new Mending({ records, packages, underWay })
+  const pin = (purl: string, signal: AbortSignal) => storage.pin(purl, { signal })
+  const sync = (peer: string, options: SyncOptions) => synchronization.syncWithPeer(peer, options)
+  const telling = { records, publisher, announcements, hello, clock, underWay, outboxRows: store.outbox }
+  const outbox = new Outbox({ ...telling, sync, pin })
   const storage = new StorageManager({ ...store, packages, clock, disk, effects, paths, underWay })
   const view = new PackageView({ ...store, packages, shares, notices, judgement, upstream, clock, underWay })
   const parts: Parts = {
     ...{ paths, lock, outside, store, workers, discovery, network, packages, mending, storage, view, upstream },
     services: [hello, exchange, synchronization, ...transfer.services, ...discovery.services],
-    ...{ exchange, limits, bulk, hello, bootstrap, synchronization, announcements, hearing, providers, rpc, underWay },
+    ...{
+      outbox,
+      exchange,
+      limits,
+      bulk,
+      hello,
+      bootstrap,
+      synchronization,
+      announcements,
+      hearing,
+      providers,
+      rpc,
+      underWay,
+    },
   }
   const made: Made = {
     ...{
@@ -172,7 +193,7 @@ export async function assemble(settings: Settings, place: Place, undo: Undo): Pr
       pins,
     },
     ...{ clock, effects, random, disk, scratch, ledger, usage, bulk, limits, transfers, underWay },
-    ...{ announcements, providers, publisher, core, synchronization },
+    ...{ outbox, providers, publisher, core, synchronization },
   }
   return { parts, sharing: (node) => sharingOf(node, made) }
 }
@@ -200,8 +221,8 @@ async function assembleBase(settings: Settings, { paths, outside }: Place, undo:
   const providers = new Providers({ network, clock })
   const publisher = new LocalPublisher({ disk, clock, random, effects }, { keys: paths.keys })
   const shares = new Shares({ records, clock })
-  const notices = new Notices({ records })
   const rules = conflictRules(settings.conflictPolicy, settings.conflictAttesters)
+  const notices = new Notices({ records }, (name) => policyFor(name, rules))
   const judgement = new Judgement({ records, clock }, { rules, owner: (await publisher.existing())?.signer })
   const access = new Access({ records, shares })
   const devices = new Devices({ records, access }, { peerId: network.peerId })
@@ -227,14 +248,14 @@ type Made = Omit<
   SharingComponents,
   'publishing' | 'permissions' | 'curation' | 'disputes' | 'groups' | 'installing' | 'about'
 > &
-  Pick<Parts, 'announcements' | 'providers'> & { disk: Disk; scratch: Scratch; judgement: Judgement }
+  Pick<Parts, 'outbox' | 'providers'> & { disk: Disk; scratch: Scratch; judgement: Judgement }
 
 function sharingOf(node: NodeState, made: Made): SharingManager {
   const { peerId } = made.network
   const groups = new Groups(made, { peerId })
   const online = () => node.online
   const permissions = new Permissions({ ...made, groups, online }, { peerId })
-  const curation = new Curation({ ...made, online })
+  const curation = new Curation(made)
   const publishing = new Publishing({ ...made, permissions, curation })
   const installing = new Installing(made)
   const about = () => {

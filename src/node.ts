@@ -134,6 +134,7 @@ export class CatalogNode implements AsyncDisposable {
     store.scrubber.onDamage((damage) => void mending.mend(damage))
     store.maintenance.start()
     this.#parts.synchronization.schedule.start()
+    this.#parts.outbox.start()
     const stop = this.#parts.hello.onHello(() => {
       stop()
       packages.provideAll()
@@ -176,6 +177,7 @@ export class CatalogNode implements AsyncDisposable {
     const { limits, bulk, store, upstream, workers } = this.#parts
     hello.stop()
     this.#parts.synchronization.schedule.stop()
+    this.#parts.outbox.stop()
     bootstrap.stop()
     providers.stop()
     limits.stop()

@@ -30,6 +30,8 @@ import type { Shares } from './trust/shares.ts'
 import { available, contested, isOfOrigin, newest, ofRegistry } from './trust/view.ts'
 
 const NPM = 'npm'
+/** What the outside registry has was looked for before. */
+const MESH_ALONE = { outside: false }
 /** Kinds of records that may say of a name nobody knew. */
 const TELLING_KINDS: ReadonlySet<string> = new Set(['release', 'share', ORIGIN_KIND])
 
@@ -67,7 +69,7 @@ interface Remembered {
   readonly revision: number
   /** Who was pinned for the name. */
   readonly pinned: string | undefined
-  /** Until then no share expires that counts. */
+  /** Until then no share expires that counts, and no release begins to. */
   readonly until: number
 }
 
@@ -112,7 +114,11 @@ export class PackageView {
       const known = await this.#known(name, signal)
       const made = this.#state(name, known)
       const state = last && isSame(last.state, made) ? last.state : made
-      const until = Math.min(...known.map((release) => shares.grantOf(release).expires ?? Number.POSITIVE_INFINITY))
+      // What is dated ahead may count only from some time on: with such a one nothing is remembered.
+      const now = clock.now()
+      const rightUntil = (release: Release) =>
+        release.record.statement.at > now ? now : (shares.grantOf(release).expires ?? Number.POSITIVE_INFINITY)
+      const until = Math.min(...known.map(rightUntil))
       this.#remembered.set(key, { state, revision, pinned, until })
       return state
     }, signal)
@@ -247,7 +253,7 @@ export class PackageView {
     const known = releases.find(isIt) ?? kept()
     if (known) return known
     // Others of its versions are known, and this one is not.
-    const { release } = await packages.resolve({ ...name, version }, signal)
+    const { release } = await packages.resolve({ ...name, version }, signal, MESH_ALONE)
     const found = (await this.state(name, signal)).releases.find(({ record }) => record === release.record)
     if (found) return found
     throw absent({ ...name, version })
@@ -339,7 +345,7 @@ export class PackageView {
     if (since !== undefined && clock.now() - since < ABSENT_NAMES_MS) return []
     try {
       // What is known here, and not public, is not asked for: peers would hear of it.
-      await packages.resolve(name, signal)
+      await packages.resolve(name, signal, MESH_ALONE)
     } catch (thrown) {
       if (!hasCode(thrown, 'NOT_FOUND', 'UNTRUSTED')) throw thrown
     }

@@ -27,9 +27,11 @@ import type { Disputes } from './publishing/disputes.ts'
 import type { Groups } from './publishing/groups.ts'
 import { infoOf, summaryOf } from './publishing/info.ts'
 import { copyOut, type Installed, type Installing, type InstallOptions } from './publishing/install.ts'
+import type { Outbox } from './publishing/outbox.ts'
 import { type FetchedArtifact, onlyArtifact, type Packages } from './publishing/packages.ts'
 import type { PermissionOptions, Permissions, SharedSubject } from './publishing/permissions.ts'
 import type { Publishing } from './publishing/publish.ts'
+import { statusOf } from './publishing/status.ts'
 import type { Blobs } from './store/blobs.ts'
 import type { Account, Ledger } from './store/ledger.ts'
 import type { Pin, Pins } from './store/pins.ts'
@@ -67,6 +69,7 @@ export interface SharingComponents {
   permissions: Permissions
   curation: Curation
   disputes: Disputes
+  outbox: Outbox
   notices: Notices
   groups: Groups
   packages: Packages
@@ -115,6 +118,11 @@ export class SharingManager {
   /** What is said of releases afterwards: tags, deprecations, withdrawals. */
   get curation(): Curation {
     return this.#components.curation
+  }
+
+  /** What waits for a peer, and makes it wait. */
+  get outbox(): Outbox {
+    return this.#components.outbox
   }
 
   /** Records that compete, and choosing among them. */
@@ -366,27 +374,15 @@ export class SharingManager {
     }
   }
 
-  async status(): Promise<NodeStatus> {
-    const { network, hello, records, blobs, bulk, core, publisher, clock, about } = this.#components
-    const { version, online, http, dataDir, startedAt } = about()
-    const usage = blobs.usage()
-    return {
-      version,
-      peerId: network.peerId,
-      publisher: (await publisher.existing())?.signer ?? null,
-      online,
-      addresses: online ? network.addresses() : [],
-      bulkPort: bulk.port ?? null,
-      http: http ?? null,
-      peers: hello.peers().length,
-      records: records.count(),
-      releases: records.releaseCount(),
-      blobs: usage.blobs,
-      bytes: usage.bytes,
-      core: { backend: core.backend, features: core.features() },
-      dataDir,
-      uptimeMs: clock.now() - startedAt,
-    }
+  /** Whether it runs, and with how many peers. */
+  health(): Pick<NodeStatus, 'version' | 'online' | 'peers'> {
+    const { hello, about } = this.#components
+    const { version, online } = about()
+    return { version, online, peers: hello.peers().length }
+  }
+
+  status(): Promise<NodeStatus> {
+    return statusOf(this.#components)
   }
 }
 

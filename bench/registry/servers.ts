@@ -40,9 +40,14 @@ export class RegistryServer implements AsyncDisposable {
     return (Number(fields[11]) + Number(fields[12])) / TICKS
   }
 
-  rssMegabytes(): number {
-    const status = readFileSync(`/proc/${this.pid}/status`, 'latin1')
-    return (Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1_024) / 1e6
+  /** Of the process that serves, or of that and the one that watches over it. */
+  rssMegabytes(which: 'serving' | 'all'): number {
+    const pids = new Set(which === 'all' ? [this.pid, this.#child.pid] : [this.pid])
+    const kibibytes = [...pids].map((pid) => {
+      const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+      return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1])
+    })
+    return (kibibytes.reduce((sum, one) => sum + one, 0) * 1_024) / 1e6
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -53,6 +53,7 @@ function harmless(value: unknown): unknown {
 // biome-ignore lint/suspicious/noExplicitAny: each line has the fields its operation gave it
 const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
   conflict: describeConflict,
+  waiting: ({ work, subject }) => `No peer is there for it yet: ${work} ${subject} waits for one.`,
   resolved: ({ purl, publisher, record }) =>
     `${purl} is ${publisher ? `that of ${publisher}` : `the record ${record}`}.`,
   attested: ({ purl, record }) => `Attested ${purl}, record ${record}.`,
@@ -208,6 +209,7 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
     core,
     dataDir,
     storage,
+    waiting,
   }) {
     const { mirroredBytes, maxMirrorStorage, ownBytes, pinned, freeBytes, reserveBytes, paused, recovery } = storage
     const rows: [string, string][] = [
@@ -224,6 +226,7 @@ const DESCRIPTIONS: Record<string, ((line: any) => string) | undefined> = {
       ['knows', `${releases} releases, ${records} records`],
       ['keeps', `${blobs} artifacts, ${formatBytes(bytes)}`],
       ['own', formatBytes(ownBytes)],
+      ['waiting', describeWaiting(waiting)],
       ['mirrored', `${formatBytes(mirroredBytes)} of at most ${formatBytes(maxMirrorStorage)}`],
       ['pinned', plural(pinned, 'package')],
       ['disk', `${formatBytes(freeBytes)} free, of which ${formatBytes(reserveBytes)} are kept in reserve`],
@@ -260,6 +263,12 @@ function describeSilence(peers: readonly { state: string }[]): string {
 }
 
 const SAID = 'That was said already.'
+
+/** What is done once a peer is there. */
+function describeWaiting({ records, works }: { records: number; works: { kind: string; subject: string }[] }): string {
+  const told = records === 0 ? [] : [`${plural(records, 'record')} that no peer was told of`]
+  return [...told, ...works.map(({ kind, subject }) => `${kind} ${subject}`)].join(', ') || 'nothing'
+}
 
 /** By the field that only one kind of summary has. */
 // biome-ignore lint/suspicious/noExplicitAny: each line has the fields its operation gave it

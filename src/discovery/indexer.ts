@@ -25,9 +25,6 @@ const BATCH_CHANGES = 1_000
 const COMPACT_CHANGES = 20_000
 /** Time a change may wait for others before the index commits: far below the 500 ms promised. */
 const COMMIT_DELAY_MS = 50
-/** Where a commit takes long, more changes share one, so that most of the time none is under way. */
-const COMMIT_DELAY_FACTOR = 4
-const COMMIT_DELAY_MAX_MS = 200
 
 /** Kinds of records that change what is found of a package. */
 const CHANGING_KINDS: ReadonlySet<string> = new Set(['release', 'share', ORIGIN_KIND, ...NOTICE_KINDS])
@@ -51,8 +48,6 @@ export class Indexer {
   #cancelTimer: (() => void) | undefined
   #running: Promise<void> = Promise.resolve()
   #sinceCompacted = 0
-  /** How long the last commit took. */
-  #commitMs = 0
   /** When it last took in something public. */
   #changedAt: number | undefined
 
@@ -72,8 +67,7 @@ export class Indexer {
     }
     await this.#catchUp()
     this.#stopListening = records.onChange(() => {
-      const delayMs = Math.max(COMMIT_DELAY_MS, Math.min(this.#commitMs * COMMIT_DELAY_FACTOR, COMMIT_DELAY_MAX_MS))
-      this.#cancelTimer ??= this.#components.clock.after(delayMs, () => {
+      this.#cancelTimer ??= this.#components.clock.after(COMMIT_DELAY_MS, () => {
         this.#cancelTimer = undefined
         void this.settle()
       })
@@ -129,9 +123,7 @@ export class Indexer {
         const { upserts, deletes } = this.#documents(packages)
         // Only the last batch says that the changes are covered: after a crash all of them are replayed.
         const sequence = at === batches.length - 1 ? last.sequence : index.committedSequence()
-        const start = clock.now()
         await index.apply(upserts, deletes, sequence)
-        this.#commitMs = clock.now() - start
         await answers.changed({
           packages: packages.map(({ name, signer }) => packageKey(name, signer)),
           documents: upserts,

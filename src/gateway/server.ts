@@ -99,8 +99,7 @@ function server(): FastifyInstance {
 
 function healthRoute(app: FastifyInstance, sharing: SharingManager): void {
   app.get('/healthz', async () => {
-    const { version, online, peers } = await sharing.status()
-    return { status: 'ok', version, online, peers }
+    return { status: 'ok', ...sharing.health() }
   })
 }
 

@@ -80,6 +80,11 @@ export interface NodeStatus {
   readonly releases: number
   readonly blobs: number
   readonly bytes: number
+  /** What waits for a peer: own records that nobody was told of, and what was asked for meanwhile. */
+  readonly waiting: {
+    readonly records: number
+    readonly works: readonly { readonly kind: string; readonly subject: string; readonly since: string }[]
+  }
   readonly core: { readonly backend: string; readonly features: readonly string[] }
   readonly dataDir: string
   readonly uptimeMs: number

@@ -9,7 +9,6 @@ import { type Audience, shelvesOf } from '../model/audience.ts'
 import { LATEST, type NoticeKind, readNotice, tagSubject } from '../model/notice.ts'
 import { formatPurl, type PackageName, type Purl, packageKey } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
-import type { Announcements } from '../network/announce.ts'
 import { packageType } from '../package-types/all.ts'
 import { checkTag } from '../package-types/tags.ts'
 import type { Records, Submission } from '../store/records.ts'
@@ -17,15 +16,14 @@ import type { Notices } from '../trust/notices.ts'
 import type { LocalPublisher } from '../trust/publishers.ts'
 import type { Shares } from '../trust/shares.ts'
 import { newest } from '../trust/view.ts'
+import type { Outbox } from './outbox.ts'
 
 interface Components {
   records: Records
   shares: Shares
   notices: Notices
   publisher: LocalPublisher
-  announcements: Announcements
-  /** Whether there is a network to tell. */
-  online: () => boolean
+  outbox: Pick<Outbox, 'announce'>
 }
 
 /** A release that is being published: its record stands on no shelf yet. */
@@ -227,10 +225,9 @@ export class Curation {
 
   /** Tell the network of what everybody may hear. */
   async #tell(submissions: readonly Submission[]): Promise<void> {
-    const { announcements, online } = this.#components
-    if (!online()) return
+    const { outbox } = this.#components
     const told = submissions.filter(({ audience }) => audience === 'public').slice(0, ANNOUNCEMENTS_PER_MINUTE)
-    for (const { record } of told) await announcements.announce({ record, purl: formatPurl(readNotice(record).about) })
+    for (const { record } of told) await outbox.announce({ record, purl: formatPurl(readNotice(record).about) })
   }
 
   /** @throws CatalogError `NOT_FOUND`, `REFUSED` */

@@ -8,11 +8,19 @@ import { Turns } from '../base/turns.ts'
 import { type Audience, audiencesOf, shelvesOf } from '../model/audience.ts'
 import { GLOB_PREFIX, matchesGlob, parseGlob, parseSubject, showSubject } from '../model/glob.ts'
 import { parsePeerId } from '../model/peer-id.ts'
-import { type Grant, PRIVATE, PUBLIC, parsePermission, readShare, shareBodyOf, sharesOf } from '../model/permission.ts'
+import {
+  type Grant,
+  PRIVATE,
+  PUBLIC,
+  parsePermission,
+  readShare,
+  sameGrant,
+  shareBodyOf,
+  sharesOf,
+} from '../model/permission.ts'
 import { formatPurl, type Purl, parsePurl } from '../model/purl.ts'
 import type { CatalogRecord } from '../model/record.ts'
 import { type Release, readRelease } from '../model/release.ts'
-import type { Announcements } from '../network/announce.ts'
 import type { Providers } from '../network/providers.ts'
 import type { Records, Submission } from '../store/records.ts'
 import type { Notices } from '../trust/notices.ts'
@@ -62,13 +70,15 @@ export interface Decided {
   readonly shares: readonly Submission[]
 }
 
+import type { Outbox } from './outbox.ts'
+
 interface Components {
   records: Records
   shares: Shares
   notices: Notices
   publisher: LocalPublisher
   groups: Groups
-  announcements: Announcements
+  outbox: Pick<Outbox, 'announce'>
   providers: Providers
   clock: Clock
   /** Whether there is a network to tell. */
@@ -188,12 +198,11 @@ export class Permissions {
   }
 
   async #tell(releases: readonly Release[]): Promise<void> {
-    const { announcements, providers, shares, online } = this.#components
-    if (!online()) return
+    const { outbox, providers, shares, online } = this.#components
     const told = releases.filter((release) => shares.isPublic(release))
-    for (const { body } of told) for (const { root } of body.artifacts) providers.provide(root)
+    if (online()) for (const { body } of told) for (const { root } of body.artifacts) providers.provide(root)
     // Nobody passes on more of one publisher.
-    for (const release of told.slice(0, ANNOUNCEMENTS_PER_MINUTE)) await announcements.announce(release)
+    for (const release of told.slice(0, ANNOUNCEMENTS_PER_MINUTE)) await outbox.announce(release)
   }
 
   /**
@@ -289,11 +298,6 @@ export class Permissions {
       hint: 'One glob with fewer letters may do the work of several.',
     })
   }
-}
-
-function sameGrant(a: Grant, b: Grant): boolean {
-  const inOrder = (grant: Grant) => ({ ...grant, peers: [...grant.peers].sort(), groups: [...grant.groups].sort() })
-  return JSON.stringify(shareBodyOf(inOrder(a))) === JSON.stringify(shareBodyOf(inOrder(b)))
 }
 
 function usage(message: string): CatalogError {

@@ -16,6 +16,7 @@ import { Heard } from './heard.ts'
 import { Kept } from './kept.ts'
 import { Ledger } from './ledger.ts'
 import { Maintenance } from './maintenance.ts'
+import { OutboxRows } from './outbox.ts'
 import { Packs } from './packs.ts'
 import { Peers } from './peers.ts'
 import { Pins } from './pins.ts'
@@ -59,6 +60,7 @@ export interface StoreRoom {
   readonly kept: Kept
   readonly ledger: Ledger
   readonly heard: Heard
+  readonly outbox: OutboxRows
   readonly tokens: Tokens
   readonly usage: Usage
   readonly follows: Follows
@@ -96,12 +98,14 @@ export async function openStore(components: Components, options: Options): Promi
   const kept = new Kept({ environment, blobs, clock })
   const ledger = new Ledger({ environment, clock })
   const usage = new Usage({ environment, clock })
+  const outbox = new OutboxRows({ environment, clock })
   const collector = new GarbageCollector({ environment, blobs, packs, records, kept, clock })
   const repacker = new Repacker({ environment, blobs, packs, space, clock })
   const maintenance = new Maintenance({ blobs, collector, repacker, clock })
   return {
     ...{ environment, records, blobs, packs, space, scratch, kept, ledger, usage, collector, repacker, maintenance },
     ...{ recovery, failed },
+    outbox,
     heard: new Heard({ environment, clock }),
     tokens: new Tokens({ environment, clock, random }),
     follows: new Follows({ environment, clock }),
@@ -113,6 +117,7 @@ export async function openStore(components: Components, options: Options): Promi
     async close() {
       await ledger.flush()
       await usage.flush()
+      await outbox.flush()
       await packs.close()
       await environment.close()
     },

@@ -1,8 +1,9 @@
 // Sketches of large shelves, kept beside their tries: what two nodes compare to tell which records only one of them
-// has. A sketch is a cache. It is kept in memory for shelves in use, as of a change of the feed, and caught up from
-// there.
+// has. A sketch is a cache as of a change of the feed, and caught up from there: in memory for shelves in use, written
+// down now and then, so that a start does not put in all records anew.
 import { LRUCache } from 'lru-cache'
 import { toHex } from '../base/bytes.ts'
+import { tellFailure } from '../base/failure.ts'
 import { SYNC_SKETCHES_HELD_MAX, SYNC_SYMBOLS_MAX } from '../base/sync-limits.ts'
 import { type Core, SYMBOL_BYTES } from '../core/surface.ts'
 import type { Environment } from './environment.ts'
@@ -19,8 +20,14 @@ interface Held {
   readonly symbols: Uint8Array
   /** The last change that is in it. */
   sequence: number
+  /** The last one that was in it when it was written down. */
+  written: number
 }
 
+/** Where the symbols begin in a row: behind u64be of the last change that is in them. */
+const SYMBOLS_AT = 8
+/** Changes after which it is written down again. */
+const CHECKPOINT_CHANGES = 1_000
 /** Changes read from the feed in one go. */
 const CHANGES_PER_READ = 1_000
 
@@ -34,18 +41,37 @@ export class Sketches {
 
   /** All symbols of a shelf as it is now; not to be changed, and to be used before anything else is awaited. */
   of(audience: string, signer: string): Uint8Array {
-    const { records } = this.#components
-    const key = toHex(shelfKey(audience, signer))
+    const { records, core } = this.#components
+    const key = shelfKey(audience, signer)
     const last = records.lastSequence()
-    let held = this.#held.get(key)
+    let held = this.#held.get(toHex(key)) ?? this.#written(key)
     // To put in all records anew takes no longer than to look through many times as many changes.
-    if (!held || last - held.sequence > records.shelves.get(audience, signer).count) {
-      const symbols = sketchOf(this.#components.core, records.shelves.ids(audience, signer), SYNC_SYMBOLS_MAX)
-      held = { symbols, sequence: last }
-      this.#held.set(key, held)
+    if (!held || held.sequence > last || last - held.sequence > records.shelves.get(audience, signer).count) {
+      const symbols = sketchOf(core, records.shelves.ids(audience, signer), SYNC_SYMBOLS_MAX)
+      held = { symbols, sequence: last, written: Number.NEGATIVE_INFINITY }
     }
+    this.#held.set(toHex(key), held)
     this.#catchUp(held, audience, signer)
+    if (held.sequence - held.written >= CHECKPOINT_CHANGES) this.#write(key, held)
     return held.symbols
+  }
+
+  #written(key: Uint8Array): Held | undefined {
+    const row = this.#components.environment.sketches.get(key)
+    if (row?.length !== SYMBOLS_AT + SYNC_SYMBOLS_MAX * SYMBOL_BYTES) return undefined
+    const sequence = Number(new DataView(row.buffer, row.byteOffset).getBigUint64(0))
+    return { symbols: new Uint8Array(row.subarray(SYMBOLS_AT)), sequence, written: sequence }
+  }
+
+  #write(key: Uint8Array, held: Held): void {
+    const row = Buffer.alloc(SYMBOLS_AT + held.symbols.length)
+    row.writeBigUInt64BE(BigInt(held.sequence))
+    row.set(held.symbols, SYMBOLS_AT)
+    held.written = held.sequence
+    const { environment } = this.#components
+    environment
+      .transaction(() => environment.sketches.put(key, row), row.length)
+      .catch((thrown) => tellFailure('write down a sketch', thrown, 'CLOSED', 'DISK_FULL'))
   }
 
   #catchUp(held: Held, audience: string, signer: string): void {

@@ -23,10 +23,12 @@ const TABLES = {
   kept: 'kept/2',
   ledger: 'ledger/1',
   heard: 'heard/1',
+  outbox: 'outbox/1',
   tokens: 'tokens/1',
   limits: 'limits/1',
   pins: 'pins/1',
   peers: 'peers/1',
+  sketches: 'sketches/1',
   follows: 'follows/1',
   syncs: 'syncs/1',
   usage: 'usage/1',
@@ -119,6 +121,14 @@ export interface HeardRow {
   readonly since: number
   /** The first peers that did. */
   readonly from: readonly string[]
+}
+/** Something that waits for a peer. */
+export interface OutboxRow {
+  readonly kind: 'sync' | 'pin'
+  /** A purl, or the address of a peer. */
+  readonly subject: string
+  readonly options?: Record<string, unknown>
+  readonly at: number
 }
 export interface TokenRow {
   /** SHA-256 of the token: the token itself is nowhere. */
@@ -224,6 +234,8 @@ export class Tables {
   readonly kept: Table<KeptRow, Uint8Array>
   /** By peer id. */
   readonly ledger: Table<LedgerRow, string>
+  /** In the order in which it was asked for. */
+  readonly outbox: Table<OutboxRow, number>
   /** By publisher. */
   readonly heard: Table<HeardRow, string>
   /** By the id that stands in the token. */
@@ -231,6 +243,8 @@ export class Tables {
   readonly limits: Table<LimitsRow, string>
   readonly pins: Table<PinRow, string[]>
   readonly peers: Table<PeerRow, string>
+  /** By shelf, as its trie: see sketches.ts. */
+  readonly sketches: Table<Uint8Array, Uint8Array>
   /** By signer. */
   readonly follows: Table<FollowRow, string>
   /** By peer id. */
@@ -266,11 +280,13 @@ export class Tables {
     this.idle = byBytes(TABLES.idle)
     this.kept = byBytes(TABLES.kept)
     this.ledger = table(TABLES.ledger)
+    this.outbox = table(TABLES.outbox)
     this.heard = table(TABLES.heard)
     this.tokens = table(TABLES.tokens)
     this.limits = table(TABLES.limits)
     this.pins = table(TABLES.pins)
     this.peers = table(TABLES.peers)
+    this.sketches = binary(TABLES.sketches)
     this.follows = table(TABLES.follows)
     this.syncs = table(TABLES.syncs)
     this.usage = root.openDB(coded(TABLES.usage, usageCodec))

@@ -9,7 +9,6 @@ import { CatalogError } from '../../src/base/errors.ts'
 import { BLOB_FRAME_BYTES, CHUNK_BYTES, FETCH_COMMIT_MS } from '../../src/base/limits.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { MiB } from '../../src/base/units.ts'
-import type { Announcements } from '../../src/network/announce.ts'
 import type { Providers } from '../../src/network/providers.ts'
 import { Curation } from '../../src/publishing/curation.ts'
 import { Groups } from '../../src/publishing/groups.ts'
@@ -61,7 +60,8 @@ export async function openStand(folder: string, options: StandOptions = {}): Pro
   const shares = new Shares({ records, clock })
   // Its keys from a seed: the same publisher in every run.
   const publisher = new LocalPublisher({ disk, clock, random: seededRandom(5), effects: directEffects }, { keys })
-  const told = { announcements: {} as Announcements, providers: {} as Providers, online: () => false }
+  const outbox = { announce: async () => undefined }
+  const told = { outbox, providers: {} as Providers, online: () => false }
   const groups = new Groups({ records, publisher, random: seededRandom(6) }, { peerId: 'stand' })
   const notices = new Notices({ records })
   const said = { records, shares, notices, publisher, ...told }

@@ -4,7 +4,7 @@
 import { closeSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { toHex } from '../../src/base/bytes.ts'
-import { CatalogError, type ErrorCode } from '../../src/base/errors.ts'
+import { CatalogError, type ErrorCode, hasCode } from '../../src/base/errors.ts'
 import { PACK_ALONE_BYTES } from '../../src/base/limits.ts'
 import { type Random, shuffled } from '../../src/base/random.ts'
 import { KiB } from '../../src/base/units.ts'
@@ -27,7 +27,7 @@ export type Verb =
 
 /** What the workload says of itself. */
 export type Told =
-  | { readonly verb: Verb; readonly name: string; readonly state: 'begun' | 'done' | 'refused' }
+  | { readonly verb: Verb; readonly name: string; readonly state: 'begun' | 'done' | 'refused'; code?: ErrorCode }
   /** About to be forgotten, in a transaction that is not committed yet: a root. */
   | { readonly forgotten: string }
   /** Found damaged, and put out of sight: a root. */
@@ -119,9 +119,21 @@ export class Workload {
   async publish(name = this.#newName('own')): Promise<void> {
     const path = join(this.#options.sources, `${name}.bin`)
     writeFileSync(path, contentOf(packageOf(name).content).bytes)
-    await this.#told('publish', name, () =>
-      this.#stand.publishing.publish(path, { type: TYPE, name, version: VERSION }),
-    )
+    const publishing = async () => {
+      try {
+        await this.#stand.publishing.publish(path, { type: TYPE, name, version: VERSION })
+      } catch (cause) {
+        if (!hasCode(cause, 'RELEASE_EXISTS') || !(await this.#isWithdrawn(name))) throw cause
+        throw new CatalogError('WITHDRAWN', 'What was withdrawn never comes again.', { cause })
+      }
+    }
+    await this.#told('publish', name, publishing, ['WITHDRAWN'])
+  }
+
+  async #isWithdrawn(name: string): Promise<boolean> {
+    const { publisher, store } = this.#stand
+    const { signer } = await publisher.identity()
+    return store.records.slot('public', signer, 'withdrawal', purlOf(name)).length > 0
   }
 
   async fetch(name: string, patience?: number): Promise<void> {
@@ -148,9 +160,8 @@ export class Workload {
 
   async withdraw(name: string): Promise<void> {
     const { publisher, store } = this.#stand
-    const { signer } = await publisher.identity()
+    if (await this.#isWithdrawn(name)) return
     const subject = purlOf(name)
-    if (store.records.slot('public', signer, 'withdrawal', subject).length > 0) return
     const record = await publisher.sign({ kind: 'withdrawal', subject, seq: 1, body: { withdrawn: true } })
     await this.#told('withdraw', name, () => store.records.admitAll([{ record, audience: 'public' }]))
   }
@@ -227,7 +238,9 @@ export class Workload {
     } catch (thrown) {
       const { code, message, stack } = CatalogError.from(thrown)
       const expected = refusals.includes(code) || mayRefuse.includes(code)
-      tell(expected ? { verb, name, state: 'refused' } : { fault: `${verb} ${name}: ${code} ${message} ${stack}` })
+      tell(
+        expected ? { verb, name, state: 'refused', code } : { fault: `${verb} ${name}: ${code} ${message} ${stack}` },
+      )
       return false
     }
     tell({ verb, name, state: 'done' })

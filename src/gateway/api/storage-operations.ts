@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { toHex } from '../../base/bytes.ts'
 import { CatalogError } from '../../base/errors.ts'
 import type { Repair } from '../../store/check.ts'
+import type { FetchProgress } from '../../transfer/fetcher.ts'
 import { type Line, operation, path, purl, withProgress } from './operation.ts'
 
 /**
@@ -72,13 +73,11 @@ export const gc = operation({
 /** `progress` {purl, bytes, total} while it is fetched, then `pinned` {purl, record, pinnedAt, local}. */
 export const pin = operation({
   input: z.strictObject({ purl }),
-  run: ({ storage }, { purl }, signal) =>
+  run: ({ sharing, storage }, { purl }, signal) =>
     withProgress(async (report) => {
-      const pinned = await storage.pin(purl, {
-        signal,
-        onProgress: (progress) => void report({ type: 'progress', purl, ...progress }),
-      })
-      void report({ type: 'pinned', ...pinned })
+      const onProgress = (progress: FetchProgress) => void report({ type: 'progress', purl, ...progress })
+      const pinned = await sharing.outbox.nowOrLater('pin', purl, () => storage.pin(purl, { signal, onProgress }))
+      void report(pinned ? { type: 'pinned', ...pinned } : { type: 'waiting', work: 'pin', subject: purl })
     }),
 })
 

@@ -10,7 +10,8 @@ const filter = z.strictObject({ types: values, categories: values, tags: values,
 /**
  * `synced` {peer, strategy, sent, received, surplus, lacking, bytes, rounds, ms, shelves, unequal,
  * artifacts: {fetched, failed}, conflicts, dryRun}: records
- * that went and came, those that were missing there and here, and shelves that differ still.
+ * that went and came, those that were missing there and here, and shelves that differ still. Or `waiting` {work,
+ * subject} when the peer cannot be reached: it is done once it can.
  */
 export const sync = operation({
   input: z.strictObject({
@@ -22,8 +23,9 @@ export const sync = operation({
   }),
   needsNode: () => true,
   async *run({ sharing }, { peer, dryRun = false, ...options }, signal) {
-    const report = await sharing.syncWithPeer(peer, { ...options, dryRun, signal })
-    yield { type: 'synced', ...report, dryRun }
+    const work = () => sharing.syncWithPeer(peer, { ...options, dryRun, signal })
+    const report = dryRun ? await work() : await sharing.outbox.nowOrLater('sync', peer, work, options)
+    yield report ? { type: 'synced', ...report, dryRun } : { type: 'waiting', work: 'sync', subject: peer }
   },
 })
 

@@ -24,9 +24,9 @@ async function opened(t: Test) {
   const publisher = new LocalPublisher({ disk, clock, random: seededRandom(1), effects: directEffects }, { keys })
   const [notices, shares] = [new Notices({ records }), new Shares({ records, clock })]
   const told: string[] = []
-  const announcements = { announce: async ({ purl }: { purl: string }) => void told.push(purl) }
+  const outbox = { announce: async ({ purl }: { purl: string }) => void told.push(purl) }
   const parts = { records, shares, notices, publisher, online: () => true }
-  const curation = new Curation({ ...parts, announcements: announcements as never })
+  const curation = new Curation({ ...parts, outbox })
   const { signer, documents } = await publisher.identity()
   /** As publishing does it. */
   const publish = async (version: string, { grant = PUBLIC, tag }: { grant?: typeof PUBLIC; tag?: string } = {}) => {

@@ -6,6 +6,7 @@ import { KiB } from '../../../src/base/units.ts'
 import { decodeCanonicalCbor, encodeCbor } from '../../../src/model/cbor.ts'
 import { encodeFrame, FrameReader } from '../../../src/wire/frame.ts'
 import { BLOB, HAVE, HELLO, RECORDS, SEARCH } from '../../../src/wire/messages.ts'
+import { SYNC } from '../../../src/wire/sync-messages.ts'
 
 interface Vectors {
   lengths: { length: number; header: string }[]
@@ -43,7 +44,7 @@ test('messages are the vectors, both ways', async (t) => {
 })
 
 test('requests and replies of the vectors are what each protocol takes', async (t) => {
-  const protocols = [HELLO, RECORDS, SEARCH, BLOB, HAVE]
+  const protocols = [HELLO, RECORDS, SEARCH, BLOB, HAVE, SYNC]
   const seen = new Set<string>()
   for (const { name, of, json } of vectors.messages) {
     const protocol = protocols.find(({ id }) => id === of)
