@@ -66,7 +66,7 @@ interface Options {
 }
 
 /** A version that is to be here. */
-interface Wanted {
+interface Sought {
   readonly name: string
   readonly version: string
   readonly word: VersionWord
@@ -106,14 +106,14 @@ export class Upstream {
   }
 
   /**
-   * Have a version here that is asked for by name, version, tag or range, if the registry has it. It never rejects but
-   * by the signal: the mesh may do without.
+   * Have a version here that this node's user asks for by name, version, tag or range, if the registry has it. It never
+   * rejects but by the signal: the mesh may do without.
    */
   async bring({ name, version, range }: Wanted, signal: AbortSignal): Promise<void> {
     try {
       const document = await this.document(name, 'install', signal)
       const meant = document && versionOf(document, version ?? range)
-      if (document && meant !== undefined) await this.release(document, meant, signal)
+      if (document && meant !== undefined) await this.release(document, meant, true, signal)
     } catch (thrown) {
       signal.throwIfAborted()
       tellFailure(`${name} from the outside registry`, thrown)
@@ -171,15 +171,15 @@ export class Upstream {
         ? this.#originOf({ type: 'npm', name, version, integrity }, word, isPrivate)
         : undefined
       const signed = origin?.audience === 'public' ? origin.record : undefined
-      const wanted: Wanted = { name, version, word, isPrivate, isOwner }
-      const known = await this.#here(wanted, signed, signal)
-      return known ?? (signed && (await this.#fromPeers(signed, signal))) ?? this.#download(wanted, signal)
+      const sought: Sought = { name, version, word, isPrivate, isOwner }
+      const known = await this.#here(sought, signed, signal)
+      return known ?? (signed && (await this.#fromPeers(signed, signal))) ?? this.#download(sought, signal)
     })
   }
 
   /** What came before and is still what the registry says. */
   async #here(
-    { name, version, word, isOwner }: Wanted,
+    { name, version, word, isOwner }: Sought,
     signed: CatalogRecord | undefined,
     signal: AbortSignal,
   ): Promise<Release | undefined> {
@@ -251,7 +251,7 @@ export class Upstream {
     )
   }
 
-  async #download({ name, version, word, isPrivate, isOwner }: Wanted, signal: AbortSignal): Promise<Release> {
+  async #download({ name, version, word, isPrivate, isOwner }: Sought, signal: AbortSignal): Promise<Release> {
     const { registry, blobs, scratch } = this.#components
     await using folders = scratch.open()
     const path = join(await folders.folder(), 'package.tgz')
