@@ -269,7 +269,7 @@ export class PackageView {
     try {
       const document = await this.document(name, 'install', isOwner, signal)
       if (!document) return undefined
-      const release = await this.#components.upstream?.release(document, version, signal)
+      const release = await this.#components.upstream?.release(document, version, isOwner, signal)
       if (release) return release
       throw absent({ ...name, version })
     } catch (thrown) {

@@ -152,7 +152,11 @@ export class Packages {
     const { fetcher, blobs, derived, shares, providers } = this.#components
     const id = release.record.id
     const here = blobs.isUnder(artifact.root, id) && blobs.lease(artifact.root)
-    if (here) return { bytes: artifact.size, sources: [], failures: [], artifact, lease: here }
+    if (here) {
+      // Who fetched it may have gone before it was looked at.
+      await this.#confirmed(release, here, options.signal)
+      return { bytes: artifact.size, sources: [], failures: [], artifact, lease: here }
+    }
     const isPublic = shares.isPublic(release)
     const lookup = new AbortController()
     const signal = options.signal ? AbortSignal.any([options.signal, lookup.signal]) : lookup.signal
@@ -165,12 +169,19 @@ export class Packages {
       .finally(() => lookup.abort(new CatalogError('ABORTED', 'No more providers are needed.')))
     const lease = blobs.lease(artifact.root)
     if (!lease) throw new CatalogError('INTERNAL', 'A blob that was fetched is not there.')
-    await derived.confirm(release, lease, options.signal).catch((thrown) => {
-      lease[Symbol.dispose]()
-      throw thrown
-    })
+    await this.#confirmed(release, lease, options.signal)
     if (isPublic && report.sources.length > 0) providers.provide(artifact.root)
     return { ...report, artifact, lease }
+  }
+
+  /** Give the lease back unless what is said of a release follows from it. */
+  async #confirmed(release: Release, lease: Lease, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.#components.derived.confirm(release, lease, signal)
+    } catch (thrown) {
+      lease[Symbol.dispose]()
+      throw thrown
+    }
   }
 
   /** Tell the DHT of all that is here and that everybody may have. */

@@ -34,6 +34,8 @@ export class OutsideRegistry implements AsyncDisposable {
   readonly bodies: string[] = []
   fault: Fault | undefined
   signs = true
+  /** Packages of which it has no more than a SHA-1. */
+  readonly old = new Set<string>()
   /** What is attested, by `name@version`. */
   readonly attested = new Map<string, unknown[]>()
   /** Packages whose signatures do not hold. */
@@ -173,7 +175,9 @@ export class OutsideRegistry implements AsyncDisposable {
       const tarball = `${this.url}${name}/-/${name.slice(name.lastIndexOf('/') + 1)}-${version}.tgz`
       const url = `${this.url}-/npm/v1/attestations/${name}@${version}`
       const attestations = this.attested.has(`${name}@${version}`) ? { url, provenance: {} } : undefined
-      return [version, { ...manifest, dist: { tarball, integrity, signatures, attestations } }]
+      const shasum = createHash('sha1').update(bytes).digest('hex')
+      const said = this.old.has(name) ? { shasum } : { integrity, signatures }
+      return [version, { ...manifest, dist: { tarball, ...said, attestations } }]
     })
     const made = Object.fromEntries(await Promise.all(entries))
     const latest = [...versions.keys()].at(-1)

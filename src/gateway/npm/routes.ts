@@ -356,7 +356,9 @@ function replyWithError(thrown: FastifyError | CatalogError, _request: FastifyRe
   const status = thrown instanceof CatalogError ? ERRORS[error.code].http : (thrown.statusCode ?? 500)
   const hint = error.hint === undefined ? '' : ` ${error.hint}`
   return reply
+    .removeHeader('etag')
+    .header('cache-control', 'no-store')
     .code(status)
-    .type('application/json; charset=utf-8')
+    .type(JSON_TYPE)
     .send({ error: `${error.message}${hint}` })
 }
