@@ -169,9 +169,7 @@ export class OutsideRegistry implements AsyncDisposable {
       const integrity = `sha512-${createHash('sha512').update(bytes).digest('base64')}`
       const words = `${name}@${version}:${this.forged.has(name) ? 'something else' : integrity}`
       const sig = sign('sha256', Buffer.from(words), this.#key).toString('base64')
-      const signatures = this.signs
-        ? [{ keyid: this.forged.has(name) ? fingerprint(this.key) : 'SHA256:x', sig }]
-        : undefined
+      const signatures = this.signs ? [{ keyid: fingerprint(this.key), sig }] : undefined
       const tarball = `${this.url}${name}/-/${name.slice(name.lastIndexOf('/') + 1)}-${version}.tgz`
       const url = `${this.url}-/npm/v1/attestations/${name}@${version}`
       const attestations = this.attested.has(`${name}@${version}`) ? { url, provenance: {} } : undefined

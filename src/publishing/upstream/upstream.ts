@@ -14,6 +14,7 @@ import { type Random, shuffled } from '../../base/random.ts'
 import { Turns } from '../../base/turns.ts'
 import type { Audience } from '../../model/audience.ts'
 import type { SigningKey } from '../../model/ed25519.ts'
+import { LATEST } from '../../model/notice.ts'
 import {
   type Derivation,
   isIntegrity,
@@ -27,14 +28,14 @@ import { type CatalogRecord, signRecord } from '../../model/record.ts'
 import type { Release } from '../../model/release.ts'
 import { connectedTo, type HelloService } from '../../network/hello.ts'
 import type { Providers } from '../../network/providers.ts'
-import { artifactPath } from '../../package-types/npm.ts'
+import { artifactPath, npm } from '../../package-types/npm.ts'
 import type { StagedBlob } from '../../store/blob-index.ts'
 import type { Blobs } from '../../store/blobs.ts'
 import type { Records } from '../../store/records.ts'
 import type { Scratch } from '../../store/scratch.ts'
 import type { RecordExchange } from '../../trust/exchange.ts'
 import { deriveFrom } from '../derived.ts'
-import { onlyArtifact, type Packages } from '../packages.ts'
+import { onlyArtifact, type Packages, type Wanted } from '../packages.ts'
 import type { Advisories } from './advisories.ts'
 import type { UpstreamDocument, UpstreamDocuments } from './documents.ts'
 import { attestationsPath, type PackumentForm, type VersionWord } from './packument.ts'
@@ -91,6 +92,21 @@ export class Upstream {
   /** Whether the registry has said, not long ago, that it has no such package. */
   knowsNot(name: string): boolean {
     return this.#components.documents.knowsNot(name)
+  }
+
+  /**
+   * Have a version here that is asked for by name, version, tag or range, if the registry has it. It never rejects but
+   * by the signal: the mesh may do without.
+   */
+  async bring({ name, version, range }: Wanted, signal: AbortSignal): Promise<void> {
+    try {
+      const document = await this.document(name, 'install', signal)
+      const meant = document && versionOf(document, version ?? range)
+      if (document && meant !== undefined) await this.release(document, meant, signal)
+    } catch (thrown) {
+      signal.throwIfAborted()
+      tellFailure(`${name} from the outside registry`, thrown)
+    }
   }
 
   /** @param mayTell - whether the registry may hear of a package @throws CatalogError as `Advisories.ask` */
@@ -248,6 +264,16 @@ export class Upstream {
     if (release.made) return release.made
     throw new CatalogError('INTERNAL', `${record.statement.subject} is not there.`)
   }
+}
+
+/** The version that a version, tag or range means: of a range the highest. */
+function versionOf({ versions, tags }: UpstreamDocument, asked = LATEST): string | undefined {
+  if (versions.has(asked)) return asked
+  const tagged = tags.get(asked)
+  if (tagged !== undefined) return tagged
+  return [...versions.keys()]
+    .filter((version) => npm.satisfies(version, asked))
+    .reduce<string | undefined>((best, one) => (best && npm.compareVersions(best, one) >= 0 ? best : one), undefined)
 }
 
 /** What is kept of an archive that says nothing readable. */
