@@ -32,6 +32,8 @@ export class Shelves {
   readonly #environment: Environment
   /** Audiences beside the public one by signer; also some that have no shelf any more. */
   readonly #audiences = new Map<string, Set<Audience>>()
+  /** How deep the leaf was that was looked at last. */
+  #leafDepth = 0
 
   constructor({ environment }: { environment: Environment }) {
     this.#environment = environment
@@ -84,12 +86,16 @@ export class Shelves {
 
   has(audience: string, signer: string, id: Uint8Array): boolean {
     const shelf = shelfKey(audience, signer)
-    for (let depth = 0; depth <= 2 * ID_BYTES; depth++) {
-      const row = this.#row(shelf, id, depth)
-      if (!row) return false
-      if (row[0] === LEAF) return leafIds(row).some((each) => compareBytes(each, id) === 0)
-    }
-    return false
+    // Leaves of a shelf lie about as deep as each other: the look begins where the last one ended.
+    let depth = this.#leafDepth
+    let row = this.#row(shelf, id, depth)
+    while (!row && depth > 0) row = this.#row(shelf, id, --depth)
+    // Above where it began, an inner node has been found that has nothing below in this direction.
+    if (row?.[0] === INNER && depth < this.#leafDepth) return false
+    while (row?.[0] === INNER) row = this.#row(shelf, id, ++depth)
+    if (!row) return false
+    this.#leafDepth = depth
+    return leafIds(row).some((each) => compareBytes(each, id) === 0)
   }
 
   /** Ids on a shelf, sorted. */
