@@ -110,6 +110,8 @@ async function serve(
   output: Output,
   json: boolean,
 ): Promise<void> {
+  const { keepMappedPagesLow } = await import('./mapped-pages.ts')
+  const stopReleasing = await keepMappedPagesLow(node)
   try {
     tellRecovery(node, output, json)
     await node.start()
@@ -119,6 +121,7 @@ async function serve(
     output.note(welcome(node, http, dataDir))
     output.note(`Stopping: ${await stop}.`)
   } finally {
+    stopReleasing()
     await node.close()
   }
 }

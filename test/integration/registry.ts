@@ -214,7 +214,8 @@ function filesIn(folder: string): string[] {
   })
 }
 
-async function tarball(files: readonly (readonly [string, Buffer])[]): Promise<Buffer> {
+/** A package, packed. */
+export async function tarball(files: readonly (readonly [string, Buffer])[]): Promise<Buffer> {
   const archive = pack()
   for (const [name, bytes] of files) archive.entry({ name: `package/${name}`, mtime: new Date(0) }, bytes)
   archive.finalize()

@@ -95,7 +95,7 @@ async function install(far: TestNode, near: TestNode): Promise<void> {
 
 function resident({ pid }: TestNode): string {
   const [own, mapped] = [residentBytes(pid, 'RssAnon'), residentBytes(pid, 'RssFile')]
-  return `${inMb(own)} MB and ${inMb(mapped)} MB mapped`
+  return `${inMb(own)} MB and ${inMb(mapped)} MB mapped, ${inMb(residentBytes(pid, 'VmHWM'))} MB at the most,`
 }
 
 function inMb(bytes: number): number {

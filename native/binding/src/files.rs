@@ -27,3 +27,17 @@ pub fn read_cached(
         }
     })
 }
+
+/// Gives back the pages that are in place of this process's code, and of a file that this thread has mapped.
+///
+/// @param path - of that file, as the system tells it
+/// @param above - bytes; nothing is done while no more of files is in place
+/// @returns bytes that were in place; 0 where the system does not tell
+/// @throws Error `FILE_UNREADABLE`
+#[napi(catch_unwind, ts_return_type = "number")]
+pub fn release_mapped(path: String, above: f64) -> Coded<f64> {
+    guarded(|| match catalog_files::release_mapped(&path, above as u64) {
+        Ok(in_place) => Ok(in_place as f64),
+        Err(error) => Err(Failure { code: "FILE_UNREADABLE", message: error.to_string() }),
+    })
+}

@@ -1,6 +1,10 @@
 //! What the system can do with files and Node does not offer.
 
+mod mapped;
+
 use std::io;
+
+pub use mapped::release_mapped;
 
 /// Reads what the page cache holds of a file, and waits for no disk.
 ///
