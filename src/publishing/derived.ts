@@ -22,7 +22,7 @@ interface Archive {
   readonly sha256: Uint8Array
 }
 
-/** @throws CatalogError `ARCHIVE_CORRUPT`, `ARCHIVE_UNSAFE`, `MANIFEST_INVALID`, `ABORTED` */
+/** @throws CatalogError `ARCHIVE_CORRUPT`, `ARCHIVE_UNSAFE`, `MANIFEST_INVALID`, `LIMIT_EXCEEDED`, `ABORTED` */
 export async function deriveFrom(
   { size, root, sha256 }: Archive,
   source: string | ByteSource,
@@ -31,7 +31,10 @@ export async function deriveFrom(
 ): Promise<Derivation> {
   const { manifest, dependencies, description, keywords, license } = await readNpmArchive(source, signal)
   const said = { manifest, dependencies: [...dependencies], description, keywords: [...keywords], license }
-  return { v: 1, path: artifactPath(of), size, root, sha256, ...said }
+  const derivation: Derivation = { v: 1, path: artifactPath(of), size, root, sha256, ...said }
+  // Whether it can be kept.
+  encodeDerivation(derivation)
+  return derivation
 }
 
 export class Derived {

@@ -83,6 +83,8 @@ test('what took credentials is for its user alone, also when it did not before',
   t.equal((await ask(node, open, token)).status, 200)
   t.equal((await ask(node, open)).status, 404, 'any process of this machine')
   t.equal((await ask(node, 'turned')).status, 200)
+  const way = `turned@${encodeURIComponent('../../../../guarded')}`
+  t.equal((await ask(node, `-/npm/v1/attestations/${way}`)).status, 404, 'nothing else of the registry is to be had so')
   await node.stop()
   registry.token = 'secret'
   const again = await startNode(t, join(folder, 'node'), { env })

@@ -149,7 +149,10 @@ class NpmRegistry {
     const signal = signalOf(reply)
     const { view } = this.#components
     const outside = await this.#outside(name, 'install', request, signal)
-    if (outside) return reply.type(JSON_TYPE).send(await view.attestationsOutside(outside, version, signal))
+    if (outside) {
+      const owner = isOwner(this.#components.tokens, request)
+      return reply.type(JSON_TYPE).send(await view.attestationsOutside(outside, version, owner, signal))
+    }
     const { releases } = await view.state(named(name), signal)
     const release = found(releases.find(({ body }) => body.version === version))
     const { predicateType, bundle } = await view.attestation(release, signal)

@@ -128,11 +128,19 @@ export class Upstream {
   /**
    * What the registry has of a version's origin, as it says it: for clients to check.
    *
+   * @param isOwner - as for `release`
    * @throws CatalogError `NOT_FOUND`; `UPSTREAM` when the registry fails
    */
-  async attestations({ name }: UpstreamDocument, version: string, signal: AbortSignal): Promise<Buffer> {
-    const question = { accept: 'application/json', signal }
-    const answer = await this.#components.registry.ask(attestationsPath(name, version), question)
+  async attestations(
+    { name, versions }: UpstreamDocument,
+    version: string,
+    isOwner: boolean,
+    signal: AbortSignal,
+  ): Promise<Buffer> {
+    const question = { accept: 'application/json', asAnybody: !isOwner, signal }
+    // What is no version could be a path to something else.
+    const isThere = versions.has(version)
+    const answer = isThere && (await this.#components.registry.ask(attestationsPath(name, version), question))
     if (!answer || answer.bytes === 'unchanged' || answer.bytes.length > ATTESTATION_BYTES_MAX) {
       throw new CatalogError('NOT_FOUND', `Nothing is attested of ${name}@${version}.`)
     }
@@ -283,7 +291,7 @@ export class Upstream {
     try {
       return await this.#components.effects.run(() => deriveFrom(blob, path, of, signal))
     } catch (thrown) {
-      if (!hasCode(thrown, 'ARCHIVE_CORRUPT', 'ARCHIVE_UNSAFE', 'MANIFEST_INVALID')) throw thrown
+      if (!hasCode(thrown, 'ARCHIVE_CORRUPT', 'ARCHIVE_UNSAFE', 'MANIFEST_INVALID', 'LIMIT_EXCEEDED')) throw thrown
       tellFailure(`manifest of ${of.name}@${of.version}`, thrown)
       return undefined
     }

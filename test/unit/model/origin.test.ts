@@ -17,7 +17,7 @@ import {
 } from '../../../src/model/origin.ts'
 import { type CatalogRecord, decodeRecord, draftRecord, signRecord } from '../../../src/model/record.ts'
 import { isRelease, readRelease, standForNothing } from '../../../src/model/release.ts'
-import { keyOf } from './made.ts'
+import { keyOf, peerOf } from './made.ts'
 
 interface Registry {
   readonly key: KeyObject
@@ -102,6 +102,13 @@ test('there is one way to write a statement', async (t) => {
   })) {
     t.throws(() => admit(decodeRecord(signRecord(other, [key]).envelope), shelf), { code: 'RECORD_INVALID' }, what)
   }
+})
+
+test('of what a node says for itself of one version the last stays', async (t) => {
+  const standing = [1, 2].map((byte) => ({ id: new Uint8Array(32).fill(byte) }))
+  const statement = originStatement(`node:${peerOf(1)}`, body)
+  const shelf = { ...shelfOf([]), slot: () => standing }
+  t.same(admit(signRecord(statement, [keyOf(1)]), shelf), { outcome: 'admit', removed: standing.map(({ id }) => id) })
 })
 
 test('no publisher speaks for a registry', async (t) => {
