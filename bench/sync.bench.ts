@@ -16,7 +16,10 @@ import { DECADES, DIFFERENCES, FULL_RECORDS, SYNC_RECORDS } from './sync-budgets
 
 const RANGE_RECORDS = 100_000
 const RANGE_DIFFERENCES = 100
-const SAMPLES = 41
+const SAMPLES = 25
+/** Of each sample. */
+const CHANGES = 10
+const PROOFS = 200
 const PER_BATCH = 100_000
 
 const sync: Suite = async (compare) => {
@@ -148,26 +151,26 @@ async function besideRanges(core: Core) {
   return { figure: rangeBytes(ids(0), ids(1)) / bytes, least: 10 }
 }
 
-/** µs to change a shelf by one record, and to prove that one is on it, at each size. */
+/** Milliseconds to change a shelf by one record, and to prove that one is on it, at each size; all sizes take turns. */
 async function growth(core: Core): Promise<Record<'change of' | 'proof in', number[]>> {
-  const figures: Record<'change of' | 'proof in', number[]> = { 'change of': [], 'proof in': [] }
-  await using shelf = new BenchShelf(core)
-  let there = 0
-  for (const size of [10_000, 100_000, 1_000_000]) {
-    await fill(shelf, there, size - there)
-    there = size
-    const [changes, proofs]: [number[], number[]] = [[], []]
-    for (let sample = 0; sample < SAMPLES; sample++) {
+  await using ends = new AsyncDisposableStack()
+  const sizes = [10_000, 100_000, 1_000_000].map((size) => {
+    const samples: Record<'change of' | 'proof in', number[]> = { 'change of': [], 'proof in': [] }
+    return { size, shelf: ends.use(new BenchShelf(core)), samples }
+  })
+  for (const { size, shelf } of sizes) await fill(shelf, 0, size)
+  for (let sample = 0; sample < SAMPLES; sample++) {
+    for (const { size, shelf, samples } of sizes) {
       // One by one, as single changes come; several at once would share the upper nodes.
       let took = 0
-      for (let at = 0; at < 20; at++) took += await shelf.put([idOf(there++)])
-      changes.push(took / 20)
+      for (let at = 0; at < CHANGES; at++) took += await shelf.put([idOf(size + sample * CHANGES + at)])
+      samples['change of'].push(took / CHANGES)
+      const ids = Array.from({ length: PROOFS }, (_, at) => idOf(((sample * PROOFS + at) * 7_919) % size))
       const began = performance.now()
-      for (let at = 0; at < 200; at++) shelf.has(idOf(((sample * 200 + at) * 7919) % size))
-      proofs.push((performance.now() - began) / 200)
+      for (const id of ids) shelf.has(id)
+      samples['proof in'].push((performance.now() - began) / PROOFS)
     }
-    figures['change of'].push(quantile(changes, 0.5))
-    figures['proof in'].push(quantile(proofs, 0.5))
   }
-  return figures
+  const medians = (what: 'change of' | 'proof in') => sizes.map(({ samples }) => quantile(samples[what], 0.5))
+  return { 'change of': medians('change of'), 'proof in': medians('proof in') }
 }

@@ -11,7 +11,7 @@ import { WorkerPool } from './core/workers/pool.ts'
 import { type DiscoveryRoom, openDiscovery } from './discovery/open.ts'
 import { USAGE_CAPABILITY } from './discovery/usage-exchange.ts'
 import type { Settings } from './model/config.ts'
-import { conflictRules } from './model/conflict.ts'
+import { conflictRules, policyFor } from './model/conflict.ts'
 import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
 import { npmKeys } from './model/origin.ts'
 import { Announcements } from './network/announce.ts'
@@ -145,6 +145,7 @@ export async function assemble(settings: Settings, place: Place, undo: Undo): Pr
   const pulling = { ...looking, packages, scratch, clock, random, effects }
   const upstream = openUpstream(pulling, { settings, originKeys, seed, peerId: network.peerId, root: paths.root })
   undo.push(async () => upstream?.close())
+  packages.outside = async (wanted, signal) => (wanted.type === 'npm' ? upstream?.bring(wanted, signal) : undefined)
   const finding = { ...looking, heard, usage, rpc, clock, random, effects, underWay }
   const discovery = await openDiscovery(finding, { folder: paths.search, settings })
   undo.push(() => discovery.close())
@@ -220,8 +221,8 @@ async function assembleBase(settings: Settings, { paths, outside }: Place, undo:
   const providers = new Providers({ network, clock })
   const publisher = new LocalPublisher({ disk, clock, random, effects }, { keys: paths.keys })
   const shares = new Shares({ records, clock })
-  const notices = new Notices({ records })
   const rules = conflictRules(settings.conflictPolicy, settings.conflictAttesters)
+  const notices = new Notices({ records }, (name) => policyFor(name, rules))
   const judgement = new Judgement({ records, clock }, { rules, owner: (await publisher.existing())?.signer })
   const access = new Access({ records, shares })
   const devices = new Devices({ records, access }, { peerId: network.peerId })

@@ -30,6 +30,8 @@ import type { Shares } from './trust/shares.ts'
 import { available, contested, isOfOrigin, newest, ofRegistry } from './trust/view.ts'
 
 const NPM = 'npm'
+/** What the outside registry has was looked for before. */
+const MESH_ALONE = { outside: false }
 /** Kinds of records that may say of a name nobody knew. */
 const TELLING_KINDS: ReadonlySet<string> = new Set(['release', 'share', ORIGIN_KIND])
 
@@ -251,7 +253,7 @@ export class PackageView {
     const known = releases.find(isIt) ?? kept()
     if (known) return known
     // Others of its versions are known, and this one is not.
-    const { release } = await packages.resolve({ ...name, version }, signal)
+    const { release } = await packages.resolve({ ...name, version }, signal, MESH_ALONE)
     const found = (await this.state(name, signal)).releases.find(({ record }) => record === release.record)
     if (found) return found
     throw absent({ ...name, version })
@@ -267,7 +269,7 @@ export class PackageView {
     try {
       const document = await this.document(name, 'install', isOwner, signal)
       if (!document) return undefined
-      const release = await this.#components.upstream?.release(document, version, signal)
+      const release = await this.#components.upstream?.release(document, version, isOwner, signal)
       if (release) return release
       throw absent({ ...name, version })
     } catch (thrown) {
@@ -343,7 +345,7 @@ export class PackageView {
     if (since !== undefined && clock.now() - since < ABSENT_NAMES_MS) return []
     try {
       // What is known here, and not public, is not asked for: peers would hear of it.
-      await packages.resolve(name, signal)
+      await packages.resolve(name, signal, MESH_ALONE)
     } catch (thrown) {
       if (!hasCode(thrown, 'NOT_FOUND', 'UNTRUSTED')) throw thrown
     }

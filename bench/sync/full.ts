@@ -94,6 +94,7 @@ export class FullStore implements Replica, AsyncDisposable {
 
   answering(): Answering {
     return {
+      core: this.core,
       shelves: () => this.shelves(),
       find: () => NAME,
       set: (shelf) => this.set(shelf),

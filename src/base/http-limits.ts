@@ -22,6 +22,8 @@ export const PACKUMENTS_BYTES_MAX = 64 * MiB
 /** The outside registry: how long for the beginning of an answer, and for each next piece of it. */
 export const UPSTREAM_ANSWER_MS = 15 * SECOND_MS
 export const UPSTREAM_SILENCE_MS = 15 * SECOND_MS
+/** So much has to come in that time, unless it is the end: 4 KiB a second is slower than any line. */
+export const UPSTREAM_PACE_BYTES = 64 * KiB
 export const UPSTREAM_PARALLEL_MAX = 16
 export const UPSTREAM_REDIRECTS_MAX = 5
 /** The longest packuments of npm have some ten MiB. */

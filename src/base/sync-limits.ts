@@ -30,6 +30,10 @@ export const SYNC_ROUNDS_MAX = 4
 export const SYNC_NODES_MAX = 100_000
 /** Changes told in one request; who is further behind compares roots. */
 export const SYNC_CHANGES_MAX = 4_096
+/** Looking through so many records counts as one more request. */
+export const SYNC_RECORDS_PER_TOKEN = 1_000
+/** Requests to a peer that is busy are made again after a second, so many times. */
+export const SYNC_BUSY_RETRIES_MAX = 120
 /** Requests of one peer, and at once after a quiet time. */
 export const SYNC_REQUESTS_PER_MINUTE = 6_000
 export const SYNC_REQUESTS_BURST = 2_000

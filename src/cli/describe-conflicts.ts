@@ -24,6 +24,7 @@ const DECIDED: Record<string, string> = {
   pin: 'decided: you have given the name to a publisher',
   registry: 'decided: it is what the outside registry has signed',
   resolution: 'decided by hand',
+  rule: 'decided: the smaller record id',
   nothing: 'open: nobody may choose but you',
 }
 

@@ -264,14 +264,14 @@ function describeSilence(peers: readonly { state: string }[]): string {
 
 const SAID = 'That was said already.'
 
-/** By the field that only one kind of summary has. */
-// biome-ignore lint/suspicious/noExplicitAny: each line has the fields its operation gave it
 /** What is done once a peer is there. */
 function describeWaiting({ records, works }: { records: number; works: { kind: string; subject: string }[] }): string {
   const told = records === 0 ? [] : [`${plural(records, 'record')} that no peer was told of`]
   return [...told, ...works.map(({ kind, subject }) => `${kind} ${subject}`)].join(', ') || 'nothing'
 }
 
+/** By the field that only one kind of summary has. */
+// biome-ignore lint/suspicious/noExplicitAny: each line has the fields its operation gave it
 const SUMMARIES: readonly [field: string, describe: (line: any) => string][] = [
   ...SYNC_SUMMARIES,
   [

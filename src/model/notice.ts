@@ -1,10 +1,11 @@
 // Notices: what a publisher says of its releases once they are published. A tag names a version, a deprecation advises
 // against a release, a withdrawal takes one back. All are numbered, and the highest number counts; of two with one
-// number the smaller record id.
+// number the smaller record id, unless the user has set another rule.
 import { z } from 'zod'
 import { compareBytes } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { DESCRIPTION_LENGTH_MAX, TAG_LENGTH_MAX, VERSION_LENGTH_MAX } from '../base/limits.ts'
+import type { Policy } from './conflict.ts'
 import { formatPurl, type PackageName, type Purl, parsePurl } from './purl.ts'
 import type { CatalogRecord } from './record.ts'
 
@@ -58,9 +59,24 @@ export function readNotice(record: CatalogRecord): Notice {
   return notice
 }
 
-/** The record that counts, of those of one subject. */
-export function countingNotice(records: readonly CatalogRecord[]): CatalogRecord | undefined {
-  return [...records].sort((a, b) => seqOf(b) - seqOf(a) || compareBytes(a.id, b.id))[0]
+/** The record that counts, of those of one subject; of two with one number by `newest` what was signed later. */
+export function countingNotice(records: readonly CatalogRecord[], policy?: Policy): CatalogRecord | undefined {
+  return standing(records, policy)[0]
+}
+
+/** What counts of one subject: the one record, or by `merge` what two with one number say together. */
+export function settledNotice(records: readonly CatalogRecord[], policy?: Policy): Notice | undefined {
+  const [best, other] = standing(records, policy)
+  const notice = best && readNotice(best)
+  if (!best || !notice || !other || policy !== 'merge' || seqOf(best) !== seqOf(other)) return notice
+  const more = readNotice(other)
+  const messages = [...new Set([notice.message, more.message])].filter((message) => message !== '')
+  return { ...notice, message: messages.join('; '), withdrawn: notice.withdrawn || more.withdrawn }
+}
+
+function standing(records: readonly CatalogRecord[], policy?: Policy): CatalogRecord[] {
+  const later = (a: CatalogRecord, b: CatalogRecord) => (policy === 'newest' ? b.statement.at - a.statement.at : 0)
+  return [...records].sort((a, b) => seqOf(b) - seqOf(a) || later(a, b) || compareBytes(a.id, b.id))
 }
 
 /** @throws CatalogError `NAME_INVALID` */

@@ -90,7 +90,7 @@ export function shareBodyOf({ permission, peers, groups, known, expires }: Grant
  *
  * A share of the release itself goes before every glob, a whole name before a pattern, and of two patterns the one
  * with more characters that are no star; where that is equal too, the stricter one. Shares of one subject and one
- * number that differ cancel each other.
+ * number that contradict each other cancel each other.
  *
  * @returns the records of the subject that counts, one but for a contradiction; none when nothing is about the release
  */
@@ -119,10 +119,16 @@ export function sharesOf(release: Purl, shares: Iterable<CatalogRecord>): readon
   return applying[0]?.records.sort((a, b) => compareBytes(a.id, b.id)) ?? []
 }
 
-/** What records of one subject and number grant together: nothing when there are none, or several. */
+/** What records of one subject and number grant together: nothing when there are none, or they contradict. */
 export function grantedBy(records: readonly CatalogRecord[]): Grant {
-  const [only, ...others] = records
-  return only && others.length === 0 ? grantOf(readShare(only)) : PRIVATE
+  const [grant, ...others] = records.map((record) => grantOf(readShare(record)))
+  return grant && others.every((other) => sameGrant(grant, other)) ? grant : PRIVATE
+}
+
+/** Whether two let in the same, in whatever order they list them. */
+export function sameGrant(a: Grant, b: Grant): boolean {
+  const inOrder = (grant: Grant) => ({ ...grant, peers: [...grant.peers].sort(), groups: [...grant.groups].sort() })
+  return JSON.stringify(shareBodyOf(inOrder(a))) === JSON.stringify(shareBodyOf(inOrder(b)))
 }
 
 /** A grant as it stands at a time. */

@@ -3,6 +3,7 @@
 import { equalBytes, toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { chosenOf, ofOwners, type Policy } from '../model/conflict.ts'
+import { countingNotice, isNoticeKind } from '../model/notice.ts'
 import { formatPurl, type PackageName, type Purl, parsePurl, parseVersionedPurl } from '../model/purl.ts'
 import type { CatalogRecord } from '../model/record.ts'
 import type { Release } from '../model/release.ts'
@@ -27,8 +28,11 @@ export interface Conflict {
   /** `publishers` that claim one name; a `contradiction` of one publisher: two records that say they are the same. */
   readonly kind: 'publishers' | 'contradiction'
   readonly policy: Policy
-  /** What decides: a pin of this user's, the outside registry, the policy, a resolution; `nothing` leaves it open. */
-  readonly by: 'pin' | 'registry' | 'policy' | 'resolution' | 'nothing'
+  /**
+   * What decides: a pin of this user's, the outside registry, the policy, a resolution, or the rule of the smaller
+   * record id, for notices; `nothing` leaves it open.
+   */
+  readonly by: 'pin' | 'registry' | 'policy' | 'resolution' | 'rule' | 'nothing'
   /** Record ids in hexadecimal, of what counts. */
   readonly chosen: readonly string[]
   readonly candidates: readonly Competitor[]
@@ -125,7 +129,8 @@ export class Disputes {
     const judging = judgement.of(name)
     const all = ids.flatMap((id) => records.get(id) ?? [])
     const releases = ids.flatMap((id) => records.release(id) ?? [])
-    const chosen = kind === 'release' ? chosenOf(releases, judging) : undefined
+    if (isNoticeKind(kind)) return this.#ofNotices(all, judging.policy)
+    const chosen = chosenOf(releases, judging)
     const resolved = chosen && judging.resolved(chosen.purl)
     const isByHand = resolved !== undefined && chosen !== undefined && equalBytes(resolved, chosen.record.id)
     return {
@@ -134,6 +139,20 @@ export class Disputes {
       policy: judging.policy,
       by: chosen ? (isByHand ? 'resolution' : 'policy') : 'nothing',
       chosen: chosen ? [toHex(chosen.record.id)] : [],
+      candidates: all.map(competitor),
+    }
+  }
+
+  /** Of tags, deprecations and withdrawals one always counts: by a rule that needs nobody, or by the policy. */
+  #ofNotices(all: readonly CatalogRecord[], policy: Policy): Conflict {
+    const chosen = countingNotice(all, policy)
+    const isMerged = policy === 'merge' && chosen?.statement.kind !== 'tag'
+    return {
+      subject: chosen?.statement.subject ?? '',
+      kind: 'contradiction',
+      policy,
+      by: policy === 'newest' || isMerged ? 'policy' : 'rule',
+      chosen: isMerged ? all.map(({ id }) => toHex(id)) : chosen ? [toHex(chosen.id)] : [],
       candidates: all.map(competitor),
     }
   }

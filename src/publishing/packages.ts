@@ -13,6 +13,7 @@ import {
 } from '../base/limits.ts'
 import { type Random, shuffled } from '../base/random.ts'
 import type { UnderWay } from '../base/under-way.ts'
+import { NPM_ORIGIN } from '../model/origin.ts'
 import type { PackageName } from '../model/purl.ts'
 import { type Artifact, contentOf, type Release } from '../model/release.ts'
 import { connectedTo, type HelloService } from '../network/hello.ts'
@@ -37,6 +38,12 @@ export interface Wanted extends PackageName {
   readonly version?: string | undefined
   /** In the words of the package type; for dependencies. */
   readonly range?: string | undefined
+}
+
+/** Who is asked for what is not here. */
+export interface ResolveFrom {
+  /** Also the outside registry; true by default. */
+  readonly outside?: boolean
 }
 
 /** An artifact that is here, and how it came. */
@@ -74,6 +81,8 @@ export class Packages {
   /** Peers that showed a release, by record id: the first to be asked for its bytes. */
   readonly #shownBy = new Map<string, Set<string>>()
   readonly #revalidation: Revalidation
+  /** Has here what the outside registry has of a package. */
+  outside: ((wanted: Wanted, signal: AbortSignal) => Promise<void>) | undefined
 
   constructor(components: Components) {
     this.#components = components
@@ -86,8 +95,8 @@ export class Packages {
    *
    * @throws CatalogError `NOT_FOUND`, `UNTRUSTED`, `PURL_INVALID` for a type this build does not know
    */
-  async resolve(wanted: Wanted, signal?: AbortSignal): Promise<Resolution> {
-    const [outcome] = await this.resolveAll([wanted], signal)
+  async resolve(wanted: Wanted, signal?: AbortSignal, from: ResolveFrom = {}): Promise<Resolution> {
+    const [outcome] = await this.resolveAll([wanted], signal, from)
     if (outcome?.resolution) return outcome.resolution
     throw outcome?.error
   }
@@ -99,16 +108,36 @@ export class Packages {
    * @throws CatalogError `PEER_BUSY`, `PEER_TIMEOUT`, `PEER_UNREACHABLE` when something is not known here and no peer
    *   that was asked gave an answer, which says nothing about what there is; the signal's reason
    */
-  async resolveAll(wanted: readonly Wanted[], signal?: AbortSignal): Promise<Resolved[]> {
+  async resolveAll(
+    wanted: readonly Wanted[],
+    signal?: AbortSignal,
+    { outside = true }: ResolveFrom = {},
+  ): Promise<Resolved[]> {
+    // Which version a name means is for the registry to say, where the name is its own.
+    const unsaid = wanted.filter(({ version }) => version === undefined)
+    if (outside) await this.#bring(unsaid, signal)
     const first = wanted.map((one) => this.#resolveHere(one))
     for (const { resolution } of first) if (resolution) this.used(resolution.release)
     const unknown = wanted.filter((_, index) => hasCode(first[index]?.error, 'NOT_FOUND'))
     if (unknown.length === 0) return first
     this.#revalidation.asked(unknown)
     await this.#askPeers(unknown, signal)
+    const lacking = unknown.filter((one) => hasCode(this.#resolveHere(one).error, 'NOT_FOUND'))
+    if (outside)
+      await this.#bring(
+        lacking.filter(({ version }) => version !== undefined),
+        signal,
+      )
     return wanted.map((one, index) =>
       hasCode(first[index]?.error, 'NOT_FOUND') ? this.#resolveHere(one) : (first[index] as Resolved),
     )
+  }
+
+  /** From the outside registry: what nobody has claimed. */
+  async #bring(wanted: readonly Wanted[], signal: AbortSignal = new AbortController().signal): Promise<void> {
+    const { pins } = this.#components
+    const unclaimed = wanted.filter((one) => (pins.get(one)?.signer ?? NPM_ORIGIN) === NPM_ORIGIN)
+    await Promise.all(unclaimed.map((one) => this.outside?.(one, signal)))
   }
 
   /** Hear what is new of a package that is used, some time after this. Of what is not public nobody is asked. */
@@ -123,7 +152,11 @@ export class Packages {
     const { fetcher, blobs, derived, shares, providers } = this.#components
     const id = release.record.id
     const here = blobs.isUnder(artifact.root, id) && blobs.lease(artifact.root)
-    if (here) return { bytes: artifact.size, sources: [], failures: [], artifact, lease: here }
+    if (here) {
+      // Who fetched it may have gone before it was looked at.
+      await this.#confirmed(release, here, options.signal)
+      return { bytes: artifact.size, sources: [], failures: [], artifact, lease: here }
+    }
     const isPublic = shares.isPublic(release)
     const lookup = new AbortController()
     const signal = options.signal ? AbortSignal.any([options.signal, lookup.signal]) : lookup.signal
@@ -136,12 +169,19 @@ export class Packages {
       .finally(() => lookup.abort(new CatalogError('ABORTED', 'No more providers are needed.')))
     const lease = blobs.lease(artifact.root)
     if (!lease) throw new CatalogError('INTERNAL', 'A blob that was fetched is not there.')
-    await derived.confirm(release, lease, options.signal).catch((thrown) => {
-      lease[Symbol.dispose]()
-      throw thrown
-    })
+    await this.#confirmed(release, lease, options.signal)
     if (isPublic && report.sources.length > 0) providers.provide(artifact.root)
     return { ...report, artifact, lease }
+  }
+
+  /** Give the lease back unless what is said of a release follows from it. */
+  async #confirmed(release: Release, lease: Lease, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.#components.derived.confirm(release, lease, signal)
+    } catch (thrown) {
+      lease[Symbol.dispose]()
+      throw thrown
+    }
   }
 
   /** Tell the DHT of all that is here and that everybody may have. */

@@ -8,7 +8,16 @@ import { Turns } from '../base/turns.ts'
 import { type Audience, audiencesOf, shelvesOf } from '../model/audience.ts'
 import { GLOB_PREFIX, matchesGlob, parseGlob, parseSubject, showSubject } from '../model/glob.ts'
 import { parsePeerId } from '../model/peer-id.ts'
-import { type Grant, PRIVATE, PUBLIC, parsePermission, readShare, shareBodyOf, sharesOf } from '../model/permission.ts'
+import {
+  type Grant,
+  PRIVATE,
+  PUBLIC,
+  parsePermission,
+  readShare,
+  sameGrant,
+  shareBodyOf,
+  sharesOf,
+} from '../model/permission.ts'
 import { formatPurl, type Purl, parsePurl } from '../model/purl.ts'
 import type { CatalogRecord } from '../model/record.ts'
 import { type Release, readRelease } from '../model/release.ts'
@@ -289,11 +298,6 @@ export class Permissions {
       hint: 'One glob with fewer letters may do the work of several.',
     })
   }
-}
-
-function sameGrant(a: Grant, b: Grant): boolean {
-  const inOrder = (grant: Grant) => ({ ...grant, peers: [...grant.peers].sort(), groups: [...grant.groups].sort() })
-  return JSON.stringify(shareBodyOf(inOrder(a))) === JSON.stringify(shareBodyOf(inOrder(b)))
 }
 
 function usage(message: string): CatalogError {

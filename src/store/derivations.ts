@@ -14,13 +14,21 @@ import type { CatalogRecord } from '../model/record.ts'
 import { type Release, standForNothing } from '../model/release.ts'
 import type { Environment } from './environment.ts'
 
+interface Components {
+  environment: Environment
+  /** The record object that everybody is given, of which a caller may have a twin. */
+  get(id: Uint8Array): CatalogRecord | undefined
+}
+
 export class Derivations {
   readonly #environment: Environment
+  readonly #get: Components['get']
   /** Moved whenever something else is known. */
   revision = 0
 
-  constructor({ environment }: { environment: Environment }) {
+  constructor({ environment, get }: Components) {
     this.#environment = environment
+    this.#get = get
   }
 
   /** Have an origin statement read as a release, where what follows from it is known. */
@@ -57,7 +65,7 @@ export class Derivations {
     const bytes = encodeDerivation(derivation)
     this.revision++
     this.#environment.derivations.put(record.id, from === undefined ? { bytes } : { bytes, from })
-    return derive(record, derivation)
+    return derive(this.#get(record.id) ?? record, derivation)
   }
 
   /** The same for a peer's word, which is taken only of a registry's own statement, and where nothing is known. */
@@ -70,6 +78,6 @@ export class Derivations {
   remove(record: CatalogRecord): void {
     this.revision++
     this.#environment.derivations.remove(record.id)
-    standForNothing(record)
+    standForNothing(this.#get(record.id) ?? record)
   }
 }

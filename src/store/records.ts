@@ -83,7 +83,7 @@ export class Records {
   ) {
     this.#environment = environment
     this.#originKeys = originKeys
-    this.derivations = new Derivations({ environment })
+    this.derivations = new Derivations({ environment, get: (id) => this.get(id) })
     this.shelves = new Shelves({ environment })
     this.#batch = this.shelves.batch()
     environment.addHook({

@@ -5,7 +5,7 @@ import { turn } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
 import { RECORDS_FRAME_BYTES, RECORDS_PER_FRAME_MAX } from '../base/limits.ts'
 import { SYNC_REPLY_RECORDS_BYTES, SYNC_SHELVES_PER_MESSAGE_MAX } from '../base/sync-limits.ts'
-import { SYMBOL_BYTES } from '../core/surface.ts'
+import { type Core, SYMBOL_BYTES } from '../core/surface.ts'
 import type { TrieNode } from '../model/trie.ts'
 import {
   SHORT_ID_BYTES,
@@ -16,10 +16,11 @@ import {
 } from '../wire/sync-messages.ts'
 import { countsOf, estimate, SYMBOLS_WITH_COUNTS, symbolsFor } from './difference.ts'
 import type { ShelfName } from './session.ts'
-import { idsWith, ROOT_PATH, type SyncSet } from './sets.ts'
+import { entryOf, IdSet, idsWith, ROOT_PATH, type SyncSet } from './sets.ts'
 
 /** What requests of one peer are answered from. */
 export interface Answering {
+  readonly core: Core
   shelves(): readonly ShelfName[]
   find(key: Uint8Array): ShelfName | undefined
   set(shelf: ShelfName, filter: SyncFilter | undefined): SyncSet
@@ -37,6 +38,10 @@ type RequestOf<Op extends SyncRequest['op']> = Extract<SyncRequest, { op: Op }>
 export async function* answer(here: Answering, request: SyncRequest, signal?: AbortSignal): AsyncGenerator<SyncReply> {
   if (request.op === 'open') {
     yield* opened(here, request)
+    return
+  }
+  if (request.op === 'list') {
+    yield* listed(here, request)
     return
   }
   if (request.op === 'changes') {
@@ -77,6 +82,16 @@ function* opened(here: Answering, { shelves, others, filter }: RequestOf<'open'>
   }
   if (unknown.length > 0) yield { is: 'unknown', keys: unknown }
   if (others) yield named(here, others, filter)
+}
+
+/** The list of all shelves that are not empty, compared as a shelf is. */
+function* listed(here: Answering, { root, count, counts, filter }: RequestOf<'list'>): Generator<SyncReply> {
+  const sets = here.shelves().map((shelf) => ({ key: shelf.key, set: here.set(shelf, filter) }))
+  const entries = sets.filter(({ set }) => set.count > 0).map(({ key, set }) => entryOf(key, set))
+  const list = new IdSet(here.core, entries)
+  if (equalBytes(list.root, root)) return
+  const apart = estimate(countsOf(list.sketch(SYMBOLS_WITH_COUNTS)), counts, list.count - count)
+  yield { is: 'list', count: list.count, symbols: sketchOr(list, symbolsFor(Math.min(apart, list.count + count))) }
 }
 
 function sketchOr(set: SyncSet, symbols: number): Uint8Array {

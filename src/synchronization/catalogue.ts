@@ -29,7 +29,6 @@ export class Catalogue {
   /** Shelves that a peer may know of, in the order of their keys. */
   shelvesWith(peer: string): ShelfName[] {
     const { access } = this.#components
-    this.#refresh()
     return [...this.#kept.entries()]
       .filter(([, { audience, signer }]) => access.maySeeShelf(peer, audience, signer))
       .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -38,12 +37,12 @@ export class Catalogue {
 
   /** The shelf with a key, if it is here and a peer may know of it. */
   find(peer: string, key: Uint8Array): ShelfName | undefined {
-    this.#refresh()
     const shelf = this.#kept.get(toHex(key))
     return shelf && this.#components.access.maySeeShelf(peer, shelf.audience, shelf.signer) ? shelf : undefined
   }
 
-  #refresh(): void {
+  /** Take in whom the user follows by now; to be called once for each request. */
+  refresh(): void {
     const { records, followed } = this.#components
     if (!this.#isRead) for (const { audience, signer } of records.shelves.names()) this.#note(audience, signer)
     this.#isRead = true

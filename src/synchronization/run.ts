@@ -1,8 +1,11 @@
 // One synchronization with a peer: carries out what a session asks, and counts what comes of it.
 
 import { toHex } from '../base/bytes.ts'
-import type { Clock } from '../base/clock.ts'
+import { type Clock, sleep } from '../base/clock.ts'
+import { hasCode } from '../base/errors.ts'
 import { tellFailure } from '../base/failure.ts'
+import { SYNC_BUSY_RETRIES_MAX } from '../base/sync-limits.ts'
+import { SECOND_MS } from '../base/units.ts'
 import type { Core } from '../core/surface.ts'
 import { type PackageName, parsePurl } from '../model/purl.ts'
 import type { CatalogRecord } from '../model/record.ts'
@@ -114,26 +117,50 @@ export class Run implements Replica {
   }
 
   async #steps(session: Generator<Step, Outcome, readonly SyncReply[]>, signal: AbortSignal): Promise<Outcome> {
-    const { rpc } = this.#components
-    const onBytes = (bytes: number) => {
-      this.#bytes += bytes
-    }
+    this.#components.catalogue.refresh()
+    await this.#prepare(this.shelves(), signal)
     let next = session.next()
     while (!next.done) {
-      const { request, shelf } = next.value
-      const replies: SyncReply[] = []
-      for await (const reply of rpc.call(SYNC, this.#peer, request, { signal, onBytes })) {
-        if (reply.is === 'records' && shelf) await this.#take(shelf, reply.records)
-        else if (reply.is === 'changed') await this.#takeChanged(reply)
-        else replies.push(reply)
-      }
+      this.#components.catalogue.refresh()
+      const replies = await this.#ask(next.value, signal)
+      await this.#prepare(next.value.shelf ? [next.value.shelf] : [], signal)
       this.#rounds++
       next = session.next(replies)
     }
     return next.value
   }
 
-  /** Of a shelf that is not known here the record itself says whose it is; whether it is public shows by the key. */
+  async #prepare(shelves: readonly ShelfName[], signal: AbortSignal): Promise<void> {
+    const { filter } = this.#options
+    if (filter) for (const shelf of shelves) await this.#components.parts.prepare(shelf, filter, signal)
+  }
+
+  /** Ask, and again in a while when the peer is busy: it answers so much at a time. */
+  async #ask(step: Step, signal: AbortSignal): Promise<SyncReply[]> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#askOnce(step, signal)
+      } catch (thrown) {
+        if (!hasCode(thrown, 'PEER_BUSY') || attempt >= SYNC_BUSY_RETRIES_MAX) throw thrown
+        await sleep(this.#components.clock, SECOND_MS, signal)
+      }
+    }
+  }
+
+  async #askOnce({ request, shelf }: Step, signal: AbortSignal): Promise<SyncReply[]> {
+    const replies: SyncReply[] = []
+    const onBytes = (bytes: number) => {
+      this.#bytes += bytes
+    }
+    for await (const reply of this.#components.rpc.call(SYNC, this.#peer, request, { signal, onBytes })) {
+      if (reply.is === 'records' && shelf) await this.#take(shelf, reply.records)
+      else if (reply.is === 'changed') await this.#takeChanged(reply)
+      else replies.push(reply)
+    }
+    return replies
+  }
+
+  /** Of a shelf that is not known here nothing is taken: whether it is wanted is for the session to say. */
   async #takeChanged({ key, records }: { key: Uint8Array; records: readonly Uint8Array[] }): Promise<void> {
     const shelf = this.#components.catalogue.find(this.#peer, key)
     if (shelf) await this.#take(shelf, records)

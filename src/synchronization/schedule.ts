@@ -48,7 +48,11 @@ export class SyncSchedule {
     const { hello } = this.#components
     if (this.#intervalMs === 0) return
     this.#stopListening = hello.onHello((peer) => {
-      if (!this.#peers.has(peer) && hello.offers(peer, SYNC_CAPABILITY)) this.#next({ peer, failures: 0 })
+      if (!hello.offers(peer, SYNC_CAPABILITY)) return
+      const entry = this.#peers.get(peer)
+      if (!entry) this.#next({ peer, failures: 0 })
+      // It was away, and is back.
+      else if (entry.failures > 0) this.#next({ ...entry, failures: 0 }, SYNC_SOON_MS)
     })
   }
 

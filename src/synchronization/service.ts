@@ -4,7 +4,12 @@ import { deadline, untilAborted } from '../base/clock.ts'
 import { CatalogError, hasCode } from '../base/errors.ts'
 import { ANNOUNCERS_TRACKED_MAX } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
-import { SYNC_REQUESTS_BURST, SYNC_REQUESTS_PER_MINUTE, SYNC_SESSION_MS_MAX } from '../base/sync-limits.ts'
+import {
+  SYNC_RECORDS_PER_TOKEN,
+  SYNC_REQUESTS_BURST,
+  SYNC_REQUESTS_PER_MINUTE,
+  SYNC_SESSION_MS_MAX,
+} from '../base/sync-limits.ts'
 import type { UnderWay } from '../base/under-way.ts'
 import { peerAddress } from '../network/addresses.ts'
 import type { Bootstrap } from '../network/bootstrap.ts'
@@ -25,6 +30,7 @@ import type { SyncOptions, SyncReport } from './options.ts'
 import { Parts } from './parts.ts'
 import { Run, type RunComponents } from './run.ts'
 import { SyncSchedule } from './schedule.ts'
+import type { ShelfName } from './session.ts'
 
 interface Components extends Omit<RunComponents, 'catalogue' | 'intake' | 'parts'> {
   network: Network
@@ -92,6 +98,25 @@ export class Synchronization {
     return outcome.peer
   }
 
+  /** The shelves that a request is about. */
+  #about(request: SyncRequest, peer: string): ShelfName[] {
+    if ('key' in request) return [this.#catalogue.find(peer, request.key)].filter((shelf) => shelf !== undefined)
+    if (request.op !== 'open' || request.others) return this.#catalogue.shelvesWith(peer)
+    return request.shelves.flatMap(({ key }) => this.#catalogue.find(peer, key) ?? [])
+  }
+
+  /** Whoever asks for much may ask less often. @throws CatalogError `PEER_BUSY` */
+  #charge(request: SyncRequest, peer: string): void {
+    const isLookedThrough = request.op === 'stream' || 'filter' in request
+    const { shelves } = this.#components.records
+    const looked = isLookedThrough ? this.#about(request, peer) : []
+    const records = looked.reduce((sum, { audience, signer }) => sum + shelves.get(audience, signer).count, 0)
+    const most = SYNC_REQUESTS_BURST / 4
+    for (let cost = 1 + Math.min(most, Math.floor(records / SYNC_RECORDS_PER_TOKEN)); cost > 0; cost--) {
+      if (!this.#limiter.take(peer)) throw new CatalogError('PEER_BUSY', 'You ask for more than is answered at a time.')
+    }
+  }
+
   /** Keep a signer's public records here from the next synchronization on. @throws CatalogError `USAGE` */
   follow(signer: string): Promise<boolean> {
     return this.#components.follows.add(checkedSigner(signer))
@@ -112,10 +137,15 @@ export class Synchronization {
   }
 
   async *#answer(request: SyncRequest, peer: string, signal: AbortSignal): AsyncGenerator<SyncReply> {
-    if (!this.#limiter.take(peer)) throw new CatalogError('PEER_BUSY', 'You ask more often than is answered.')
     const { records } = this.#components
     const filter = 'filter' in request ? request.filter : undefined
+    this.#catalogue.refresh()
+    this.#charge(request, peer)
+    if (filter) {
+      for (const shelf of this.#about(request, peer)) await this.#parts.prepare(shelf, filter, signal)
+    }
     const here: Answering = {
+      core: this.#components.core,
       shelves: () => this.#catalogue.shelvesWith(peer),
       find: (key) => this.#catalogue.find(peer, key),
       set: (shelf) => this.#parts.of(shelf, filter),

@@ -29,7 +29,7 @@ import {
   type WireNode,
 } from '../wire/sync-messages.ts'
 import { countsOf, type Difference, differenceOf, SYMBOLS_WITH_COUNTS } from './difference.ts'
-import { childHashes, idsWith, ROOT_PATH, type SyncSet } from './sets.ts'
+import { childHashes, entryOf, IdSet, idsWith, ROOT_PATH, type SyncSet } from './sets.ts'
 
 export interface ShelfName {
   readonly audience: Audience
@@ -103,19 +103,50 @@ interface Told {
 export function* synchronize(replica: Replica, plan: Plan): Session<Outcome> {
   const outcome: Outcome = { shelves: 0, unequal: [], lacking: 0, surplus: 0, sent: 0 }
   if (plan.since) outcome.cursor = yield* catchUp(plan.since)
-  const here = [...replica.shelves()]
+  const known = [...replica.shelves()]
+  const { shelves: here, isMore } = yield* differing(replica, known, plan)
   for (let at = 0; at < here.length; at += SYNC_SHELVES_PER_MESSAGE_MAX) {
     const page = here.slice(at, at + SYNC_SHELVES_PER_MESSAGE_MAX)
     const replies = yield { request: openRequest(replica, page, plan) }
-    outcome.shelves += page.length
     for (const told of replies.filter((reply) => reply.is === 'shelf')) {
       const shelf = page.find(({ key }) => equalBytes(key, told.key))
       if (!shelf) throw unasked('a shelf')
       yield* new Shelf(replica, shelf, plan, outcome).settle(told)
     }
   }
-  if (plan.others) yield* takeUp(replica, here, plan, outcome)
+  outcome.shelves = known.length
+  if (plan.others && isMore) yield* takeUp(replica, known, plan, outcome)
   return outcome
+}
+
+/** Which shelves may differ, and whether the peer has others. The list of many is itself compared first. */
+function* differing(
+  replica: Replica,
+  known: readonly ShelfName[],
+  plan: Plan,
+): Session<{ shelves: readonly ShelfName[]; isMore: boolean }> {
+  if (known.length <= SYNC_SHELVES_PER_MESSAGE_MAX) return { shelves: known, isMore: true }
+  const [full, empty]: [Map<string, ShelfName>, ShelfName[]] = [new Map(), []]
+  const entries: Uint8Array[] = []
+  for (const shelf of known) {
+    const set = replica.set(shelf)
+    const entry = entryOf(shelf.key, set)
+    if (set.count === 0) empty.push(shelf)
+    else full.set(toHex(entry.subarray(0, SHORT_ID_BYTES)), shelf)
+    if (set.count > 0) entries.push(entry)
+  }
+  const list = new IdSet(replica.core, entries)
+  const { root, count } = list
+  const counts = countsOf(list.sketch(SYMBOLS_WITH_COUNTS))
+  const replies = yield { request: { op: 'list', root, count, counts, ...filtered(plan) } }
+  const told = replies.find((reply) => reply.is === 'list')
+  if (!told) return { shelves: [], isMore: false }
+  const symbols = Math.floor(told.symbols.length / SYMBOL_BYTES)
+  const found = symbols > 0 ? differenceOf(replica.core, list.sketch(symbols), told.symbols) : undefined
+  if (!found) return { shelves: known, isMore: true }
+  const shelves = found.mine.flatMap((short) => full.get(toHex(short)) ?? [])
+  // What only the peer has may be of shelves that are followed here, and have nothing yet.
+  return found.theirs.length > 0 ? { shelves: [...shelves, ...empty], isMore: true } : { shelves, isMore: false }
 }
 
 /** What changed since the last time comes without comparing anything; that all came shows afterwards. */

@@ -1,6 +1,6 @@
 // Sets of record ids as two nodes compare them: a shelf as it stands in the store, or ids in memory, which are a part
 // of a shelf. Both have the root, the sketch and the nodes that the set's members alone give.
-import { compareBytes } from '../base/bytes.ts'
+import { compareBytes, concatBytes, sha256 } from '../base/bytes.ts'
 import { SYNC_SKETCH_KEPT_MIN } from '../base/sync-limits.ts'
 import { type Core, SYMBOL_BYTES } from '../core/surface.ts'
 import type { Audience } from '../model/audience.ts'
@@ -30,6 +30,11 @@ export function idsWith(set: SyncSet, short: Uint8Array): Uint8Array[] {
 export function childHashes(node: TrieNode, depth: number): readonly (Uint8Array | undefined)[] {
   if ('children' in node) return node.children
   return groupByNibble(node.ids, depth).map((ids) => (ids.length === 0 ? undefined : subtrieHash(ids, depth + 1)))
+}
+
+/** What stands for a shelf, as it is, in the list of all shelves. */
+export function entryOf(key: Uint8Array, { root }: SyncSet): Uint8Array {
+  return sha256(concatBytes(key, root))
 }
 
 /** A shelf of the store, as it is whenever it is asked. */

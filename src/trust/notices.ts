@@ -1,8 +1,10 @@
 // What a publisher says of the releases of a package (`model/notice.ts`), from the records here: tags, deprecations and
 // withdrawals. Kept at hand until one of that package comes or goes.
 import { LRUCache } from 'lru-cache'
+import { toHex } from '../base/bytes.ts'
 import { NOTICES_CACHED_MAX, TAGS_MAX, VERSIONS_MAX } from '../base/limits.ts'
 import type { Audience } from '../model/audience.ts'
+import type { Policy } from '../model/conflict.ts'
 import {
   countingNotice,
   isNoticeKind,
@@ -10,7 +12,7 @@ import {
   type NoticeKind,
   noticePackage,
   noticeVersion,
-  readNotice,
+  settledNotice,
   tagPrefix,
 } from '../model/notice.ts'
 import { formatPurl, type PackageName, packageKey } from '../model/purl.ts'
@@ -36,13 +38,16 @@ export const NO_NOTICES: PackageNotices = { tags: new Map(), deprecated: new Map
 
 export class Notices {
   readonly #records: Records
+  /** What decides between two of one number. */
+  readonly #policyOf: (name: PackageName) => Policy
   /** By package and publisher: what is said on all shelves, and what on the public one. */
   readonly #known = new LRUCache<string, Map<string, PackageNotices>>({ max: NOTICES_CACHED_MAX })
   /** Whether a publisher has any: most have none, and nothing has to be looked for. */
   readonly #speaks = new LRUCache<string, boolean>({ max: NOTICES_CACHED_MAX })
 
-  constructor({ records }: { records: Records }) {
+  constructor({ records }: { records: Records }, policyOf: (name: PackageName) => Policy = () => 'manual') {
     this.#records = records
+    this.#policyOf = policyOf
     records.onChange((changes) => {
       for (const { kind, signer, subject } of changes) {
         if (!isNoticeKind(kind)) continue
@@ -86,7 +91,13 @@ export class Notices {
     subject: string,
     audiences: readonly Audience[],
   ): CatalogRecord | undefined {
-    return countingNotice(audiences.flatMap((audience) => this.#records.slot(audience, signer, kind, subject)))
+    return countingNotice(this.#said(signer, kind, subject, audiences), this.#policyOf(noticePackage(subject)))
+  }
+
+  /** Each record once: a notice may stand on several shelves. */
+  #said(signer: string, kind: NoticeKind, subject: string, audiences: readonly Audience[]): CatalogRecord[] {
+    const all = audiences.flatMap((audience) => this.#records.slot(audience, signer, kind, subject))
+    return [...new Map(all.map((record) => [toHex(record.id), record])).values()]
   }
 
   #read({ type, name }: PackageName, signer: string, audiences: readonly Audience[]): PackageNotices {
@@ -98,16 +109,17 @@ export class Notices {
           subjects.add(subject)
         }
       }
-      return [...subjects].flatMap((subject) => this.#latest(signer, kind, subject, audiences) ?? [])
+      return [...subjects].map((subject) => this.#said(signer, kind, subject, audiences))
     }
     const ofReleases = `${formatPurl({ type, name })}@`
-    const records = [
+    const policy = this.#policyOf({ type, name })
+    const said = [
       ...counting('tag', tagPrefix({ type, name }), TAGS_MAX),
       ...counting('deprecation', ofReleases, VERSIONS_MAX),
       ...counting('withdrawal', ofReleases, VERSIONS_MAX),
     ]
     const [tags, deprecated, withdrawn] = [0, 1, 2].map(() => new Map<string, string>()) as [Texts, Texts, Texts]
-    for (const notice of records.map(readNotice)) {
+    for (const notice of said.flatMap((all) => settledNotice(all, policy) ?? [])) {
       const { kind, tag, version, message, about } = notice
       if (kind === 'tag' && tag !== undefined && version !== undefined) tags.set(tag, version)
       if (kind === 'deprecation' && about.version !== undefined && message !== '') {
@@ -115,7 +127,7 @@ export class Notices {
       }
       if (notice.withdrawn && about.version !== undefined) withdrawn.set(about.version, message)
     }
-    return { tags, deprecated, withdrawn, records }
+    return { tags, deprecated, withdrawn, records: said.flatMap((all) => countingNotice(all, policy) ?? []) }
   }
 
   #isSpeaking(signer: string): boolean {

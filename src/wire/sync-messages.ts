@@ -70,6 +70,7 @@ const requestSchema = z.discriminatedUnion('op', [
     others: z.union([z.literal(true), z.object({ after: key })]).optional(),
     filter: filterSchema.optional(),
   }),
+  z.object({ op: z.literal('list'), ...state, counts: bytesOf(COUNTS), filter: filterSchema.optional() }),
   z.object({
     op: z.literal('symbols'),
     ...about,
@@ -116,6 +117,7 @@ const nodeSchema = z.union([
 
 const replySchema = z.discriminatedUnion('is', [
   z.object({ is: z.literal('shelf'), key, count, symbols: bytesUpTo(SYNC_SYMBOLS_MAX * SYMBOL_BYTES) }),
+  z.object({ is: z.literal('list'), count, symbols: bytesUpTo(SYNC_SYMBOLS_MAX * SYMBOL_BYTES) }),
   z.object({ is: z.literal('unknown'), keys: z.array(key).max(SYNC_SHELVES_PER_MESSAGE_MAX) }),
   z.object({
     is: z.literal('others'),

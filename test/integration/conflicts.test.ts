@@ -2,7 +2,7 @@
 import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import tap, { test } from 'tap'
-import { connected, type Line, run, startNode, type TestNode } from './processes.ts'
+import { eventually, type Line, run, startNode, type TestNode } from './processes.ts'
 
 tap.setTimeout(120_000)
 
@@ -20,6 +20,14 @@ async function publisherOf(node: TestNode): Promise<string> {
   return (await node.run('status')).lines[0]?.['publisher'] as string
 }
 
+/** Have a node know all that others have. */
+async function known(node: TestNode, ...others: TestNode[]): Promise<void> {
+  for (const other of others) {
+    await eventually('they synchronize', async () => (await node.run('sync', other.address)).lines.find(isSynced))
+  }
+}
+
+const isSynced = ({ type }: Line) => type === 'synced'
 const fetched = (node: TestNode, to: string) => node.run('fetch', `${PURL}@1.0.0`, '--output', to)
 const conflictsOf = async (node: TestNode) => (await node.run('conflicts', 'show', PURL)).lines as Line[]
 
@@ -33,8 +41,7 @@ test('of two publishers that claim a name the user chooses one, or a rule does',
     await b.run('publish', join(folder, 'other'), '--type', 'generic', '--name', 'rope', '--version', '1.0.0')
   ).lines[0]
   const node = await startNode(t, join(folder, 'node'))
-  await connected(node, a)
-  await connected(node, b)
+  await known(node, a, b)
   const refused = await fetched(node, join(folder, 'fetched'))
   t.match(refused.lines.at(-1), { code: 'UNTRUSTED' })
   const [conflict, summary] = await conflictsOf(node)
@@ -61,8 +68,7 @@ test('of two publishers that claim a name the user chooses one, or a rule does',
 
   const env = { CATALOG_CONFLICT_POLICY: 'keep-both generic/ro*=newest' }
   const ruled = await startNode(t, join(folder, 'ruled'), { env })
-  await connected(ruled, a)
-  await connected(ruled, b)
+  await known(ruled, a, b)
   t.equal((await fetched(ruled, join(folder, 'by-rule'))).status, 0)
   t.match(await conflictsOf(ruled), [{ policy: 'newest', by: 'policy', chosen: [other?.['record']] }, { open: 0 }])
 
@@ -70,7 +76,7 @@ test('of two publishers that claim a name the user chooses one, or a rule does',
   const judge = { CATALOG_CONFLICT_POLICY: 'consensus', CATALOG_CONFLICT_ATTESTERS: await publisherOf(a) }
   await a.stop()
   const strict = await startNode(t, join(folder, 'a'), { env: judge })
-  await connected(strict, b)
+  await known(strict, b)
   await strict.run('untrust', PURL)
   t.equal((await fetched(strict, join(folder, 'attested'))).status, 0)
 })
@@ -85,8 +91,7 @@ test('a publisher that signs one version twice is shown with both signatures', a
   const [a, b] = await Promise.all(['a', 'b'].map((name) => startNode(t, join(folder, name))))
   if (!a || !b) throw new Error('both are started')
   const node = await startNode(t, join(folder, 'node'))
-  await connected(node, a)
-  await connected(node, b)
+  await known(node, a, b)
   const refused = async () => (await fetched(node, join(folder, 'second'))).lines.at(-1)
   t.match(await refused(), { code: 'UNTRUSTED', hint: /conflicts show/ })
   const [conflict] = await conflictsOf(node)
@@ -97,5 +102,5 @@ test('a publisher that signs one version twice is shown with both signatures', a
   const chosen = records[1] as string
   t.equal((await node.run('conflicts', 'resolve', `${PURL}@1.0.0`, '--record', chosen.slice(0, 12))).status, 0)
   t.match(await conflictsOf(node), [{ by: 'resolution', chosen: [chosen] }, { open: 0 }])
-  t.equal((await fetched(node, join(folder, 'second'))).status, 0)
+  t.match((await fetched(node, join(folder, 'second'))).lines.at(-1), { type: 'fetched' })
 })

@@ -1,6 +1,6 @@
 // Stock clients of npm's registry, unmodified, each with a home of its own and nothing else in the world than a node.
 // What they are told is what `catalog npm setup` writes. A client has the rows that it has commands for.
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
@@ -75,6 +75,7 @@ export const npm: Client = {
   },
   deprecate: (spec, message) => ['deprecate', spec, message],
   unpublish: (spec) => ['unpublish', spec],
+  // Not "audit signatures": it asks sigstore's servers for keys, before any registry.
   audit: ['audit'],
   pack: (spec) => ['pack', spec],
 }
@@ -84,6 +85,7 @@ export const pnpm: Client = {
   command: installed('pnpm/bin/pnpm.mjs'),
   lockFile: 'pnpm-lock.yaml',
   caches: ['.cache', '.local'],
+  env: { pnpm_config_minimum_release_age: '0' },
   login: 'page',
   loginArgs: ['login'],
   whoami: ['whoami'],
@@ -104,6 +106,7 @@ export const pnpm: Client = {
   signatures: ['audit', 'signatures'],
 }
 
+/** Its "audit" asks yarn's own registry, whichever is set. */
 export const yarn1: Client = {
   name: 'yarn 1',
   command: installed('yarn/bin/yarn.js'),

@@ -126,11 +126,11 @@ async function audit(t: Test, { client, author, user }: Walk): Promise<void> {
   if (client.audit) {
     const { status, said } = await user.run(client.audit)
     t.not(status, 0)
-    t.match(said, /weak[\s\S]*It is weak/)
+    t.match(said, 'It is weak')
     await author.do(client.add(`${PART}@1.0.0`))
     t.equal((await author.run(client.audit)).status, 0, 'a node without an outside registry knows of none')
   }
-  if (client.signatures) t.match(await user.do(client.signatures), /3 packages have verified registry signatures/)
+  if (client.signatures) t.match(await user.do(client.signatures), /\b3 packages have verified registry signatures/)
 }
 
 /** What a node lists of a package, once it shows so: what is published elsewhere takes a moment. */

@@ -1,5 +1,6 @@
 // A project of some hundred packages: one node gets them from an outside registry, another one, which has none, from
 // that node, over the bulk plane.
+import { readFileSync } from 'node:fs'
 import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import tap, { test } from 'tap'
@@ -12,7 +13,10 @@ import { OutsideRegistry } from './registry.ts'
 tap.setTimeout(240_000)
 
 const PACKAGES_MIN = 200
-const DEPENDENCIES = { libp2p: '*', fastify: '*', tap: '*', knip: '*' }
+/** Of what is installed here, what has most packages for its bytes; its overrides say which versions that is. */
+const DEPENDENCIES = { verdaccio: '*' }
+const OVERRIDES = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).overrides
+const FLAGS = ['--ignore-scripts', '--omit=optional', '--no-audit', '--no-fund']
 
 /** Bytes of blobs that a node has got over a plane. */
 async function received({ http }: TestNode, plane: 'bulk' | 'stream'): Promise<number> {
@@ -27,9 +31,12 @@ test('what one node got from the registry, another one gets from it', async (t) 
   const folder = t.testdir({})
   const first = await startNode(t, join(folder, 'first'), { env: registry.settings })
   const one = await project(join(folder, 'one'), first)
-  const manifest = JSON.stringify({ name: 'many', version: '1.0.0', dependencies: DEPENDENCIES })
+  const manifest = JSON.stringify({
+    ...{ name: 'many', version: '1.0.0' },
+    ...{ dependencies: DEPENDENCIES, overrides: OVERRIDES },
+  })
   await writeFile(join(one.folder, 'package.json'), manifest)
-  await one.npm('install', '--ignore-scripts', '--omit=optional')
+  await one.npm('install', ...FLAGS)
   const lock = JSON.parse(await readFile(join(one.folder, 'package-lock.json'), 'utf8'))
   const packages = Object.keys(lock.packages).filter((path) => path !== '')
   t.ok(packages.length >= PACKAGES_MIN, `${packages.length} packages`)
@@ -50,7 +57,7 @@ test('what one node got from the registry, another one gets from it', async (t) 
   const two = await project(join(folder, 'two'), second)
   await writeFile(join(two.folder, 'package.json'), manifest)
   const asked = registry.asked.length
-  await two.npm('install', '--ignore-scripts', '--omit=optional')
+  await two.npm('install', ...FLAGS)
   t.equal(registry.asked.length, asked, 'the registry was not asked')
 
   const tarballs = new Map<string, number>()
@@ -72,7 +79,7 @@ test('what one node got from the registry, another one gets from it', async (t) 
   await silent.close()
   await cp(join(two.folder, 'package-lock.json'), join(folder, 'package-lock.json'))
   await rm(join(two.folder, 'node_modules'), { recursive: true })
-  await two.npm('ci', '--ignore-scripts', '--omit=optional', '--cache', join(folder, 'empty'))
+  await two.npm('ci', ...FLAGS, '--cache', join(folder, 'empty'))
   await rm(join(two.folder, 'node_modules/.package-lock.json'))
   t.strictSame(await treeOf(join(two.folder, 'node_modules')), await treeOf(join(one.folder, 'node_modules')))
 })

@@ -30,6 +30,8 @@ test('the walk-through in the README works when pasted', { timeout: 120_000 }, a
   script = script
     .replace('npm run --silent setup\n', '')
     .replaceAll('npx catalog', command)
+    .replaceAll('npm publish', 'npm publish --cache .npm')
+    .replaceAll('npm install', 'npm install --cache .npm')
     .replaceAll('node_modules/semver', join(ROOT, 'node_modules/semver'))
   const env = { ...process.env, NO_COLOR: '1' }
   const shell = spawn('bash', ['-m', '-c', script], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env })
@@ -40,6 +42,8 @@ test('the walk-through in the README works when pasted', { timeout: 120_000 }, a
     })
   }
   await once(shell, 'close')
+  t.match(output, /\+ @me\/hello@1\.0\.0/)
+  t.match(output, /added 1 package/)
   t.match(output, /Published pkg:npm\/semver@/)
   t.match(output, /1 found in \d+ ms, 1 of 1 peers answered/)
   t.match(output, /Installed pkg:npm\/semver@\S+ in .*\.catalog-try\/semver/)

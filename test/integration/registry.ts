@@ -34,6 +34,8 @@ export class OutsideRegistry implements AsyncDisposable {
   readonly bodies: string[] = []
   fault: Fault | undefined
   signs = true
+  /** Packages of which it has no more than a SHA-1. */
+  readonly old = new Set<string>()
   /** What is attested, by `name@version`. */
   readonly attested = new Map<string, unknown[]>()
   /** Packages whose signatures do not hold. */
@@ -169,13 +171,13 @@ export class OutsideRegistry implements AsyncDisposable {
       const integrity = `sha512-${createHash('sha512').update(bytes).digest('base64')}`
       const words = `${name}@${version}:${this.forged.has(name) ? 'something else' : integrity}`
       const sig = sign('sha256', Buffer.from(words), this.#key).toString('base64')
-      const signatures = this.signs
-        ? [{ keyid: this.forged.has(name) ? fingerprint(this.key) : 'SHA256:x', sig }]
-        : undefined
+      const signatures = this.signs ? [{ keyid: fingerprint(this.key), sig }] : undefined
       const tarball = `${this.url}${name}/-/${name.slice(name.lastIndexOf('/') + 1)}-${version}.tgz`
       const url = `${this.url}-/npm/v1/attestations/${name}@${version}`
       const attestations = this.attested.has(`${name}@${version}`) ? { url, provenance: {} } : undefined
-      return [version, { ...manifest, dist: { tarball, integrity, signatures, attestations } }]
+      const shasum = createHash('sha1').update(bytes).digest('hex')
+      const said = this.old.has(name) ? { shasum } : { integrity, signatures }
+      return [version, { ...manifest, dist: { tarball, ...said, attestations } }]
     })
     const made = Object.fromEntries(await Promise.all(entries))
     const latest = [...versions.keys()].at(-1)
@@ -212,7 +214,8 @@ function filesIn(folder: string): string[] {
   })
 }
 
-async function tarball(files: readonly (readonly [string, Buffer])[]): Promise<Buffer> {
+/** A package, packed. */
+export async function tarball(files: readonly (readonly [string, Buffer])[]): Promise<Buffer> {
   const archive = pack()
   for (const [name, bytes] of files) archive.entry({ name: `package/${name}`, mtime: new Date(0) }, bytes)
   archive.finalize()

@@ -22,7 +22,7 @@ async function synced(t: Test, node: TestNode, ...args: string[]) {
   return lines.at(-1) as Record<string, unknown>
 }
 
-test('both sides have all records afterwards, each shelf once', async (t) => {
+test('both sides have all records afterwards, and no others', async (t) => {
   const folder = t.testdir({ a: {}, b: {} })
   const a = await startNode(t, join(folder, 'a'))
   await publish(folder, a, ['amber'])
@@ -31,12 +31,13 @@ test('both sides have all records afterwards, each shelf once', async (t) => {
   await publish(folder, b, ['black'], ['--permission', 'private'])
   await b.run('peers', 'add', a.address)
   await connected(b, a)
-  t.match(await synced(t, b, a.peerId, '--dry-run'), { lacking: 3, received: 0, sent: 0, dryRun: true })
-  t.match(await synced(t, b, a.peerId), { received: 3, unequal: 0, conflicts: 0 }, 'a release, its share, a document')
+  // What is announced once there is somebody to hear it may come first.
+  t.match(await synced(t, b, a.peerId), { unequal: 0, conflicts: 0 })
   t.match((await b.run('info', 'pkg:npm/amber')).lines[0], { type: 'info', local: false })
-  // B's own shelf is none that A keeps; A has to ask for it.
-  t.match(await synced(t, a, b.peerId), { received: 3, unequal: 0 })
+  t.match(await synced(t, a, b.peerId), { unequal: 0, conflicts: 0 })
   t.equal((await a.run('info', 'pkg:npm/beige')).status, 0)
   t.equal((await a.run('info', 'pkg:npm/black')).status, 3, 'what is private stays where it is')
-  t.match(await synced(t, a, b.peerId, '--strategy', 'differential'), { received: 0, sent: 0, lacking: 0, surplus: 0 })
+  const again = await synced(t, a, b.peerId, '--strategy', 'differential')
+  t.match(again, { received: 0, sent: 0, lacking: 0, surplus: 0, shelves: 2 })
+  t.match((await a.run('sync', 'status')).lines, [{ type: 'schedule', peer: b.peerId }, { syncs: 1 }])
 })

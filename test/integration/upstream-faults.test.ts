@@ -14,6 +14,7 @@ interface Answer {
   readonly status: number
   readonly error: string
   readonly bytes: Buffer
+  readonly headers: Headers
 }
 
 async function ask({ http }: TestNode, path: string, token?: string): Promise<Answer> {
@@ -21,7 +22,7 @@ async function ask({ http }: TestNode, path: string, token?: string): Promise<An
   const response = await fetch(`${http}/npm/${path}`, { headers })
   const bytes = Buffer.from(await response.arrayBuffer())
   const error = response.ok ? '' : ((JSON.parse(bytes.toString()) as { error: string }).error ?? '')
-  return { status: response.status, error, bytes }
+  return { status: response.status, error, bytes, headers: response.headers }
 }
 
 const tarballOf = (name: string) => `${name}/-/${name}-1.0.0.tgz`
@@ -183,6 +184,7 @@ test('false dependencies beside a genuine signature are found before anything is
   const refused = await ask(node, tarballOf('part'))
   t.equal(refused.status, 422)
   t.match(refused.error, /does not follow from its archive/)
+  t.equal(refused.headers.get('cache-control'), 'no-store')
   t.strictSame(needs(await ask(node, 'part')), { sound: '^1.0.0' }, 'what follows from its bytes')
   t.ok((await ask(node, tarballOf('part'))).bytes.equals(await registry.tarballOf('part', '1.0.0')))
 })

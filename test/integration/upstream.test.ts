@@ -83,3 +83,22 @@ test('the registry is asked for what it may hear of, and of nothing else', async
   const refused = await run(['up', '--upstream', 'http://127.0.0.1:9294/npm/', '--data-dir', other])
   t.match(refused.lines, [{ type: 'error', code: 'CONFIG_INVALID' }])
 })
+
+test('the command line has packages from there as well', async (t) => {
+  await using registry = await new OutsideRegistry().start()
+  for (const version of ['1.0.0', '1.5.0', '2.0.0']) registry.add({ name: 'part', version }, { 'x.js': version })
+  registry.add({ name: 'whole', version: '1.0.0', dependencies: { part: '^1.0.0' } })
+  const folder = t.testdir({})
+  const node = await startNode(t, join(folder, 'node'), { env: registry.settings })
+  const to = join(folder, 'to')
+  t.equal((await node.run('install', 'pkg:npm/whole', '--with-dependencies', '--to', to)).status, 0)
+  t.equal(await readFile(join(to, 'part/x.js'), 'utf8'), '1.5.0', 'the highest that a range means')
+  t.match((await node.run('info', 'pkg:npm/part')).lines, [{ version: '2.0.0', trust: 'origin' }])
+  registry.add({ name: 'part', version: '2.0.1' })
+  t.match(
+    (await node.run('fetch', 'pkg:npm/part@2.0.1', '--output', join(folder, 'new'))).status,
+    3,
+    'it is not asked again so soon',
+  )
+  t.match((await node.run('install', 'pkg:npm/nobody', '--to', to)).lines, [{ code: 'NOT_FOUND' }])
+})

@@ -61,7 +61,8 @@ export function packument(state: PackageState, form: PackumentForm, told: Told):
 /** What is said of one version. */
 export function versionDocument({ deprecated }: PackageState, release: Release, form: PackumentForm, told: Told): Json {
   const { manifest, name, version } = release.body
-  const scripts = (manifest['scripts'] ?? {}) as Json
+  // Whatever a peer says that it is.
+  const scripts: Json = Object(manifest['scripts'])
   const hasInstallScript = INSTALL_SCRIPTS.some((script) => script in scripts)
   const fields = form === 'full' ? manifest : picked(manifest)
   const message = deprecated.get(version)

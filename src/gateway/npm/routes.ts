@@ -99,7 +99,9 @@ class NpmRegistry {
   readonly #packuments = new Packuments(async (of, form, registry) => {
     if ('versions' in of) return documentAt(of, registry)
     const signatures = await this.#components.key.signatures(of.releases)
-    return Buffer.from(JSON.stringify(packument(of, form, { registry, signatures })))
+    // A revision for pnpm, which changes a document that it has read like any other.
+    const revision = form === 'full' ? { _rev: revisionOf(of) } : {}
+    return Buffer.from(JSON.stringify({ ...packument(of, form, { registry, signatures }), ...revision }))
   })
 
   readonly #changes: NpmChanges
@@ -354,7 +356,9 @@ function replyWithError(thrown: FastifyError | CatalogError, _request: FastifyRe
   const status = thrown instanceof CatalogError ? ERRORS[error.code].http : (thrown.statusCode ?? 500)
   const hint = error.hint === undefined ? '' : ` ${error.hint}`
   return reply
+    .removeHeader('etag')
+    .header('cache-control', 'no-store')
     .code(status)
-    .type('application/json; charset=utf-8')
+    .type(JSON_TYPE)
     .send({ error: `${error.message}${hint}` })
 }

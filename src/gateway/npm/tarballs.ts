@@ -11,7 +11,7 @@ import type { Lease } from '../../store/blobs.ts'
 
 const TARBALL_TYPE = 'application/octet-stream'
 /** What a tarball of a version is, it stays. */
-const IMMUTABLE = 'public, max-age=31536000, immutable'
+const IMMUTABLE = 'max-age=31536000, immutable'
 /** As much as is read from the system's cache at once. */
 const PIECE_BYTES = 256 * KiB
 /** A smaller one is handed to the framework, buffer and all. */
@@ -32,12 +32,17 @@ export async function sendTarball(
 ): Promise<FastifyReply> {
   const [artifact] = release.body.artifacts
   const etag = `"${Buffer.from(artifact?.root ?? []).toString('base64url')}"`
-  reply.header('etag', etag).header('cache-control', IMMUTABLE).header('accept-ranges', 'bytes')
-  if (request.headers['if-none-match'] === etag) return reply.code(304).send()
+  // What is this node's own word may be for its user alone.
+  const scope = release.record.signer.startsWith('node:') ? 'private' : 'public'
+  reply.header('etag', etag).header('cache-control', `${scope}, ${IMMUTABLE}`).header('accept-ranges', 'bytes')
+  if (request.headers['if-none-match']?.includes(etag)) return reply.code(304).send()
   const { lease } = await view.open(release, signal)
-  // Given back when all of it is out, or when the client is gone.
-  reply.raw.once('close', () => lease[Symbol.dispose]())
-  const range = rangeOf(request, lease.length)
+  // Given back when all of it is out, or when the client is gone: perhaps it is already.
+  const giveBack = () => lease[Symbol.dispose]()
+  if (reply.raw.destroyed) giveBack()
+  else reply.raw.once('close', giveBack)
+  signal.throwIfAborted()
+  const range = rangeOf(request, lease.length, etag)
   if (range === 'none') return reply.code(416).header('content-range', `bytes */${lease.length}`).send()
   const { start, end } = range ?? { start: 0, end: lease.length - 1 }
   if (range) reply.code(206).header('content-range', `bytes ${start}-${end}/${lease.length}`)
@@ -96,10 +101,11 @@ function written(raw: ServerResponse, bytes: Buffer): Promise<void> {
 
 /** One range that can be had, `none` when there is none, or nothing where the whole is meant. */
 function rangeOf(
-  { headers: { range } }: FastifyRequest,
+  { headers: { range, 'if-range': of } }: FastifyRequest,
   length: number,
+  etag: string,
 ): { start: number; end: number } | 'none' | undefined {
-  if (range === undefined || range.length > 256) return undefined
+  if (range === undefined || range.length > 256 || (of !== undefined && of !== etag)) return undefined
   const { type, code, ranges } = parseRange(length, range)
   // What is malformed counts as not said, and so do several at once.
   if (type !== 'bytes' || (code & 1) === 1 || ranges.length > 1) return undefined

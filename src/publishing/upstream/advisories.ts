@@ -40,20 +40,21 @@ export class Advisories {
     const known = this.#answers.get(key)
     if (known && this.#clock.now() - known.at < ADVISORIES_FRESH_MS) return known.text
     const text = await this.#answer(question, signal)
-    this.#answers.set(key, { text, at: this.#clock.now() })
-    return text
+    // What could not be asked is asked again: nobody has said that there is nothing.
+    if (text !== undefined) this.#answers.set(key, { text, at: this.#clock.now() })
+    return text ?? NOTHING
   }
 
-  async #answer(body: string, signal: AbortSignal): Promise<string> {
+  async #answer(body: string, signal: AbortSignal): Promise<string | undefined> {
     try {
       const answer = await this.#registry.ask(PATH, { body, accept: 'application/json', signal })
-      if (!answer || answer.bytes === 'unchanged' || answer.bytes.length > ADVISORIES_BYTES_MAX) return NOTHING
+      if (!answer || answer.bytes === 'unchanged' || answer.bytes.length > ADVISORIES_BYTES_MAX) return undefined
       const text = answer.bytes.toString()
-      return z.record(z.string(), z.unknown()).safeParse(JSON.parse(text)).success ? text : NOTHING
+      return z.record(z.string(), z.unknown()).safeParse(JSON.parse(text)).success ? text : undefined
     } catch (thrown) {
       if (hasCode(thrown, 'ABORTED', 'CLOSED')) throw thrown
       tellFailure('advisories', thrown)
-      return NOTHING
+      return undefined
     }
   }
 }

@@ -98,7 +98,11 @@ export class UpstreamDocuments {
     const key = `${form} ${name}`
     const place = `${registry.url} ${key}`
     const stored = atHand ? undefined : await kept.get(place)
-    const answer = await this.#answer(name, form, atHand ?? stored)
+    const known = atHand ?? stored
+    let answer = await this.#answer(name, form, known)
+    // It is as it was, and no longer for everybody: what is kept of it says otherwise.
+    const isWithdrawn = known !== undefined && !known.isPrivate && answer?.bytes === 'unchanged' && answer.isPrivate
+    if (isWithdrawn) answer = await this.#answer(name, form, undefined)
     if (!answer) {
       this.#absent.set(name, clock.now())
       return undefined

@@ -76,12 +76,12 @@ export class KeptDocuments {
 
   async #list(): Promise<{ files: { path: string; size: number; at: number }[]; bytes: number }> {
     const paths = (await readdir(this.#folder)).map((name) => join(this.#folder, name))
-    const files = await Promise.all(
-      paths.map(async (path) => {
-        const { size, mtimeMs } = await stat(path)
-        return { path, size, at: mtimeMs }
-      }),
-    )
+    const looked = paths.map(async (path) => {
+      // What is being written has another name a moment later.
+      const found = await stat(path).catch(() => undefined)
+      return found ? [{ path, size: found.size, at: found.mtimeMs }] : []
+    })
+    const files = (await Promise.all(looked)).flat()
     return { files, bytes: files.reduce((sum, { size }) => sum + size, 0) }
   }
 

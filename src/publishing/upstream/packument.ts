@@ -21,6 +21,8 @@ export interface ReadPackument {
   /** The document, with tarballs where the gateway has them. */
   readonly bytes: Uint8Array<ArrayBuffer>
   readonly versions: ReadonlyMap<string, VersionWord>
+  /** Versions by tag. */
+  readonly tags: ReadonlyMap<string, string>
 }
 
 type Json = Record<string, unknown>
@@ -44,8 +46,13 @@ export function readPackument(bytes: Uint8Array, name: string): ReadPackument {
     kept[version] = { ...rest, dist: distAt(dist as Json, name, version) }
   }
   const { _attachments, ...rest } = document
+  const tags = isObject(rest['dist-tags']) ? Object.entries(rest['dist-tags']) : []
   // Memory of its own, which can be given away.
-  return { bytes: new TextEncoder().encode(JSON.stringify({ ...rest, versions: kept })), versions }
+  return {
+    bytes: new TextEncoder().encode(JSON.stringify({ ...rest, versions: kept })),
+    versions,
+    tags: new Map(tags.filter(isText)),
+  }
 }
 
 /** As the gateway names the tarballs of all packages: npm leaves the scope out. */
@@ -86,6 +93,10 @@ function signatureOf(signature: unknown): RegistrySignature[] {
   if (!isObject(signature)) return []
   const { keyid, sig } = signature
   return typeof keyid === 'string' && typeof sig === 'string' ? [{ keyid, sig }] : []
+}
+
+function isText(entry: [string, unknown]): entry is [string, string] {
+  return typeof entry[1] === 'string'
 }
 
 function isObject(value: unknown): value is Json {

@@ -1,18 +1,25 @@
 // An outside registry over HTTP. It may be slow, broken or hostile: everything it sends is bounded, in bytes and in
 // time. It is asked without credentials first, so that what everybody may have is told from what only this user may.
 import { open } from 'node:fs/promises'
+import { LRUCache } from 'lru-cache'
 import pLimit from 'p-limit'
 import { type Clock, type Deadline, deadline, untilAborted } from '../../base/clock.ts'
 import { CatalogError } from '../../base/errors.ts'
 import {
   UPSTREAM_ANSWER_MS,
   UPSTREAM_DOCUMENT_BYTES_MAX,
+  UPSTREAM_PACE_BYTES,
   UPSTREAM_PARALLEL_MAX,
   UPSTREAM_REDIRECTS_MAX,
   UPSTREAM_REST_MS,
   UPSTREAM_SILENCE_MS,
 } from '../../base/http-limits.ts'
-import { formatBytes } from '../../base/units.ts'
+import { formatBytes, MiB } from '../../base/units.ts'
+
+/** Looked for on the disk at a time: a registry need not say how much will come. */
+const ROOM_BYTES = 16 * MiB
+/** Servers that are remembered as out of reach; a registry has one or two. */
+const UNREACHABLE_MAX = 100
 
 /** What a user is to a registry: the words of an Authorization header, for URLs that they were given for. */
 export type Credentials = (url: string) => string | undefined
@@ -30,6 +37,16 @@ export interface Question {
   /** Of what is known already. */
   readonly etag?: string | undefined
   readonly body?: string
+  /** Only for what everybody may have. */
+  readonly asAnybody?: boolean
+  readonly signal: AbortSignal
+}
+
+export interface Download {
+  readonly bytesMax: number
+  readonly asAnybody: boolean
+  /** As `ScratchFolders.mayWrite`. */
+  readonly mayWrite: (bytes: number) => void
   readonly signal: AbortSignal
 }
 
@@ -52,8 +69,8 @@ export class Registry {
   readonly #credentials: Credentials
   readonly #via: string
   readonly #turn = pLimit(UPSTREAM_PARALLEL_MAX)
-  /** Who asks again and again for what cannot be had keeps clients waiting. */
-  #unreachableAt = Number.NEGATIVE_INFINITY
+  /** By origin, since when it could not be reached: to ask again and again keeps clients waiting. */
+  readonly #unreachable = new LRUCache<string, number>({ max: UNREACHABLE_MAX })
 
   constructor({ clock }: { clock: Clock }, { url, credentials, via }: Options) {
     this.#clock = clock
@@ -89,13 +106,22 @@ export class Registry {
    * @param path - where nothing is yet
    * @throws CatalogError as `ask`, `NOT_FOUND`, `DISK_FULL`
    */
-  download(url: string, path: string, bytesMax: number, signal: AbortSignal): Promise<{ isPrivate: boolean }> {
+  download(url: string, path: string, options: Download): Promise<{ isPrivate: boolean }> {
+    const { bytesMax, asAnybody, mayWrite, signal } = options
     return this.#turn(async () => {
-      const opened = await this.#open(url, { signal })
+      const opened = await this.#open(url, { asAnybody, signal })
       if (!opened) throw new CatalogError('NOT_FOUND', `The registry has no ${url.slice(0, 300)}.`)
       const file = await open(path, 'wx', 0o600)
+      let room = 0
       try {
-        await this.#read(opened.response, bytesMax, signal, async (piece) => void (await file.appendFile(piece)))
+        await this.#read(opened.response, bytesMax, signal, async (piece) => {
+          if (room < piece.length) {
+            mayWrite(ROOM_BYTES)
+            room = ROOM_BYTES
+          }
+          room -= piece.length
+          await file.appendFile(piece)
+        })
       } catch (thrown) {
         throw CatalogError.from(thrown, 'STORE_FAILED')
       } finally {
@@ -105,25 +131,27 @@ export class Registry {
     })
   }
 
+  /** Whether this node's user is somebody where a URL leads. */
+  knowsUser(url: string): boolean {
+    return URL.canParse(url) && this.#credentials(url) !== undefined
+  }
+
   async #open(url: string, question: Question): Promise<Opened | undefined> {
-    if (this.#clock.now() - this.#unreachableAt < UPSTREAM_REST_MS) {
-      throw new CatalogError('UPSTREAM', 'The outside registry could not be reached a moment ago.', {
-        hint: 'It is asked again in half a minute.',
-      })
-    }
     const plain = await this.#follow(url, question, undefined)
     if (plain.ok || plain.status === 304) return { response: plain, isPrivate: false }
     await plain.body?.cancel()
+    const isRefused = plain.status === 401 || plain.status === 403
     // Many registries say of what they hide that it is not there.
-    const isHidden = plain.status === 401 || plain.status === 403 || plain.status === 404
-    const words = isHidden ? this.#credentials(url) : undefined
+    const isHidden = isRefused || plain.status === 404
+    const words = isHidden && !question.asAnybody ? this.#credentials(url) : undefined
     if (words !== undefined) {
       const response = await this.#follow(url, question, words)
       if (response.ok || response.status === 304) return { response, isPrivate: true }
       await response.body?.cancel()
       if (response.status !== 404) throw failed(response.status)
     }
-    if (isHidden) return undefined
+    // Who is only refused has not heard that there is none: others could take the name.
+    if (isHidden && (words !== undefined || question.asAnybody || !isRefused)) return undefined
     throw failed(plain.status)
   }
 
@@ -131,6 +159,11 @@ export class Registry {
   async #follow(url: string, { accept, etag, body, signal }: Question, words: string | undefined): Promise<Response> {
     let target = checked(url)
     for (let hops = 0; hops <= UPSTREAM_REDIRECTS_MAX; hops++) {
+      if (this.#clock.now() - (this.#unreachable.get(target.origin) ?? Number.NEGATIVE_INFINITY) < UPSTREAM_REST_MS) {
+        throw new CatalogError('UPSTREAM', 'The outside registry could not be reached a moment ago.', {
+          hint: 'It is asked again in half a minute.',
+        })
+      }
       const headers = {
         via: this.#via,
         ...(accept && { accept }),
@@ -142,7 +175,7 @@ export class Registry {
       const sending = body === undefined ? {} : { method: 'POST', body }
       const asking = fetch(target, { ...sending, headers, redirect: 'manual', signal: limit.signal })
       const response = await asking.catch((thrown) => {
-        throw this.#failure(thrown, limit, signal)
+        throw this.#failure(target, thrown, limit, signal)
       })
       const location = response.headers.get('location')
       if (response.status < 300 || response.status === 304 || response.status >= 400 || !location) return response
@@ -157,7 +190,7 @@ export class Registry {
   }
 
   async #read(
-    { body }: Response,
+    { body, url }: Response,
     bytesMax: number,
     signal: AbortSignal,
     take: (piece: Buffer) => Promise<void>,
@@ -166,10 +199,11 @@ export class Registry {
     const reader = body.getReader()
     using limit = deadline(this.#clock, UPSTREAM_SILENCE_MS, 'the outside registry', signal)
     let bytes = 0
+    let renewedAt = 0
     try {
       for (;;) {
         const { done, value } = await untilAborted(reader.read(), limit.signal).catch((thrown) => {
-          throw this.#failure(thrown, limit, signal)
+          throw this.#failure(new URL(url), thrown, limit, signal)
         })
         if (done) return
         bytes += value.length
@@ -177,7 +211,10 @@ export class Registry {
           throw new CatalogError('LIMIT_EXCEEDED', `The outside registry sends more than ${formatBytes(bytesMax)}.`)
         }
         await take(Buffer.from(value.buffer, value.byteOffset, value.length))
+        // Drop by drop it could go on for years.
+        if (bytes - renewedAt < UPSTREAM_PACE_BYTES) continue
         limit.renew()
+        renewedAt = bytes
       }
     } catch (thrown) {
       await reader.cancel().catch(() => undefined) // it has failed already
@@ -185,9 +222,9 @@ export class Registry {
     }
   }
 
-  #failure(thrown: unknown, limit: Deadline, signal: AbortSignal): CatalogError {
+  #failure({ origin }: URL, thrown: unknown, limit: Deadline, signal: AbortSignal): CatalogError {
     if (signal.aborted) return CatalogError.from(signal.reason, 'ABORTED')
-    this.#unreachableAt = this.#clock.now()
+    this.#unreachable.set(origin, this.#clock.now())
     if (limit.signal.aborted) {
       return new CatalogError('UPSTREAM', CatalogError.from(limit.signal.reason).message, { cause: thrown })
     }
@@ -205,5 +242,6 @@ function checked(url: string): URL {
 }
 
 function failed(status: number): CatalogError {
-  return new CatalogError('UPSTREAM', `The outside registry answers with status ${status}.`)
+  const hint = status === 401 || status === 403 ? 'Log in there with "npm login --registry URL".' : undefined
+  return new CatalogError('UPSTREAM', `The outside registry answers with status ${status}.`, { hint })
 }

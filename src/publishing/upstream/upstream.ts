@@ -3,17 +3,20 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { streamOf } from '../../base/byte-source.ts'
 import { type Clock, deadline, untilAborted } from '../../base/clock.ts'
 import type { Effects } from '../../base/effects.ts'
 import { CatalogError, hasCode } from '../../base/errors.ts'
 import { tellFailure } from '../../base/failure.ts'
-import { ATTESTATION_BYTES_MAX, UPSTREAM_MESH_MS } from '../../base/http-limits.ts'
+import { ATTESTATION_BYTES_MAX, UPSTREAM_MESH_MS, UPSTREAM_SILENCE_MS } from '../../base/http-limits.ts'
 import { ARCHIVE_BYTES_MAX, SEARCH_FAN_OUT_MAX } from '../../base/limits.ts'
 import { type Random, shuffled } from '../../base/random.ts'
 import { Turns } from '../../base/turns.ts'
 import type { Audience } from '../../model/audience.ts'
 import type { SigningKey } from '../../model/ed25519.ts'
+import { LATEST } from '../../model/notice.ts'
 import {
   type Derivation,
   isIntegrity,
@@ -27,14 +30,14 @@ import { type CatalogRecord, signRecord } from '../../model/record.ts'
 import type { Release } from '../../model/release.ts'
 import { connectedTo, type HelloService } from '../../network/hello.ts'
 import type { Providers } from '../../network/providers.ts'
-import { artifactPath } from '../../package-types/npm.ts'
+import { artifactPath, npm } from '../../package-types/npm.ts'
 import type { StagedBlob } from '../../store/blob-index.ts'
 import type { Blobs } from '../../store/blobs.ts'
 import type { Records } from '../../store/records.ts'
 import type { Scratch } from '../../store/scratch.ts'
 import type { RecordExchange } from '../../trust/exchange.ts'
 import { deriveFrom } from '../derived.ts'
-import { onlyArtifact, type Packages } from '../packages.ts'
+import { onlyArtifact, type Packages, type Wanted } from '../packages.ts'
 import type { Advisories } from './advisories.ts'
 import type { UpstreamDocument, UpstreamDocuments } from './documents.ts'
 import { attestationsPath, type PackumentForm, type VersionWord } from './packument.ts'
@@ -60,6 +63,15 @@ interface Options {
   readonly originKeys: OriginKeys
   /** As whom this node says what no registry has signed. */
   readonly node: { readonly signer: string; readonly key: SigningKey }
+}
+
+/** A version that is to be here. */
+interface Sought {
+  readonly name: string
+  readonly version: string
+  readonly word: VersionWord
+  readonly isPrivate: boolean
+  readonly isOwner: boolean
 }
 
 /** A version, and the record that it gets here. */
@@ -93,6 +105,21 @@ export class Upstream {
     return this.#components.documents.knowsNot(name)
   }
 
+  /**
+   * Have a version here that this node's user asks for by name, version, tag or range, if the registry has it. It never
+   * rejects but by the signal: the mesh may do without.
+   */
+  async bring({ name, version, range }: Wanted, signal: AbortSignal): Promise<void> {
+    try {
+      const document = await this.document(name, 'install', signal)
+      const meant = document && versionOf(document, version ?? range)
+      if (document && meant !== undefined) await this.release(document, meant, true, signal)
+    } catch (thrown) {
+      signal.throwIfAborted()
+      tellFailure(`${name} from the outside registry`, thrown)
+    }
+  }
+
   /** @param mayTell - whether the registry may hear of a package @throws CatalogError as `Advisories.ask` */
   advisories(body: string, mayTell: (name: string) => boolean, signal: AbortSignal): Promise<string> {
     return this.#components.advisories.ask(body, mayTell, signal)
@@ -124,6 +151,7 @@ export class Upstream {
   /**
    * A version that the registry has, with its bytes here and verified: from peers where they have it, else from there.
    *
+   * @param isOwner - whether it may be what the registry gives to this node's user alone
    * @returns nothing when the registry has no such version
    * @throws CatalogError `UPSTREAM` when the registry fails, `BLOB_CORRUPT` when its bytes are not what it says they
    *   are, `LIMIT_EXCEEDED`, `DISK_FULL`, `ABORTED`
@@ -131,6 +159,7 @@ export class Upstream {
   release(
     { name, isPrivate, versions }: UpstreamDocument,
     version: string,
+    isOwner: boolean,
     signal: AbortSignal,
   ): Promise<Release | undefined> {
     const word = versions.get(version)
@@ -138,11 +167,37 @@ export class Upstream {
     return this.#turns.take(`${name}@${version}`, async () => {
       signal.throwIfAborted()
       const { integrity } = word
-      const known = isIntegrity(integrity)
-        ? await this.#known(this.#originOf({ type: 'npm', name, version, integrity }, word, isPrivate), signal)
+      const origin = isIntegrity(integrity)
+        ? this.#originOf({ type: 'npm', name, version, integrity }, word, isPrivate)
         : undefined
-      return known ?? this.#download({ name, version }, word, isPrivate, signal)
+      const signed = origin?.audience === 'public' ? origin.record : undefined
+      const sought: Sought = { name, version, word, isPrivate, isOwner }
+      const known = await this.#here(sought, signed, signal)
+      return known ?? (signed && (await this.#fromPeers(signed, signal))) ?? this.#download(sought, signal)
     })
+  }
+
+  /** What came before and is still what the registry says. */
+  async #here(
+    { name, version, word, isOwner }: Sought,
+    signed: CatalogRecord | undefined,
+    signal: AbortSignal,
+  ): Promise<Release | undefined> {
+    const { registry, records, blobs } = this.#components
+    const isHere = ({ record, body: { artifacts } }: Release) =>
+      artifacts.every(({ root }) => blobs.isUnder(root, record.id)) && !records.derivations.heardFrom(record.id)
+    const release = signed && records.release(signed.id)
+    if (release && isHere(release)) return release
+    // Of what this node keeps for itself only the registry can say whether it is for others, too.
+    if (!isOwner && registry.knowsUser(word.tarball)) return undefined
+    for (const own of records.releases({ type: 'npm', name }, version)) {
+      if (own.record.signer !== this.#options.node.signer || !isHere(own)) continue
+      // What is signed by now can be shared, unless nobody can read it.
+      if (signed && !isBare(own)) continue
+      using lease = blobs.lease(onlyArtifact(own).root)
+      if (lease && (await isAsSaid(word, readOrigin(own.record), () => streamOf(lease, signal)))) return own
+    }
+    return undefined
   }
 
   #originOf(body: OriginBody, { signatures }: VersionWord, isPrivate: boolean): Origin {
@@ -152,18 +207,21 @@ export class Upstream {
     return { record: signRecord(originStatement(node.signer, body), [node.key]), audience: 'private' }
   }
 
-  /** What is here, or at peers. */
-  async #known({ record, audience }: Origin, signal: AbortSignal): Promise<Release | undefined> {
-    const { records, blobs } = this.#components
-    const here = records.release(record.id)
-    if (here && blobs.isUnder(onlyArtifact(here).root, record.id) && !records.derivations.heardFrom(record.id))
-      return here
-    if (audience !== 'public') return undefined
+  async #fromPeers(record: CatalogRecord, signal: AbortSignal): Promise<Release | undefined> {
+    const { records, packages, clock } = this.#components
     try {
-      if (!here) await this.#askPeers(record.id, signal)
+      if (!records.release(record.id)) await this.#askPeers(record.id, signal)
       const release = records.release(record.id)
       if (!release) return undefined
-      const { lease } = await this.#components.packages.fetch(release, onlyArtifact(release), { signal })
+      // Who shows it and then sends nothing must not keep the registry from being asked.
+      using patience = deadline(clock, UPSTREAM_MESH_MS, 'the peers', signal)
+      using silence = deadline(clock, UPSTREAM_SILENCE_MS, 'the peers', signal)
+      const onProgress = () => {
+        patience[Symbol.dispose]()
+        silence.renew()
+      }
+      const limit = AbortSignal.any([patience.signal, silence.signal])
+      const { lease } = await packages.fetch(release, onlyArtifact(release), { signal: limit, onProgress })
       lease[Symbol.dispose]()
       return release
     } catch (thrown) {
@@ -193,21 +251,18 @@ export class Upstream {
     )
   }
 
-  async #download(
-    { name, version }: Pick<OriginBody, 'name' | 'version'>,
-    word: VersionWord,
-    isPrivate: boolean,
-    signal: AbortSignal,
-  ): Promise<Release> {
+  async #download({ name, version, word, isPrivate, isOwner }: Sought, signal: AbortSignal): Promise<Release> {
     const { registry, blobs, scratch } = this.#components
     await using folders = scratch.open()
     const path = join(await folders.folder(), 'package.tgz')
-    const came = await registry.download(word.tarball, path, ARCHIVE_BYTES_MAX, signal)
+    const { mayWrite } = folders
+    const options = { bytesMax: ARCHIVE_BYTES_MAX, asAnybody: !isOwner, mayWrite, signal }
+    const came = await registry.download(word.tarball, path, options)
     const blob = await blobs.stage({ path }, signal)
     try {
       const integrity = `sha512-${Buffer.from(blob.sha512 ?? []).toString('base64')}`
-      const isRight = isIntegrity(word.integrity) ? word.integrity === integrity : (await sha1Of(path)) === word.shasum
-      if (!isRight) throw otherBytes(name, version)
+      if (!(await isAsSaid(word, { integrity }, () => createReadStream(path, { signal }))))
+        throw otherBytes(name, version)
       const derivation = await this.#derive(blob, path, { name, version }, signal)
       const body: OriginBody = { type: 'npm', name, version, integrity }
       // A tarball that took credentials is not for everybody, whatever was said of it.
@@ -250,6 +305,16 @@ export class Upstream {
   }
 }
 
+/** The version that a version, tag or range means: of a range the highest. */
+function versionOf({ versions, tags }: UpstreamDocument, asked = LATEST): string | undefined {
+  if (versions.has(asked)) return asked
+  const tagged = tags.get(asked)
+  if (tagged !== undefined) return tagged
+  return [...versions.keys()]
+    .filter((version) => npm.satisfies(version, asked))
+    .reduce<string | undefined>((best, one) => (best && npm.compareVersions(best, one) >= 0 ? best : one), undefined)
+}
+
 /** What is kept of an archive that says nothing readable. */
 function bare({ size, root, sha256 }: StagedBlob, record: CatalogRecord): Derivation {
   const { name, version } = readOrigin(record)
@@ -257,11 +322,24 @@ function bare({ size, root, sha256 }: StagedBlob, record: CatalogRecord): Deriva
   return { v: 1, path: artifactPath({ name, version }), size, root, sha256, ...said }
 }
 
-/** All that the oldest packages have; too few bits to be a statement, enough to tell a broken file. */
-async function sha1Of(path: string): Promise<string> {
+/** Whether nothing but its name is kept of an archive. */
+function isBare({ body: { manifest } }: Release): boolean {
+  return Object.keys(manifest).length === 2
+}
+
+/**
+ * Whether bytes are what the registry says of a version. The oldest packages have a SHA-1: too few bits to be a
+ * statement, enough to tell a broken file.
+ */
+async function isAsSaid(
+  { integrity, shasum }: VersionWord,
+  found: Pick<OriginBody, 'integrity'>,
+  bytes: () => Readable,
+): Promise<boolean> {
+  if (isIntegrity(integrity)) return integrity === found.integrity
   const hash = createHash('sha1')
-  await pipeline(createReadStream(path), hash)
-  return hash.digest('hex')
+  await pipeline(bytes(), hash)
+  return hash.digest('hex') === shasum
 }
 
 function otherBytes(name: string, version: string): CatalogError {

@@ -52,13 +52,15 @@ test('what is pinned, copied, restored and made anew is told in a line each', as
 })
 
 test('the status says what the last start had to put right', async (t) => {
-  const status = { type: 'status', addresses: [], core: { backend: 'wasm', features: [] }, bytes: 0 }
+  const waiting = { records: 2, works: [{ kind: 'sync', subject: '192.0.2.7' }] }
+  const status = { type: 'status', addresses: [], core: { backend: 'wasm', features: [] }, bytes: 0, waiting }
   const storage = { mirroredBytes: 2 * GiB, maxMirrorStorage: 10 * GiB, ownBytes: 5, pinned: 1, paused: true }
   const disk = { freeBytes: 3 * GiB, reserveBytes: 256 * MiB }
   const sound = { cut: [], removed: [], short: [], scratch: 0, fetches: 0 }
   const plain = say({ ...status, storage: { ...storage, ...disk, recovery: sound } })
   t.match(plain, /^mirrored +2\.0 GiB of at most 10 GiB\npinned +1 package\ndisk +3\.0 GiB free, .* 256 MiB/m)
   t.match(plain, /^rewriting +held/m)
+  t.match(plain, /^waiting +2 records that no peer was told of, sync 192\.0\.2\.7$/m)
   t.notMatch(plain, /recovered/)
   const recovery = {
     cut: [{ pack: 1, bytes: 512 }],

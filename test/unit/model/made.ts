@@ -79,8 +79,9 @@ export function numberedOf(
   subject: string,
   seq: number,
   body: Record<string, unknown>,
+  statement: Partial<Statement> = {},
 ): CatalogRecord {
-  return signRecord({ v: 1, kind, subject, signer, signerVersion: 1, seq, at: 1, body }, [releaseKey])
+  return signRecord({ v: 1, kind, subject, signer, signerVersion: 1, seq, at: 1, body, ...statement }, [releaseKey])
 }
 
 /** A peer id like libp2p's, of the key of this seed byte. */

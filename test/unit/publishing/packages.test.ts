@@ -21,7 +21,8 @@ function askingOne(answers: Answer[], greeting: Promise<void> = Promise.resolve(
   const greet = () => known.push({ peer: 'far', agent: '', addresses: [] })
   const settled = greeting.then(greet)
   const hello = { peers: () => known, settled: () => settled }
-  const parts = { records, hello, exchange, clock, pins: { get: () => undefined }, random: seededRandom(1) }
+  const [pins, judgement] = [{ get: () => undefined }, { of: () => undefined }]
+  const parts = { records, hello, exchange, clock, pins, judgement, random: seededRandom(1) }
   return { packages: new Packages(parts as never), asked, clock }
 }
 

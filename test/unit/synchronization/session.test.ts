@@ -1,9 +1,12 @@
 import fc from 'fast-check'
-import { test } from 'tap'
+import tap, { test } from 'tap'
 import { equalBytes } from '../../../src/base/bytes.ts'
+import { seededRandom } from '../../../src/base/random.ts'
 import { SYNC_ROUNDS_MAX } from '../../../src/base/sync-limits.ts'
 import { shelfName } from '../../../src/synchronization/catalogue.ts'
 import { type Bend, idOf, Memory, run } from './replicas.ts'
+
+tap.setTimeout(120_000)
 
 const SIGNERS = ['publisher:a', 'publisher:b', 'publisher:c'] as const
 
@@ -84,7 +87,7 @@ test('the trie tells the difference when sketches are useless', async (t) => {
       const { unequal } = await run(a, b, {}, noise)
       return unequal.length === 0 && isEqual(a, b, sets.signer)
     }),
-    { numRuns: 100 },
+    { numRuns: 60 },
   )
   t.pass()
 })
@@ -131,7 +134,7 @@ test('whatever a peer answers, the session ends, and what is here stays', async 
       const after = new Set(a.set(name).idsBelow(new Uint8Array(0)).map(String))
       return requests < 5_000 && before.every((id) => after.has(id))
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   )
   t.pass()
 })
@@ -149,3 +152,78 @@ const bent = (reply: Parameters<Bend>[0], kind: string, seed: number): ReturnTyp
   }
   return [reply]
 }
+
+test('of very many shelves only those that differ are looked at', async (t) => {
+  const shelves = Array.from({ length: 300 }, (_, n) => [`publisher:${n}`, [idOf(n), idOf(n + 1_000)]] as const)
+  const [a, b] = [new Memory(Object.fromEntries(shelves)), new Memory(Object.fromEntries(shelves))]
+  const same = await run(a, b, { others: true })
+  t.match(same, { rounds: 1, lacking: 0, shelves: 300 })
+  t.ok(same.bytes < 200, `${same.bytes} bytes`)
+  for (const n of [7, 70, 170]) b.put(`publisher:${n}`, [idOf(9_000 + n)])
+  a.put('publisher:7', [idOf(8_000)])
+  b.put('publisher:new', [idOf(1)])
+  const some = await run(a, b, { others: true })
+  t.strictSame(some.unequal, [])
+  for (const n of [7, 70, 170, 'new']) t.ok(isEqual(a, b, `publisher:${n}`))
+  t.match(await run(a, b, { others: true }), { rounds: 1 })
+})
+
+test('a session that was cut off anywhere is made good by the next one', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(replicas, fc.integer({ min: 0, max: 6 }), async (sets, cut) => {
+      const [a, b] = made(sets)
+      let asked = 0
+      const broken = await run(a, b, {}, (reply) => {
+        if (++asked > cut) throw new Error('cut off')
+        return [reply]
+      }).catch((thrown) => thrown.message)
+      const { unequal } = await run(a, b)
+      return (typeof broken === 'object' || broken === 'cut off') && unequal.length === 0 && isEqual(a, b, sets.signer)
+    }),
+    { numRuns: 100 },
+  )
+  t.pass()
+})
+
+test('ten replicas come to the same, whoever was apart, cut off or lied to meanwhile', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer(), async (seed) => {
+      const random = seededRandom(seed)
+      const draw = (below: number) => Math.floor(random.fraction() * below)
+      const nodes = Array.from({ length: 10 }, () => new Memory({ 'publisher:a': [] }))
+      const written = new Set<string>()
+      const pairAt = (from: number, to: number) => [from + draw(to - from), from + draw(to - from)] as const
+      const meet = async ([from, to]: readonly [number, number], bend?: Bend) => {
+        if (from !== to)
+          await run(nodes[from] as Memory, nodes[to] as Memory, { others: true }, bend).catch(() => undefined)
+      }
+      for (let step = 0; step < 40; step++) {
+        const id = idOf(draw(2_000))
+        written.add(String(id))
+        nodes[draw(10)]?.put(`publisher:${'abc'[draw(3)]}`, [id])
+        // Two halves that do not hear of each other; some peers lie, some connections break.
+        const half = draw(2) * 5
+        const kind = ['symbols', 'root', 'count', 'nodes', 'drop', 'honest', 'honest', 'honest'][draw(8)] as string
+        await meet(pairAt(half, half + 5), (reply) => bent(reply, kind, draw(1_000)))
+      }
+      // Healed: everybody meets the first, twice. Who asks takes up what only the other has.
+      for (let round = 0; round < 2; round++) {
+        for (let node = 1; node < 10; node++) {
+          await meet([node, 0])
+          await meet([0, node])
+        }
+      }
+      const signers = ['publisher:a', 'publisher:b', 'publisher:c']
+      const ids = signers.flatMap(
+        (signer) => nodes[0]?.set(shelfName('public', signer)).idsBelow(new Uint8Array(0)) ?? [],
+      )
+      const first = nodes[0] as Memory
+      return (
+        nodes.every((node) => signers.every((signer) => isEqual(node, first, signer))) &&
+        [...written].every((id) => ids.some((each) => String(each) === id))
+      )
+    }),
+    { numRuns: 10 },
+  )
+  t.pass()
+})
