@@ -66,8 +66,11 @@ const wakefulClock: Clock = {
   },
 }
 
-/** What a node does makes little garbage at a time: with less room for it V8 keeps 20 MB less. */
-const NODE_FLAGS = ['--max-semi-space-size=4']
+/**
+ * What a node does makes little garbage at a time: with less room for it V8 keeps 20 MB less, and as much again when its
+ * heap is collected each time that it has grown by a quarter, rather than by up to three times.
+ */
+const NODE_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=25']
 /**
  * Pools of memory that the C library keeps for threads; by default there may be eight for each processor. And what it
  * keeps at hand in them: by default as much as the largest block that was ever given back.

@@ -12,7 +12,7 @@ import {
   UNPINNED_SHELVES_MAX,
   VERSIONS_MAX,
 } from '../base/limits.ts'
-import { KiB } from '../base/units.ts'
+import { KiB, MiB } from '../base/units.ts'
 import { admit, type ShelfState } from '../model/admission.ts'
 import type { Audience } from '../model/audience.ts'
 import { NOTICE_KINDS } from '../model/notice.ts'
@@ -28,8 +28,9 @@ import { type FeedRow, LAST_PART, type SlotEntry } from './tables.ts'
 
 /** Publishers whose documents are kept at hand. */
 const DOCUMENT_CHAINS = 1_000
-/** Records kept at hand. */
-const RECORDS_DECODED = 4_096
+/** Of records kept at hand, and beside the bytes of each: 1,400 small ones, of 6 MB in all once they are decoded. */
+const DECODED_BYTES_MAX = 2 * MiB
+const DECODED_RECORD_BYTES = KiB
 /** About what the database writes for a record beside its own bytes: a page in each of eight trees. */
 const RECORD_WRITE_BYTES = 32 * KiB
 
@@ -63,7 +64,10 @@ export class Records {
   /** Valid records ahead of their signer's documents, oldest first. Lost on restart: their sender has them. */
   readonly #pen = new Map<string, Submission>()
   /** By id, which says all of a record: decoding one takes longer than finding it. */
-  readonly #decoded = new LRUCache<string, CatalogRecord>({ max: RECORDS_DECODED })
+  readonly #decoded = new LRUCache<string, CatalogRecord>({
+    maxSize: DECODED_BYTES_MAX,
+    sizeCalculation: ({ envelope }) => envelope.length + DECODED_RECORD_BYTES,
+  })
   /** Documents by shelf: every record of a publisher is held against them. */
   readonly #documents = new LRUCache<string, readonly PublisherDocument[]>({ max: DOCUMENT_CHAINS })
   readonly #listeners = new Set<(changes: readonly Change[]) => void>()
