@@ -67,8 +67,8 @@ const wakefulClock: Clock = {
 }
 
 /**
- * What a node does makes little garbage at a time: with less room for it V8 keeps 20 MB less, and as much again when its
- * heap is collected each time that it has grown by a quarter, rather than by up to three times.
+ * What a node does makes little garbage at a time: with less room for it V8 keeps 20 MB less, and as much again when
+ * its heap is collected each time that it has grown by a quarter, rather than by up to three times.
  */
 const NODE_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=25']
 /**
