@@ -1,7 +1,7 @@
 // npm run soak: at length what continuous integration samples: 300 kills, 5,000 states after a power cut, eight rounds
 // of full and failing disks, a hundred kills while nodes synchronize, ten times the random cases of the core, a swarm
-// at full size. Then how long a store of 100,000 releases takes to open, and what a blob of 2 GiB takes in memory. Takes
-// an hour or more. CATALOG_SEED repeats a run; each count can be set as well.
+// at full size. Then how long a store of 100,000 releases takes to open, and what a blob of 2 GiB takes in memory. It
+// takes an hour or more. CATALOG_SEED repeats a run; each count can be set as well.
 import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
