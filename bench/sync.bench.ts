@@ -9,6 +9,7 @@ import type { ShelfName } from '../src/synchronization/session.ts'
 import { type Contest, quantile } from './harness.ts'
 import type { Suite } from './suite.ts'
 import { FullStore, signedRecords } from './sync/full.ts'
+import { incremental } from './sync/incremental.ts'
 import { rangeBytes } from './sync/ranges.ts'
 import { runSession } from './sync/session.ts'
 import { BenchShelf, idOf } from './sync/shelf.ts'
@@ -36,6 +37,11 @@ const sync: Suite = async (compare) => {
   if (core.backend === 'native') useEd25519(nativeEd25519(await loadNativeFunctions()))
   await compare({ name: `all of ${FULL_RECORDS} records, CPU`, open: () => beside(core, ends) })
   await compare({ name: 'all of ten times as many records, CPU of each', open: () => tenTimes(core) })
+  const waited = once(() => incremental(ends))
+  for (const [name, share] of Object.entries({ p50: 0.5, p95: 0.95 })) {
+    const open = async () => ({ figure: quantile(await waited(), share), most: 100 })
+    await compare({ name: `${name} of ten releases to the other process`, open })
+  }
   const costs = once(() => growth(core))
   for (const [at, decade] of DECADES.entries()) {
     for (const what of ['change of', 'proof in'] as const) {

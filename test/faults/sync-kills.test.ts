@@ -11,7 +11,7 @@ import { CatalogNode } from '../../src/node.ts'
 import { eventually, type Line, run, startNode, type TestNode } from '../integration/processes.ts'
 
 const SEED = Number(process.env['CATALOG_SEED'] ?? Date.now() % 2 ** 31)
-const KILLS = Number(process.env['CATALOG_SYNC_KILLS'] ?? 6)
+const KILLS = Number(process.env['CATALOG_SYNC_KILLS'] ?? 3)
 const RELEASES = 1_500
 /** From the start of the command that asks to the kill: most are in the middle of what follows, some behind its end. */
 const KILL_MS = { min: 500, max: 2_500 }

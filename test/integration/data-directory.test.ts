@@ -124,7 +124,7 @@ test('only the owner can read keys and directory and open the socket', async (t)
   t.equal(await modeOf(join(place, 'node.sock')), '600')
   t.equal(await modeOf(join(place, 'node.lock')), '600')
   const keys = await readdir(join(place, 'keys'))
-  t.same(keys.sort(), ['node.key', 'publisher-release.key', 'publisher-root.key'])
+  t.same(keys.sort(), ['node.key', 'publisher-release.key', 'publisher-root.key', 'registry.key'])
   for (const key of keys) t.equal(await modeOf(join(place, 'keys', key)), '600', key)
 })
 
