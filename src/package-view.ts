@@ -341,7 +341,8 @@ export class PackageView {
   async #known(name: PackageName, signal: AbortSignal): Promise<Release[]> {
     const { packages, clock } = this.#components
     const here = this.#public(name)
-    if (here[0]) {
+    // Who else claims a name that was given to nobody is to be asked first, now and then.
+    if (here[0] && (this.isClaimed(name) || here.some(isOfOrigin))) {
       packages.used(here[0])
       return here
     }

@@ -3,6 +3,7 @@ import { toHex } from '../base/bytes.ts'
 import { type Clock, deadline, sleep, untilAborted } from '../base/clock.ts'
 import { CatalogError, hasCode } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
+import { tellFailure } from '../base/failure.ts'
 import {
   GREETING_PATIENCE_MS,
   HELLO_DEADLINE_MS,
@@ -116,6 +117,7 @@ export class Packages {
     // Which version a name means is for the registry to say, where the name is its own.
     const unsaid = wanted.filter(({ version }) => version === undefined)
     if (outside) await this.#bring(unsaid, signal)
+    await this.#askForRivals(wanted, signal)
     const first = wanted.map((one) => this.#resolveHere(one))
     for (const { resolution } of first) if (resolution) this.used(resolution.release)
     const unknown = wanted.filter((_, index) => hasCode(first[index]?.error, 'NOT_FOUND'))
@@ -131,6 +133,24 @@ export class Packages {
     return wanted.map((one, index) =>
       hasCode(first[index]?.error, 'NOT_FOUND') ? this.#resolveHere(one) : (first[index] as Resolved),
     )
+  }
+
+  /** Who else claims a name that was given to nobody is asked before one who claims it is taken for its owner. */
+  async #askForRivals(wanted: readonly Wanted[], signal?: AbortSignal): Promise<void> {
+    const { hello, shares } = this.#components
+    const unsure = wanted.filter((one) => {
+      const { resolution } = this.#resolveHere(one)
+      const isOpen = resolution?.trust === 'unpinned' && shares.isKnown(resolution.release)
+      return isOpen && !this.#revalidation.isFresh(one)
+    })
+    if (unsure.length === 0 || connectedTo(hello).length === 0) return
+    this.#revalidation.asked(unsure)
+    // With all versions: a rival need not have this one.
+    const names = unsure.map(({ type, name }) => ({ type, name }))
+    await this.#askPeers(names, signal).catch((thrown) => {
+      signal?.throwIfAborted()
+      tellFailure('ask who else claims a name', thrown)
+    })
   }
 
   /** From the outside registry: what nobody has claimed. */

@@ -28,11 +28,15 @@ export class Revalidation {
     for (const name of names) this.#askedAt.set(keyOf(name), this.#components.clock.now())
   }
 
+  /** Whether peers were asked for it of late. */
+  isFresh(name: PackageName): boolean {
+    const at = this.#askedAt.get(keyOf(name))
+    return at !== undefined && this.#components.clock.now() - at < REVALIDATION_MS
+  }
+
   /** A package is used: have peers asked for it, unless they were of late. */
   used(name: PackageName): void {
-    const at = this.#askedAt.get(keyOf(name))
-    if (at !== undefined && this.#components.clock.now() - at < REVALIDATION_MS) return
-    if (this.#waiting.size >= REVALIDATED_NAMES_MAX) return
+    if (this.isFresh(name) || this.#waiting.size >= REVALIDATED_NAMES_MAX) return
     this.asked([name])
     this.#waiting.set(keyOf(name), name)
     if (!this.#isAsking) void this.#ask()

@@ -46,13 +46,11 @@ test('tags, deprecations and withdrawals reach who may see them', async (t) => {
   await curated(curation.tag({ ...LAMP, version: '2.0.0' }, 'secret'))
   t.match(await info(a, `${PURL}@secret`), { version: '2.0.0' })
 
-  // B is away while something is said, and hears of it when it uses the package.
+  // B is away while something is said, and is told of it when it is back.
   await world.until(b.close())
   await curated(curation.withdraw(LAMP, ['1.1.0']))
   await publish('1.2.0')
   const later = await start('B', a.addresses())
-  await world.pass(2 * SECOND_MS)
-  t.match(await info(later), { version: '1.1.0' }, 'at first what is here')
   await world.pass(2 * SECOND_MS)
   t.match(await info(later), { version: '1.2.0', versions: ['1.2.0'] })
   await t.rejects(info(later, `${PURL}@1.1.0`), { code: 'WITHDRAWN' })
