@@ -19,8 +19,9 @@ export class ManualClock implements Clock {
     this.#now = start
   }
 
+  /** Whole milliseconds, as the system's clock tells them, though timers may be set to parts of one. */
   now(): number {
-    return this.#now
+    return Math.floor(this.#now)
   }
 
   after(delayMs: number, callback: () => void): () => void {

@@ -2,7 +2,7 @@
 import { CatalogError } from './errors.ts'
 
 export interface Clock {
-  /** Milliseconds since the Unix epoch. */
+  /** Whole milliseconds since the Unix epoch. */
   now(): number
   /** Call `callback` once after `delayMs`; the returned function cancels it. Does not keep the process alive. */
   after(delayMs: number, callback: () => void): () => void
