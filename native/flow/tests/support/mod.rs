@@ -140,15 +140,16 @@ impl World {
 
 /// The most bytes that went in any window, less what the rate lets through in it: the burst there was.
 pub fn burst(grants: &[Grant], rate: u64) -> u64 {
-    // The largest rise of (bytes so far − rate × time), each window beginning just before a grant.
+    // The largest rise of (bytes so far − rate × time), each window beginning just before a grant; in parts of a byte,
+    // or each window's two ends would be rounded apart.
     let (mut sum, mut lowest, mut rise) = (0_i128, i128::MAX, 0_i128);
     for grant in grants {
-        let allowed = i128::from(rate) * i128::from(grant.at) / i128::from(SECOND);
+        let allowed = i128::from(rate) * i128::from(grant.at);
         lowest = lowest.min(sum - allowed);
-        sum += i128::from(grant.bytes);
+        sum += i128::from(grant.bytes) * i128::from(SECOND);
         rise = rise.max(sum - allowed - lowest);
     }
-    rise as u64
+    (rise / i128::from(SECOND)) as u64
 }
 
 /// Jain's index: 1 when all are equal, 1/n when one has everything.
