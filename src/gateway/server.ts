@@ -1,8 +1,10 @@
 // The HTTP server of a node, twice: on the Unix socket in the data directory, which only the owner can open and which
 // has the owner's authority; and on 127.0.0.1, which any process of this machine can reach and which shows only what
 // any peer could see, and sums that name nobody, but to the bearer of a token. Every TCP request's Host must be this
-// machine's, and its Origin too when there is one, so that a web page cannot speak to the node through a browser.
+// machine's, its Origin too when there is one, and what a browser asks for on behalf of another page is refused, so that
+// no web page can speak to the node.
 import { chmod, rm } from 'node:fs/promises'
+import type { IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { CatalogError, ERRORS } from '../base/errors.ts'
@@ -108,14 +110,26 @@ function metricsRoute(app: FastifyInstance, metrics: Metrics): void {
 }
 
 /** Why a request is refused, `REFUSED`, if it is. */
-function originError({ headers: { host = '', origin } }: FastifyRequest): CatalogError | undefined {
+function originError({ headers }: FastifyRequest): CatalogError | undefined {
+  const { host = '', origin } = headers
   if (!LOCAL_NAMES.has(host.replace(/:\d+$/, '').toLowerCase())) {
     return new CatalogError('REFUSED', 'This server answers only under the name of this machine.', {
       hint: 'Use http://127.0.0.1 or http://localhost.',
     })
   }
-  if (origin === undefined || origin === `http://${host}`) return undefined
-  return new CatalogError('REFUSED', 'Requests from other web pages are refused.')
+  if (isOfOtherPage(headers) || (origin !== undefined && origin !== `http://${host}`)) {
+    return new CatalogError('REFUSED', 'Requests from other web pages are refused.')
+  }
+  return undefined
+}
+
+/**
+ * Whether a browser asks for what another page embeds: such a GET carries no `Origin`, and could still have this node
+ * fetch a package. A link that is followed to here is no such thing.
+ */
+function isOfOtherPage(headers: IncomingHttpHeaders): boolean {
+  const { 'sec-fetch-site': site = 'none', 'sec-fetch-dest': destination } = headers
+  return site !== 'none' && site !== 'same-origin' && destination !== 'document'
 }
 
 function replyWithError(thrown: FastifyError | CatalogError, _request: FastifyRequest, reply: FastifyReply) {

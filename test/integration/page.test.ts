@@ -68,6 +68,11 @@ test('other names, other web pages and the owner’s operations are refused over
   t.match(await ask(a.http, { headers: { origin: 'null' } }), refused)
   t.match(await ask(`${a.http}/metrics`, { headers: { host: 'catalog.example' } }), refused)
   t.match(await ask(`${a.http}/metrics`, { headers: { origin: 'http://catalog.example' } }), refused)
+  const embedded = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' }
+  t.match(await ask(`${a.http}/npm/lamp`, { headers: embedded }), { status: 403 }, 'no package is fetched for it')
+  t.match(await ask(a.http, { headers: { ...embedded, 'sec-fetch-dest': 'iframe' } }), refused)
+  t.match(await ask(a.http, { headers: { ...embedded, 'sec-fetch-dest': 'document' } }), { status: 200 }, 'a link')
+  t.match(await ask(a.http, { headers: { ...embedded, 'sec-fetch-site': 'same-origin' } }), { status: 200 })
   const metrics = { status: 200, headers: { 'content-type': /^text\/plain/ }, body: /^catalog_peers 0$/m }
   t.match(await ask(`${a.http}/metrics`), metrics)
   t.match(await ask(a.http, { headers: { host: `localhost:${port}` } }), { status: 200 })

@@ -20,7 +20,7 @@ const PACKED_BYTES_MIN = KiB
 
 type Coding = 'br' | 'gzip' | 'identity'
 
-/** By threads of the pool. Brotli's fifth quality takes as long as gzip's usual one, and packs better. */
+/** By threads of the pool. Brotli's fifth quality takes about as long as gzip's usual one, and packs a tenth better. */
 const PACK: Record<Exclude<Coding, 'identity'>, (bytes: Buffer) => Promise<Buffer>> = {
   br: (bytes) =>
     promisify(brotliCompress)(bytes, {
