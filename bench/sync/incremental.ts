@@ -10,7 +10,7 @@ import { CatalogNode } from '../../src/node.ts'
 
 const ROUNDS = 40
 const RELEASES = 10
-/** Announcements of one publisher are passed on sixty times a minute: a round is to be one of news, not of their limit. */
+/** Announcements of one publisher are passed on sixty times a minute: a round is one of news, not of their limit. */
 const PACE_MS = 1_000
 const POLL_MS = 1
 const PATIENCE_MS = 5_000

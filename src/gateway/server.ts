@@ -1,8 +1,8 @@
 // The HTTP server of a node, twice: on the Unix socket in the data directory, which only the owner can open and which
 // has the owner's authority; and on 127.0.0.1, which any process of this machine can reach and which shows only what
 // any peer could see, and sums that name nobody, but to the bearer of a token. Every TCP request's Host must be this
-// machine's, its Origin too when there is one, and what a browser asks for on behalf of another page is refused, so that
-// no web page can speak to the node.
+// machine's, its Origin too when there is one, and what a browser asks for on behalf of another page is refused, so
+// that no web page can speak to the node.
 import { chmod, rm } from 'node:fs/promises'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'

@@ -126,8 +126,8 @@ test('64 peers at one address get one share', async (t) => {
 })
 
 /**
- * The first chunk has come to each of the many when their competitor begins: the burst is theirs. What counts begins with
- * its own first chunk: how long its question takes is for the machine to say.
+ * The first chunk has come to each of the many when their competitor begins: the burst is theirs. What counts begins
+ * with its own first chunk: how long its question takes is for the machine to say.
  */
 async function competes(t: Test, many: ReturnType<Puller['pull']>[], one: Puller): Promise<void> {
   const sum = () => many.reduce((total, { chunks }) => total + chunks(), 0)
