@@ -16,7 +16,7 @@ const RELEASES = 1_500
 /** From the start of the command that asks to the kill: most are in the middle of what follows, some behind its end. */
 const KILL_MS = { min: 500, max: 2_500 }
 
-tap.setTimeout(60_000 + KILLS * 20_000)
+tap.setTimeout(60_000 + KILLS * 60_000)
 
 /** A data directory of a publisher with many releases. */
 async function prepared(folder: string, name: string): Promise<void> {
