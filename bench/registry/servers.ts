@@ -5,10 +5,10 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../../test/free-port.ts'
 
 const CATALOG = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const VERDACCIO = fileURLToPath(new URL('../../node_modules/verdaccio/bin/verdaccio', import.meta.url))
@@ -118,15 +118,6 @@ async function verdaccioToken({ registry }: RegistryServer): Promise<string> {
   const { token } = (await response.json()) as { token?: string }
   if (token === undefined) throw new Error(`Verdaccio gave no token: ${response.status}`)
   return token
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function answers(url: string): Promise<void> {

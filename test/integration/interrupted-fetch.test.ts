@@ -3,10 +3,10 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import tap, { type Test, test } from 'tap'
+import { freePort } from '../free-port.ts'
 import {
   connected,
   eventually,
-  freePort,
   type Line,
   sha256Of,
   slowUpload,

@@ -54,20 +54,13 @@ export interface Client {
 
 const NPM = process.env['npm_execpath']
 
-export const npm: Client = {
-  name: 'npm',
-  command: NPM?.endsWith('npm-cli.js') ? [process.execPath, NPM] : ['npm'],
-  lockFile: 'package-lock.json',
-  caches: ['.npm'],
+/** Commands that pnpm has from npm. */
+const AS_NPM = {
   login: 'page',
   loginArgs: ['login'],
   whoami: ['whoami'],
-  publish: ['publish'],
-  add: (...specs) => ['install', ...specs],
-  fromLock: ['ci'],
   view: (name) => ['view', name, 'version'],
   search: (words) => ['search', words],
-  outdated: ['outdated', '--all'],
   tags: {
     add: (spec, tag) => ['dist-tag', 'add', spec, tag],
     remove: (name, tag) => ['dist-tag', 'rm', name, tag],
@@ -75,34 +68,34 @@ export const npm: Client = {
   },
   deprecate: (spec, message) => ['deprecate', spec, message],
   unpublish: (spec) => ['unpublish', spec],
-  // Not "audit signatures": it asks sigstore's servers for keys, before any registry.
   audit: ['audit'],
+} satisfies Partial<Client>
+
+/** No "audit signatures": it asks sigstore's servers for keys, before any registry. */
+export const npm: Client = {
+  ...AS_NPM,
+  name: 'npm',
+  command: NPM?.endsWith('npm-cli.js') ? [process.execPath, NPM] : ['npm'],
+  lockFile: 'package-lock.json',
+  caches: ['.npm'],
+  publish: ['publish'],
+  add: (...specs) => ['install', ...specs],
+  fromLock: ['ci'],
+  outdated: ['outdated', '--all'],
   pack: (spec) => ['pack', spec],
 }
 
 export const pnpm: Client = {
+  ...AS_NPM,
   name: 'pnpm',
   command: installed('pnpm/bin/pnpm.mjs'),
   lockFile: 'pnpm-lock.yaml',
   caches: ['.cache', '.local'],
   env: { pnpm_config_minimum_release_age: '0' },
-  login: 'page',
-  loginArgs: ['login'],
-  whoami: ['whoami'],
   publish: ['publish', '--no-git-checks'],
   add: (...specs) => ['add', ...specs],
   fromLock: ['install', '--frozen-lockfile'],
-  view: (name) => ['view', name, 'version'],
-  search: (words) => ['search', words],
   outdated: ['outdated'],
-  tags: {
-    add: (spec, tag) => ['dist-tag', 'add', spec, tag],
-    remove: (name, tag) => ['dist-tag', 'rm', name, tag],
-    list: (name) => ['dist-tag', 'ls', name],
-  },
-  deprecate: (spec, message) => ['deprecate', spec, message],
-  unpublish: (spec) => ['unpublish', spec],
-  audit: ['audit'],
   signatures: ['audit', 'signatures'],
 }
 

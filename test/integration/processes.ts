@@ -6,7 +6,6 @@ import { createHash, randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
 import { request } from 'node:http'
-import { type AddressInfo, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
@@ -164,16 +163,6 @@ export function writeNoise(path: string, bytes: number): void {
     writeSync(file, randomFillSync(block), 0, Math.min(left, block.length))
   }
   closeSync(file)
-}
-
-/** A port that was free a moment ago, for a node that must come back on the same one. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 export interface TestNode {
