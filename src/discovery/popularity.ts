@@ -10,7 +10,7 @@ import {
   USAGE_PEERS_MAX,
 } from '../base/limits.ts'
 import { DAY_MS } from '../base/units.ts'
-import type { PackageName } from '../model/purl.ts'
+import { nameKey, type PackageName } from '../model/purl.ts'
 import { USAGE_WINDOWS, type Usage } from '../store/usage.ts'
 
 /** Below that, what was used here was used so long ago that others know better: one use, after some two months. */
@@ -40,14 +40,14 @@ export class Popularity {
     this.#components = components
     // The index has these as they were when it was last told: what fades from now on is seen.
     for (const { type, name } of components.usage.list()) this.given({ type, name })
-    components.usage.onUse((name) => this.#maybeChanged.set(keyOf(name), name))
+    components.usage.onUse((name) => this.#maybeChanged.set(nameKey(name), name))
   }
 
   /** Uses in thirty days, more or less; 0 when nothing is known. */
   of(name: PackageName): number {
     const own = this.#components.usage.of(name)?.month ?? 0
     if (own >= SEEN_MIN) return own
-    const key = keyOf(name)
+    const key = nameKey(name)
     const told = [...this.#heard.values()].flatMap((packages) => this.#now(packages.get(key)) ?? [])
     if (told.length < POPULARITY_WITNESSES_MIN) return 0
     // Of two in the middle the lower: half of the witnesses cannot make it more than the others say.
@@ -59,8 +59,8 @@ export class Popularity {
   given(name: PackageName): number {
     const popularity = this.of(name)
     const doublings = doublingsOf(popularity)
-    if (doublings > 0) this.#given.set(keyOf(name), { name, doublings })
-    else this.#given.delete(keyOf(name))
+    if (doublings > 0) this.#given.set(nameKey(name), { name, doublings })
+    else this.#given.delete(nameKey(name))
     return popularity
   }
 
@@ -70,7 +70,7 @@ export class Popularity {
     const now = this.#components.clock.now()
     const age = Math.max(0, now - (day + 0.5) * DAY_MS)
     for (const { name, count } of counts.values()) {
-      const key = keyOf(name)
+      const key = nameKey(name)
       const before = packages.get(key)
       if (!before && packages.size >= USAGE_PACKAGES_PER_PEER_MAX) continue
       packages.set(key, { sum: (this.#now(before) ?? 0) + faded(count, age), at: now })
@@ -82,11 +82,11 @@ export class Popularity {
   /** Packages that the index ranks by a number which is wrong by a factor of two; each is told once. */
   changed(): PackageName[] {
     const looked = [...this.#maybeChanged.values()].slice(0, POPULARITY_BATCH_MAX)
-    for (const name of looked) this.#maybeChanged.delete(keyOf(name))
+    for (const name of looked) this.#maybeChanged.delete(nameKey(name))
     const among = [...looked, ...this.#nextGiven(POPULARITY_BATCH_MAX - looked.length)]
-    const once = new Map(among.map((name) => [keyOf(name), name]))
+    const once = new Map(among.map((name) => [nameKey(name), name]))
     return [...once.values()].filter(
-      (name) => doublingsOf(this.of(name)) !== (this.#given.get(keyOf(name))?.doublings ?? 0),
+      (name) => doublingsOf(this.of(name)) !== (this.#given.get(nameKey(name))?.doublings ?? 0),
     )
   }
 
@@ -113,8 +113,4 @@ function faded(sum: number, ageMs: number): number {
 
 function doublingsOf(popularity: number): number {
   return Math.floor(Math.log2(1 + popularity))
-}
-
-function keyOf({ type, name }: PackageName): string {
-  return `${type}\n${name}`
 }

@@ -2,7 +2,7 @@
 // knows and has counted; nobody is asked, and nobody is told what was asked for.
 import { CatalogError } from '../base/errors.ts'
 import { SEARCH_RESULTS_MAX } from '../base/limits.ts'
-import { formatPurl, type PackageName, parsePurl } from '../model/purl.ts'
+import { formatPurl, nameKey, type PackageName, parsePurl } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
 import type { Pins } from '../store/pins.ts'
@@ -104,8 +104,12 @@ export class Recommendations {
     if (purl !== undefined) {
       const { type, name } = parsePurl(purl)
       const points = await this.#around({ type, name })
-      const found = new Set(points.map((point) => keyOf(point.name)))
-      return this.#best([...points, ...trending.filter(({ name }) => found.has(keyOf(name)))], [{ type, name }], limit)
+      const found = new Set(points.map((point) => nameKey(point.name)))
+      return this.#best(
+        [...points, ...trending.filter(({ name }) => found.has(nameKey(name)))],
+        [{ type, name }],
+        limit,
+      )
     }
     const seeds = used.sort((a, b) => b.month - a.month).slice(0, SEEDS_MAX)
     const points = await Promise.all(seeds.map((seed) => this.#together(seed)))
@@ -145,7 +149,7 @@ export class Recommendations {
 
   /** By the folders here that it was installed into. */
   #installedTogether(name: PackageName): Point[] {
-    const folders = this.#components.usage.folders().filter((all) => all.some((one) => keyOf(one) === keyOf(name)))
+    const folders = this.#components.usage.folders().filter((all) => all.some((one) => nameKey(one) === nameKey(name)))
     return counted(folders, name).map(({ name: other, count }) => {
       const text = `installed beside ${name.name} in ${count} of ${folders.length} folders here`
       return { kind: 'installed-together' as const, name: other, strength: count / folders.length, text }
@@ -158,7 +162,7 @@ export class Recommendations {
     const query = wordsOf(body)
     if (query === '') return []
     const found = await this.#releasesOf((audience) => index.search(query, audience, SEARCH_RESULTS_MAX))
-    const others = found.filter((release) => release.record.id !== record.id && keyOf(release.body) !== keyOf(body))
+    const others = found.filter((release) => release.record.id !== record.id && nameKey(release.body) !== nameKey(body))
     const words = new Set(index.queryTerms(query).terms)
     const read = await index.documentTerms(others.map((release) => textOfRelease(release, 0)))
     return others.flatMap((release, at) => {
@@ -183,7 +187,7 @@ export class Recommendations {
     const found = await this.#releasesOf((audience) =>
       this.#components.index.labelled(label, audience, SEARCH_RESULTS_MAX),
     )
-    return [...new Map(found.map((release) => [keyOf(release.body), release])).values()]
+    return [...new Map(found.map((release) => [nameKey(release.body), release])).values()]
   }
 
   /** Of what everybody may see, and what is this user's own to see. */
@@ -193,10 +197,10 @@ export class Recommendations {
   }
 
   #best(points: readonly Point[], except: readonly PackageName[], limit: number): Recommendation[] {
-    const left = new Set(except.map(keyOf))
+    const left = new Set(except.map(nameKey))
     const byName = Map.groupBy(
-      points.filter(({ name }) => !left.has(keyOf(name))),
-      ({ name }) => keyOf(name),
+      points.filter(({ name }) => !left.has(nameKey(name))),
+      ({ name }) => nameKey(name),
     )
     const scored = [...byName.values()].map((all) => {
       const strongest = all.sort((a, b) => worth(b) - worth(a)) as [Point, ...Point[]]
@@ -207,7 +211,7 @@ export class Recommendations {
       const score = [...kinds.values()].reduce((sum, one) => sum + one, popularity)
       return { name: { type, name }, score, reasons: strongest.map(({ kind, text }) => ({ kind, text })) }
     })
-    scored.sort((a, b) => b.score - a.score || (keyOf(a.name) < keyOf(b.name) ? -1 : 1))
+    scored.sort((a, b) => b.score - a.score || (nameKey(a.name) < nameKey(b.name) ? -1 : 1))
     return scored.slice(0, limit).map(({ name, score, reasons }) => {
       const known = this.#known(name)
       return {
@@ -255,8 +259,8 @@ function counted(
 ): { name: PackageName; count: number }[] {
   const counts = new Map<string, { name: PackageName; count: number }>()
   for (const list of lists) {
-    for (const [key, { type, name }] of new Map(list.map((one) => [keyOf(one), one]))) {
-      if (key === keyOf(except)) continue
+    for (const [key, { type, name }] of new Map(list.map((one) => [nameKey(one), one]))) {
+      if (key === nameKey(except)) continue
       counts.set(key, { name: { type, name }, count: (counts.get(key)?.count ?? 0) + 1 })
     }
   }
@@ -265,8 +269,4 @@ function counted(
 
 function worth({ kind, strength }: Point): number {
   return WEIGHTS[kind] * strength
-}
-
-function keyOf({ type, name }: PackageName): string {
-  return `${type}\n${name}`
 }

@@ -14,9 +14,14 @@ export interface Purl extends PackageName {
   readonly version?: string
 }
 
+/** What tells a package from others, whoever claims its name. */
+export function nameKey({ type, name }: PackageName): string {
+  return `${type}\n${name}`
+}
+
 /** What names a package of a publisher: several may claim one name. */
-export function packageKey({ type, name }: PackageName, signer: string): string {
-  return `${type}\n${name}\n${signer}`
+export function packageKey(name: PackageName, signer: string): string {
+  return `${nameKey(name)}\n${signer}`
 }
 
 const TYPE = /^[a-z][a-z0-9.-]{0,31}$/

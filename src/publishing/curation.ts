@@ -7,7 +7,7 @@ import { ANNOUNCEMENTS_PER_MINUTE, TAGS_MAX } from '../base/limits.ts'
 import { Turns } from '../base/turns.ts'
 import { type Audience, shelvesOf } from '../model/audience.ts'
 import { LATEST, type NoticeKind, readNotice, tagSubject } from '../model/notice.ts'
-import { formatPurl, type PackageName, type Purl, packageKey } from '../model/purl.ts'
+import { formatPurl, nameKey, type PackageName, type Purl } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import { packageType } from '../package-types/all.ts'
 import { checkTag } from '../package-types/tags.ts'
@@ -116,7 +116,7 @@ export class Curation {
     // Most say nothing by it, and need not wait for each other.
     if ((await this.#withPublished(being)).length === 0) return commit([])
     const { body } = being.release
-    const notices = await this.#turns.take(packageKey(body, ''), async () => {
+    const notices = await this.#turns.take(nameKey(body), async () => {
       const made = await this.#withPublished(being)
       await commit(made)
       return made
@@ -215,7 +215,7 @@ export class Curation {
 
   /** One change to what is said of a package after another; each is told once it is stored. */
   async #inTurn(name: PackageName, make: () => Promise<Submission[]>): Promise<void> {
-    const submissions = await this.#turns.take(packageKey(name, ''), async () => {
+    const submissions = await this.#turns.take(nameKey(name), async () => {
       const made = await make()
       await this.#components.records.admitAll(made)
       return made

@@ -14,7 +14,7 @@ import { Places } from '../base/places.ts'
 import type { Random } from '../base/random.ts'
 import { atMost } from '../base/together.ts'
 import { Turns } from '../base/turns.ts'
-import { formatPurl, type PackageName } from '../model/purl.ts'
+import { formatPurl, nameKey } from '../model/purl.ts'
 import { contentOf, type Release } from '../model/release.ts'
 import { packageType } from '../package-types/all.ts'
 import type { Lease } from '../store/blobs.ts'
@@ -204,10 +204,6 @@ function trusted(
   throw new CatalogError('UNTRUSTED', `${parent.purl} needs ${purl}, whose publisher is not trusted yet.`, {
     hint: `Read about it with "catalog info ${purl}", then: catalog trust ${purl} ${release.record.signer}`,
   })
-}
-
-function nameKey({ type, name }: PackageName): string {
-  return `${type}\n${name}`
 }
 
 function checkMeets(there: Release, range: string, parent: Release): void {

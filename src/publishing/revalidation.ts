@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import { tellFailure } from '../base/failure.ts'
 import { REVALIDATED_NAMES_MAX, REVALIDATION_MS } from '../base/limits.ts'
 import type { UnderWay } from '../base/under-way.ts'
-import { formatPurl, type PackageName } from '../model/purl.ts'
+import { nameKey, type PackageName } from '../model/purl.ts'
 
 interface Components {
   clock: Clock
@@ -25,12 +25,12 @@ export class Revalidation {
 
   /** Peers have just been asked for these. */
   asked(names: readonly PackageName[]): void {
-    for (const name of names) this.#askedAt.set(keyOf(name), this.#components.clock.now())
+    for (const name of names) this.#askedAt.set(nameKey(name), this.#components.clock.now())
   }
 
   /** Whether peers were asked for it of late. */
   isFresh(name: PackageName): boolean {
-    const at = this.#askedAt.get(keyOf(name))
+    const at = this.#askedAt.get(nameKey(name))
     return at !== undefined && this.#components.clock.now() - at < REVALIDATION_MS
   }
 
@@ -38,7 +38,7 @@ export class Revalidation {
   used(name: PackageName): void {
     if (this.isFresh(name) || this.#waiting.size >= REVALIDATED_NAMES_MAX) return
     this.asked([name])
-    this.#waiting.set(keyOf(name), name)
+    this.#waiting.set(nameKey(name), name)
     if (!this.#isAsking) void this.#ask()
   }
 
@@ -59,8 +59,4 @@ export class Revalidation {
       this.#isAsking = false
     }
   }
-}
-
-function keyOf({ type, name }: PackageName): string {
-  return formatPurl({ type, name })
 }

@@ -12,7 +12,7 @@ import {
   USAGE_PENDING_MS,
 } from '../base/limits.ts'
 import { DAY_MS, HOUR_MS } from '../base/units.ts'
-import type { PackageName } from '../model/purl.ts'
+import { nameKey, type PackageName } from '../model/purl.ts'
 import type { Environment } from './environment.ts'
 import { LateWrites } from './late-writes.ts'
 import { LAST_PART, type Range, type Table, type UsageRow } from './tables.ts'
@@ -79,7 +79,7 @@ export class Usage {
   of(name: PackageName): PackageUsage | undefined {
     const { type, name: text } = name
     const row = this.#components.environment.usage.get([type, text])
-    const pending = this.#pending.get(keyOf(name))
+    const pending = this.#pending.get(nameKey(name))
     return row || pending ? { type, name: text, ...this.#added(row, pending) } : undefined
   }
 
@@ -126,7 +126,7 @@ export class Usage {
   }
 
   #add({ type, name }: PackageName, more: { fetches: number; installs: number; folders: Iterable<string> }): void {
-    const key = keyOf({ type, name })
+    const key = nameKey({ type, name })
     const counted = this.#pending.get(key) ?? { type, name, fetches: 0, installs: 0, folders: new Set<string>() }
     counted.fetches += more.fetches
     counted.installs += more.installs
@@ -168,10 +168,6 @@ export class Usage {
       ...{ fetches: before.fetches + fetches, installs: before.installs + installs },
     }
   }
-}
-
-function keyOf({ type, name }: PackageName): string {
-  return `${type}\n${name}`
 }
 
 function forget<K extends (string | number)[]>(table: Table<unknown, K>, range: Range<K>): void {

@@ -3,7 +3,7 @@
 import { CatalogError } from '../base/errors.ts'
 import { GLOB_PREFIX, type Glob, matchesGlob, parseGlob, parseSubject } from '../model/glob.ts'
 import { ORIGIN_KIND } from '../model/origin.ts'
-import { type PackageName, parsePurl } from '../model/purl.ts'
+import { nameKey, type PackageName, parsePurl } from '../model/purl.ts'
 import type { CatalogRecord } from '../model/record.ts'
 import { type ReleaseBody, readRelease } from '../model/release.ts'
 import type { SyncFilter } from '../wire/sync-messages.ts'
@@ -60,10 +60,6 @@ function nameOf({ statement: { subject } }: CatalogRecord): PackageName | undefi
   } catch {
     return undefined // of a kind that this build does not know
   }
-}
-
-function nameKey({ type, name }: PackageName): string {
-  return `${type}\n${name}`
 }
 
 function globOf(text: string): Glob {
