@@ -13,7 +13,7 @@ import { USAGE_CAPABILITY } from './discovery/usage-exchange.ts'
 import type { Settings } from './model/config.ts'
 import { conflictRules, policyFor } from './model/conflict.ts'
 import { nativeEd25519, openSsl, useEd25519 } from './model/ed25519.ts'
-import { npmKeys } from './model/origin.ts'
+import { npmKeys, type OriginKeys } from './model/origin.ts'
 import { Announcements } from './network/announce.ts'
 import { Bootstrap } from './network/bootstrap.ts'
 import { openBulkPlane } from './network/bulk.ts'
@@ -92,7 +92,7 @@ export interface Parts {
   readonly packages: Packages
   readonly limits: Limits
   readonly bulk: BulkSource
-  readonly exchange: RecordExchange
+  readonly originKeys: OriginKeys
   readonly hello: HelloService
   /** What answers peers. */
   readonly services: readonly { start(): Promise<void> }[]
@@ -164,7 +164,7 @@ export async function assemble(settings: Settings, place: Place, undo: Undo): Pr
     services: [hello, exchange, synchronization, ...transfer.services, ...discovery.services],
     ...{
       outbox,
-      exchange,
+      originKeys,
       limits,
       bulk,
       hello,

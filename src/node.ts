@@ -8,7 +8,6 @@ import { Logins } from './gateway/logins.ts'
 import { RegistryKey } from './gateway/npm/registry-key.ts'
 import { Gateway } from './gateway/server.ts'
 import { readSettings, type Settings, type SettingsInput } from './model/config.ts'
-import { npmKeys } from './model/origin.ts'
 import { peerAddress } from './network/addresses.ts'
 import type { PackageView } from './package-view.ts'
 import { readSettingsFile } from './settings-file.ts'
@@ -145,10 +144,9 @@ export class CatalogNode implements AsyncDisposable {
 
   /** Serve HTTP: the API on the Unix socket of the data directory, health and the page on 127.0.0.1. */
   async serveHttp(): Promise<string> {
-    const { paths, outside } = this.#parts
+    const { paths, outside, originKeys } = this.#parts
     const seed = join(paths.keys, 'registry.key')
-    const origins = npmKeys(this.settings.originKeys)
-    const key = await outside.effects.run(() => RegistryKey.load(seed, outside.random, origins))
+    const key = await outside.effects.run(() => RegistryKey.load(seed, outside.random, originKeys))
     this.#gateway = new Gateway(this, { port: this.settings.httpPort, socket: paths.socket, key })
     await this.#gateway.start()
     return this.#gateway.url

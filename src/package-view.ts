@@ -245,7 +245,7 @@ export class PackageView {
       // With its bytes here nobody else need be asked, nor be there.
       const here = records.releases(name, version).find(({ record }) => record.signer === NPM_ORIGIN)
       if (here && blobs.isUnder(onlyArtifact(here).root, here.record.id)) return here
-      const outside = await this.#pulled(name, version, isOwner, signal)
+      const outside = await this.orMesh(name, this.#pulled(name, version, isOwner, signal), signal)
       if (outside) return outside
     }
     const isIt = ({ body }: Release) => body.version === version
@@ -264,25 +264,35 @@ export class PackageView {
     throw absent({ ...name, version })
   }
 
-  /** From the outside registry; where that fails, the mesh may do without. */
+  /** From the outside registry. @throws CatalogError `UPSTREAM`, `NOT_FOUND` for another version of what it has */
   async #pulled(
     name: PackageName,
     version: string,
     isOwner: boolean,
     signal: AbortSignal,
   ): Promise<Release | undefined> {
+    const document = await this.document(name, 'install', isOwner, signal)
+    if (!document) return undefined
+    const release = await this.#components.upstream?.release(document, version, isOwner, signal)
+    if (release) return release
+    throw absent({ ...name, version })
+  }
+
+  /**
+   * What the outside registry answers; nothing where it fails and the mesh may do without.
+   *
+   * @throws what `asking` rejects with, where nobody else knows the name either
+   */
+  async orMesh<T>(name: PackageName, asking: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
     try {
-      const document = await this.document(name, 'install', isOwner, signal)
-      if (!document) return undefined
-      const release = await this.#components.upstream?.release(document, version, isOwner, signal)
-      if (release) return release
-      throw absent({ ...name, version })
+      return await asking
     } catch (thrown) {
       if (!hasCode(thrown, 'UPSTREAM')) throw thrown
-      tellFailure(formatPurl({ ...name, version }), thrown)
-      const { releases } = await this.state(name, signal).catch(() => ({ releases: [] as readonly Release[] }))
+      tellFailure(formatPurl(name), thrown)
       // That the registry cannot be asked says more than that nobody else knows the name.
-      if (releases.length === 0) throw thrown
+      await this.state(name, signal).catch(() => {
+        throw thrown
+      })
       return undefined
     }
   }

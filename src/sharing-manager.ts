@@ -381,6 +381,11 @@ export class SharingManager {
     return { version, online, peers: hello.peers().length }
   }
 
+  /** Who publishes here, if anybody has yet. */
+  async publisher(): Promise<string | undefined> {
+    return (await this.#components.publisher.existing())?.signer
+  }
+
   status(): Promise<NodeStatus> {
     return statusOf(this.#components)
   }

@@ -4,8 +4,7 @@
 import { realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Clock, systemClock } from '../base/clock.ts'
-import { CatalogError } from '../base/errors.ts'
-import { emit } from '../base/events.ts'
+import { tellFailure } from '../base/failure.ts'
 import { MiB, SECOND_MS } from '../base/units.ts'
 import { loadCore } from '../core/load.ts'
 import { loadNativeFunctions } from '../core/native-functions.ts'
@@ -37,8 +36,7 @@ export function repeatRelease(release: Release, clock: Clock): () => void {
         release(IN_PLACE_BYTES_MAX)
         next()
       } catch (thrown) {
-        const { code, message } = CatalogError.from(thrown)
-        emit('catalog:failure', { task: 'mapped pages', code, message })
+        tellFailure('mapped pages', thrown)
       }
     })
   }

@@ -3,6 +3,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { CatalogError } from '../../base/errors.ts'
+import { signalOf } from '../signal.ts'
 import type { Facades, Line } from './operation.ts'
 import { OPERATIONS, type OperationName, prepare } from './operations.ts'
 
@@ -15,10 +16,7 @@ export function apiRoutes(server: FastifyInstance, node: Facades): void {
       })
     }
     const prepared = prepare(operation as OperationName, request.body ?? {})
-    const cancel = new AbortController()
-    // The client going away cancels the work: Ctrl-C in a terminal reaches the node this way.
-    reply.raw.once('close', () => cancel.abort(new CatalogError('ABORTED', 'The client went away.')))
-    const lines = encode(prepared.run(node, cancel.signal))
+    const lines = encode(prepared.run(node, signalOf(reply)))
     return reply.type('application/x-ndjson').send(Readable.from(lines, { objectMode: false }))
   })
 }

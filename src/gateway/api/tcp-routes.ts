@@ -3,12 +3,16 @@ import type { FastifyInstance } from 'fastify'
 import type { z } from 'zod'
 import { CatalogError } from '../../base/errors.ts'
 import { authorise } from '../authorise.ts'
+import { signalOf } from '../signal.ts'
 import { API_PREFIX, ENDPOINTS, type Served } from './endpoints.ts'
 import { openApi } from './openapi.ts'
 
 export function tcpRoutes(server: FastifyInstance, node: Served): void {
-  const document = JSON.stringify(openApi())
-  server.get(`${API_PREFIX}/openapi.json`, async (_request, reply) => reply.type('application/json').send(document))
+  let document: string | undefined
+  server.get(`${API_PREFIX}/openapi.json`, async (_request, reply) => {
+    document ??= JSON.stringify(openApi())
+    return reply.type('application/json').send(document)
+  })
   for (const { method, path, isPublic, query, body, run } of ENDPOINTS) {
     server.route({
       method,
@@ -19,9 +23,7 @@ export function tcpRoutes(server: FastifyInstance, node: Served): void {
           query: checked(query, request.query, 'query'),
           body: body && checked(body, request.body, 'body'),
         }
-        const gone = new AbortController()
-        reply.raw.once('close', () => gone.abort(new CatalogError('ABORTED', 'The client went away.')))
-        return reply.header('cache-control', 'no-store').send(await run(node, asked, gone.signal))
+        return reply.header('cache-control', 'no-store').send(await run(node, asked, signalOf(reply)))
       },
     })
   }

@@ -3,6 +3,7 @@
 // may come twice.
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { toHex } from '../../base/bytes.ts'
 import { CatalogError, hasCode } from '../../base/errors.ts'
 import type { PackageName } from '../../model/purl.ts'
 import type { PackageState, PackageView } from '../../package-view.ts'
@@ -19,7 +20,7 @@ const tagsSchema = z.record(z.string(), z.string())
 
 /** Names the state of a package: who wants to change it says which one was read. */
 export function revisionOf({ releases, tags, deprecated }: PackageState): string {
-  const ids = releases.map(({ record }) => Buffer.from(record.id).toString('hex'))
+  const ids = releases.map(({ record }) => toHex(record.id))
   const said = JSON.stringify([ids, Object.entries(tags).sort(), [...deprecated].sort()])
   return `${releases.length}-${createHash('sha256').update(said).digest('hex').slice(0, 32)}`
 }

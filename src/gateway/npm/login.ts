@@ -9,6 +9,7 @@ import type { SharingManager } from '../../sharing-manager.ts'
 import type { Tokens } from '../../store/tokens.ts'
 import { authorise } from '../authorise.ts'
 import type { Logins } from '../logins.ts'
+import { textOf } from './body.ts'
 
 const USER_PREFIX = 'org.couchdb.user:'
 /** Seconds after which a program asks again whether it was let in. */
@@ -50,7 +51,7 @@ export function loginRoutes(scope: FastifyInstance, { sharing, tokens, logins }:
   })
   scope.get('/-/npm/v1/user', async (request: FastifyRequest, reply: FastifyReply) => {
     authorise(tokens, request)
-    const { publisher } = await sharing.status()
+    const publisher = await sharing.publisher()
     return reply.send({ tfa: null, name: publisher ?? 'nobody yet', email: '', email_verified: false })
   })
 }
@@ -74,13 +75,6 @@ async function smallJson<T>(body: Readable | undefined, schema: z.ZodType<T>): P
 }
 
 /** @throws CatalogError `LIMIT_EXCEEDED` */
-async function small(body: Readable | undefined): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of body ?? []) {
-    bytes += chunk.length
-    if (bytes > LOGIN_BODY_BYTES_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'To log in takes no more than a name.')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString()
+function small(body: Readable | undefined): Promise<string> {
+  return textOf(body, LOGIN_BODY_BYTES_MAX, 'To log in takes no more than a name.')
 }

@@ -44,7 +44,7 @@ export async function publish(
   if (document.name !== name) throw new CatalogError('USAGE', 'The document is of another package than its path.')
   const sent = checked(document, decoded)
   if (!sent) return document
-  const { publisher } = await sharing.status()
+  const publisher = await sharing.publisher()
   await view.checkFree({ type: 'npm', name }, publisher ?? 'PUBLISHER', signal)
   const { version, tag, access } = sent
   const permission = access === 'restricted' ? { permission: 'private' as const } : {}

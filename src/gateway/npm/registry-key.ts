@@ -7,9 +7,10 @@ import { LRUCache } from 'lru-cache'
 import { toHex } from '../../base/bytes.ts'
 import { REGISTRY_SIGNATURES_MAX } from '../../base/http-limits.ts'
 import type { Random } from '../../base/random.ts'
-import { fingerprintOf, npmKeyId, npmSignatures, ORIGIN_KIND, type OriginKeys } from '../../model/origin.ts'
+import { fingerprintOf, npmKeyId, npmSignatures, type OriginKeys } from '../../model/origin.ts'
 import type { Release } from '../../model/release.ts'
 import { loadOrCreateSeed } from '../../network/identity.ts'
+import { isOfOrigin } from '../../trust/view.ts'
 
 const ALGORITHM = 'ecdsa-sha2-nistp256'
 const CURVE = 'prime256v1'
@@ -65,8 +66,7 @@ export class RegistryKey {
   }
 
   async #of(release: Release): Promise<readonly Signature[]> {
-    const isOutside = release.record.statement.kind === ORIGIN_KIND
-    return isOutside ? npmSignatures(release.record) : [await this.#signature(release)]
+    return isOfOrigin(release) ? npmSignatures(release.record) : [await this.#signature(release)]
   }
 
   async #signature(release: Release): Promise<Signature> {

@@ -4,8 +4,7 @@
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { CatalogError, ERRORS, hasCode } from '../../base/errors.ts'
-import { tellFailure } from '../../base/failure.ts'
+import { CatalogError, ERRORS } from '../../base/errors.ts'
 import { ADVISORIES_BYTES_MAX, NPM_PUBLISH_TEXT_MAX } from '../../base/http-limits.ts'
 import { SEARCH_QUERY_LENGTH_MAX, SEARCH_RESULTS_MAX } from '../../base/limits.ts'
 import type { PackageName } from '../../model/purl.ts'
@@ -18,6 +17,8 @@ import type { SharingManager } from '../../sharing-manager.ts'
 import type { Tokens } from '../../store/tokens.ts'
 import { authorise, isOwner } from '../authorise.ts'
 import type { Logins } from '../logins.ts'
+import { signalOf } from '../signal.ts'
+import { textOf } from './body.ts'
 import { NpmChanges, revisionOf } from './changes.ts'
 import { loginRoutes } from './login.ts'
 import { documentAt, tagsIn, versionIn } from './outside.ts'
@@ -98,10 +99,7 @@ class NpmRegistry {
   readonly #components: Components
   readonly #packuments = new Packuments(async (of, form, registry) => {
     if ('versions' in of) return documentAt(of, registry)
-    const signatures = await this.#components.key.signatures(of.releases)
-    // A revision for pnpm, which changes a document that it has read like any other.
-    const revision = form === 'full' ? { _rev: revisionOf(of) } : {}
-    return Buffer.from(JSON.stringify({ ...packument(of, form, { registry, signatures }), ...revision }))
+    return Buffer.from(JSON.stringify(await this.#document(of, form, registry)))
   })
 
   readonly #changes: NpmChanges
@@ -139,8 +137,14 @@ class NpmRegistry {
     if ((request.query as Record<string, unknown>)['write'] !== 'true') {
       return this.#packuments.send(request, reply, state, registry)
     }
+    return reply.send(await this.#document(state, 'full', registry))
+  }
+
+  async #document(state: PackageState, form: PackumentForm, registry: string): Promise<object> {
     const signatures = await this.#components.key.signatures(state.releases)
-    return reply.send({ ...packument(state, 'full', { registry, signatures }), _rev: revisionOf(state) })
+    // A revision for pnpm, which changes a document that it has read like any other.
+    const revision = form === 'full' ? { _rev: revisionOf(state) } : {}
+    return { ...packument(state, form, { registry, signatures }), ...revision }
   }
 
   /** `NAME@VERSION` */
@@ -184,35 +188,30 @@ class NpmRegistry {
 
   /** What the outside registry says of a package; where it fails, what the mesh knows is said instead. */
   async #outside(
-    name: string,
+    text: string,
     form: PackumentForm,
     request: FastifyRequest,
     signal: AbortSignal,
   ): Promise<UpstreamDocument | undefined> {
-    try {
-      return await this.#components.view.document(named(name), form, isOwner(this.#components.tokens, request), signal)
-    } catch (thrown) {
-      if (!hasCode(thrown, 'UPSTREAM')) throw thrown
-      tellFailure(`packument of ${name}`, thrown)
-      const known = await this.#components.view.state(named(name), signal).catch(() => undefined)
-      // That the registry cannot be asked says more than that nobody else knows the name.
-      if (!known) throw thrown
-      return undefined
-    }
+    const { view, tokens } = this.#components
+    const name = named(text)
+    return view.orMesh(name, view.document(name, form, isOwner(tokens, request), signal), signal)
   }
 
   async advisories({ body, headers }: FastifyRequest<{ Body: Readable }>, reply: FastifyReply): Promise<FastifyReply> {
     // npm packs what it asks.
     const plain = headers['content-encoding'] === 'gzip' ? body.compose(createGunzip()) : body
-    const text = await textOf(plain, ADVISORIES_BYTES_MAX).catch((thrown) => {
-      throw CatalogError.from(thrown, 'USAGE')
-    })
+    const text = await textOf(plain, ADVISORIES_BYTES_MAX, `This takes at most ${ADVISORIES_BYTES_MAX} bytes.`).catch(
+      (thrown) => {
+        throw CatalogError.from(thrown, 'USAGE')
+      },
+    )
     return reply.type(JSON_TYPE).send(await this.#components.view.advisories(text, signalOf(reply)))
   }
 
   async whoami(request: FastifyRequest): Promise<{ username: string }> {
     authorise(this.#components.tokens, request)
-    const { publisher } = await this.#components.sharing.status()
+    const publisher = await this.#components.sharing.publisher()
     return { username: publisher ?? 'nobody yet' }
   }
 
@@ -269,18 +268,6 @@ class NpmRegistry {
   }
 }
 
-/** @throws CatalogError `LIMIT_EXCEEDED` */
-async function textOf(body: Readable, bytesMax: number): Promise<string> {
-  const pieces: Buffer[] = []
-  let bytes = 0
-  for await (const piece of body) {
-    bytes += piece.length
-    if (bytes > bytesMax) throw new CatalogError('LIMIT_EXCEEDED', `This takes at most ${bytesMax} bytes.`)
-    pieces.push(piece)
-  }
-  return Buffer.concat(pieces).toString()
-}
-
 function askedBy(request: FastifyRequest): Asked {
   const [path = ''] = request.url.split('?', 1)
   return asked(path.slice(PREFIX.length + 1))
@@ -320,15 +307,9 @@ function nothing(): CatalogError {
 
 /** A body that is short. @throws CatalogError `USAGE`, `LIMIT_EXCEEDED` */
 async function jsonOf(body: Readable | undefined): Promise<unknown> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of body ?? []) {
-    bytes += chunk.length
-    if (bytes > NPM_PUBLISH_TEXT_MAX) throw new CatalogError('LIMIT_EXCEEDED', 'These are too many tags at once.')
-    chunks.push(chunk)
-  }
+  const text = await textOf(body, NPM_PUBLISH_TEXT_MAX, 'These are too many tags at once.')
   try {
-    return JSON.parse(Buffer.concat(chunks).toString())
+    return JSON.parse(text)
   } catch (cause) {
     throw new CatalogError('USAGE', 'The body is not JSON.', { cause })
   }
@@ -337,15 +318,6 @@ async function jsonOf(body: Readable | undefined): Promise<unknown> {
 /** Where this gateway is, as the client calls it: its name was checked before. */
 function registryOf({ headers }: FastifyRequest): string {
   return `http://${headers.host}${PREFIX}/`
-}
-
-/** Aborts when the client has gone before it had everything. */
-function signalOf(reply: FastifyReply): AbortSignal {
-  const gone = new AbortController()
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) gone.abort(new CatalogError('ABORTED', 'The client went away.'))
-  })
-  return gone.signal
 }
 
 function whole(text: unknown, otherwise: number): number {
