@@ -2,7 +2,7 @@
 // scoring function. Publishers that nobody knew before stand behind all others.
 import { toHex } from '../base/bytes.ts'
 import { SEARCH_PUBLISHER_RESULTS_MAX } from '../base/limits.ts'
-import { packageKey } from '../model/purl.ts'
+import { nameKey, packageKey } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import type { PackageType } from '../package-types/package-type.ts'
 import { newest } from '../trust/view.ts'
@@ -77,7 +77,11 @@ export async function rankedFound(
   // Peers may offer what has nothing to do with the query, or what its filters exclude.
   const matching = best
     .filter(({ score }) => score > 0)
-    .map(({ candidate, ...worth }) => ({ ...candidate, ...worth, claimants: claims.get(nameOf(candidate)) ?? 1 }))
+    .map(({ candidate, ...worth }) => ({
+      ...candidate,
+      ...worth,
+      claimants: claims.get(nameKey(candidate.release.body)) ?? 1,
+    }))
   const { known = [], fresh = [] } = Object.groupBy(matching, ({ release }) =>
     standing.isKnown(release) ? 'known' : 'fresh',
   )
@@ -89,14 +93,10 @@ export async function rankedFound(
   return { ranked: marked, withheld }
 }
 
-function nameOf({ release: { body } }: Found): string {
-  return `${body.type}\n${body.name}`
-}
-
 /** How many publishers offer each name. */
 function claimsOf(found: readonly Found[]): Map<string, number> {
   const claims = new Map<string, number>()
-  for (const each of found) claims.set(nameOf(each), (claims.get(nameOf(each)) ?? 0) + 1)
+  for (const each of found) claims.set(nameKey(each.release.body), (claims.get(nameKey(each.release.body)) ?? 0) + 1)
   return claims
 }
 

@@ -55,8 +55,12 @@ export function preimage(row: Uint8Array): Uint8Array {
 }
 
 export function leafIds(row: Uint8Array): Uint8Array[] {
-  const ids = row.subarray(HEAD_BYTES)
-  return Array.from({ length: ids.length / ID_BYTES }, (_, i) => ids.subarray(i * ID_BYTES, (i + 1) * ID_BYTES))
+  return splitIds(row.subarray(HEAD_BYTES))
+}
+
+/** Ids, or hashes, that stand one behind the other. */
+export function splitIds(bytes: Uint8Array): Uint8Array[] {
+  return Array.from({ length: bytes.length / ID_BYTES }, (_, i) => bytes.subarray(i * ID_BYTES, (i + 1) * ID_BYTES))
 }
 
 export function childrenOf(row: Uint8Array): Children {

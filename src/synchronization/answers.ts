@@ -7,13 +7,7 @@ import { RECORDS_FRAME_BYTES, RECORDS_PER_FRAME_MAX } from '../base/limits.ts'
 import { SYNC_REPLY_RECORDS_BYTES, SYNC_SHELVES_PER_MESSAGE_MAX } from '../base/sync-limits.ts'
 import { type Core, SYMBOL_BYTES } from '../core/surface.ts'
 import type { TrieNode } from '../model/trie.ts'
-import {
-  SHORT_ID_BYTES,
-  type SyncFilter,
-  type SyncReply,
-  type SyncRequest,
-  type WireNode,
-} from '../wire/sync-messages.ts'
+import { SHORT_ID_BYTES, type SyncReply, type SyncRequest, type WireNode } from '../wire/sync-messages.ts'
 import { countsOf, estimate, SYMBOLS_WITH_COUNTS, symbolsFor } from './difference.ts'
 import type { ShelfName } from './session.ts'
 import { entryOf, IdSet, idsWith, ROOT_PATH, type SyncSet } from './sets.ts'
@@ -23,7 +17,8 @@ export interface Answering {
   readonly core: Core
   shelves(): readonly ShelfName[]
   find(key: Uint8Array): ShelfName | undefined
-  set(shelf: ShelfName, filter: SyncFilter | undefined): SyncSet
+  /** The part of a shelf that the request means. */
+  set(shelf: ShelfName): SyncSet
   envelope(id: Uint8Array): Uint8Array | undefined
   /** Ids in the order in which they are to be sent, publisher documents first. */
   ordered(shelf: ShelfName, ids: readonly Uint8Array[], first: 'important' | undefined): readonly Uint8Array[]
@@ -50,7 +45,7 @@ export async function* answer(here: Answering, request: SyncRequest, signal?: Ab
   }
   const shelf = here.find(request.key)
   if (!shelf) throw new CatalogError('NOT_FOUND', 'There is no such shelf here.')
-  const set = here.set(shelf, request.filter)
+  const set = here.set(shelf)
   if (request.op === 'symbols') {
     const { from, to } = request
     if (from >= to) throw new CatalogError('PEER_PROTOCOL', 'No symbols were asked for.')
@@ -61,7 +56,7 @@ export async function* answer(here: Answering, request: SyncRequest, signal?: Ab
   else yield* streamed(here, shelf, request, signal)
 }
 
-function* opened(here: Answering, { shelves, others, filter }: RequestOf<'open'>): Generator<SyncReply> {
+function* opened(here: Answering, { shelves, others }: RequestOf<'open'>): Generator<SyncReply> {
   const unknown: Uint8Array[] = []
   for (const asked of shelves) {
     const shelf = here.find(asked.key)
@@ -69,42 +64,41 @@ function* opened(here: Answering, { shelves, others, filter }: RequestOf<'open'>
       unknown.push(asked.key)
       continue
     }
-    const set = here.set(shelf, filter)
+    const set = here.set(shelf)
     const { root, count } = set
     if (equalBytes(root, asked.root)) continue
     const told = { is: 'shelf', key: shelf.key, count } as const
     // All that one side has, and nothing of the other's, needs no sketch.
     if (count === 0 || asked.count === 0) yield { ...told, symbols: new Uint8Array(0) }
-    else {
-      const apart = estimate(countsOf(set.sketch(SYMBOLS_WITH_COUNTS)), asked.counts, count - asked.count)
-      yield { ...told, symbols: sketchOr(set, symbolsFor(Math.min(apart, count + asked.count))) }
-    }
+    else yield { ...told, symbols: sketchFor(set, asked) }
   }
   if (unknown.length > 0) yield { is: 'unknown', keys: unknown }
-  if (others) yield named(here, others, filter)
+  if (others) yield named(here, others)
 }
 
 /** The list of all shelves that are not empty, compared as a shelf is. */
-function* listed(here: Answering, { root, count, counts, filter }: RequestOf<'list'>): Generator<SyncReply> {
-  const sets = here.shelves().map((shelf) => ({ key: shelf.key, set: here.set(shelf, filter) }))
+function* listed(here: Answering, asked: RequestOf<'list'>): Generator<SyncReply> {
+  const sets = here.shelves().map((shelf) => ({ key: shelf.key, set: here.set(shelf) }))
   const entries = sets.filter(({ set }) => set.count > 0).map(({ key, set }) => entryOf(key, set))
   const list = new IdSet(here.core, entries)
-  if (equalBytes(list.root, root)) return
-  const apart = estimate(countsOf(list.sketch(SYMBOLS_WITH_COUNTS)), counts, list.count - count)
-  yield { is: 'list', count: list.count, symbols: sketchOr(list, symbolsFor(Math.min(apart, list.count + count))) }
+  if (equalBytes(list.root, asked.root)) return
+  yield { is: 'list', count: list.count, symbols: sketchFor(list, asked) }
 }
 
-function sketchOr(set: SyncSet, symbols: number): Uint8Array {
+/** As much of a sketch as should tell how a set differs from the asker's; none where it would take too much. */
+function sketchFor(set: SyncSet, asked: { count: number; counts: Uint8Array }): Uint8Array {
+  const apart = estimate(countsOf(set.sketch(SYMBOLS_WITH_COUNTS)), asked.counts, set.count - asked.count)
+  const symbols = symbolsFor(Math.min(apart, set.count + asked.count))
   return symbols === 0 ? new Uint8Array(0) : set.sketch(symbols).slice()
 }
 
 /** Shelves by name, in the order of their keys, as many as a message takes. */
-function named(here: Answering, others: true | { after: Uint8Array }, filter: SyncFilter | undefined): SyncReply {
+function named(here: Answering, others: true | { after: Uint8Array }): SyncReply {
   const from = others === true ? '' : toHex(others.after)
   const rest = here.shelves().filter(({ key }) => toHex(key) > from)
   const page = rest.slice(0, SYNC_SHELVES_PER_MESSAGE_MAX)
   const shelves = page.flatMap((shelf) => {
-    const { root, count } = here.set(shelf, filter)
+    const { root, count } = here.set(shelf)
     return count === 0 ? [] : [{ audience: shelf.audience, signer: shelf.signer, root, count }]
   })
   const next = page.at(-1)?.key
@@ -114,12 +108,12 @@ function named(here: Answering, others: true | { after: Uint8Array }, filter: Sy
 async function* exchanged(
   here: Answering,
   shelf: ShelfName,
-  { wants, records, first, filter }: RequestOf<'exchange'>,
+  { wants, records, first }: RequestOf<'exchange'>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<SyncReply> {
   if (wants.length % SHORT_ID_BYTES !== 0) throw new CatalogError('PEER_PROTOCOL', 'An id is not whole.')
   const taken = records.length > 0 ? (await here.take(shelf, records)).length : 0
-  const set = here.set(shelf, filter)
+  const set = here.set(shelf)
   const ids: Uint8Array[] = []
   for (let at = 0; at < wants.length; at += SHORT_ID_BYTES) {
     ids.push(...idsWith(set, wants.subarray(at, at + SHORT_ID_BYTES)))
@@ -127,22 +121,22 @@ async function* exchanged(
   }
   const ordered = here.ordered(shelf, ids, first)
   const sent = yield* sending(here, ordered, signal)
-  yield { is: 'state', ...stateOf(here, shelf, filter), taken, ...(sent < ordered.length && { cut: true }) }
+  yield { is: 'state', ...stateOf(here, shelf), taken, ...(sent < ordered.length && { cut: true }) }
 }
 
 async function* streamed(
   here: Answering,
   shelf: ShelfName,
-  { after, first, filter }: RequestOf<'stream'>,
+  { after, first }: RequestOf<'stream'>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<SyncReply> {
-  const ordered = here.ordered(shelf, here.set(shelf, filter).idsBelow(ROOT_PATH), first)
+  const ordered = here.ordered(shelf, here.set(shelf).idsBelow(ROOT_PATH), first)
   const last = after === undefined ? -1 : ordered.findIndex((id) => equalBytes(id, after))
   // A record that has gone since: what the asker lacks still will show when it compares roots.
   const from = after !== undefined && last < 0 ? ordered.length : last + 1
   const sent = yield* sending(here, ordered.slice(from), signal)
   const next = from + sent < ordered.length ? ordered[from + sent - 1] : undefined
-  yield { is: 'state', ...stateOf(here, shelf, filter), ...(next && { next }) }
+  yield { is: 'state', ...stateOf(here, shelf), ...(next && { next }) }
 }
 
 /** @returns how many of the ids are dealt with */
@@ -168,8 +162,8 @@ async function* sending(
   return at
 }
 
-function stateOf(here: Answering, shelf: ShelfName, filter: SyncFilter | undefined) {
-  const { root, count } = here.set(shelf, filter)
+function stateOf(here: Answering, shelf: ShelfName) {
+  const { root, count } = here.set(shelf)
   return { root, count }
 }
 

@@ -1,6 +1,6 @@
 // The change feed as a peer hears of it: records that came to shelves it may see, after the change that it heard of
 // last. A change is known by its number and by a mark, so that a store that was restored or made anew is noticed.
-import { equalBytes, sha256, toHex } from '../base/bytes.ts'
+import { equalBytes, sha256 } from '../base/bytes.ts'
 import { RECORDS_FRAME_BYTES, RECORDS_PER_FRAME_MAX } from '../base/limits.ts'
 import { SYNC_CHANGES_MAX } from '../base/sync-limits.ts'
 import type { Change, Records } from '../store/records.ts'
@@ -32,22 +32,25 @@ function* framed(
   changes: readonly Change[],
   isFor: (shelf: ShelfName) => boolean,
 ): Generator<SyncReply> {
-  const frames = new Map<string, { key: Uint8Array; records: Uint8Array[]; bytes: number }>()
-  for (const { op, audience, signer, id } of changes) {
-    if (op !== 'add') continue
-    const shelf = shelfName(audience as ShelfName['audience'], signer)
-    const envelope = isFor(shelf) ? records.envelope(id) : undefined
-    if (!envelope) continue
-    const name = toHex(shelf.key)
-    const frame = frames.get(name) ?? { key: shelf.key, records: [], bytes: 0 }
-    frames.set(name, frame)
-    frame.records.push(envelope)
-    frame.bytes += envelope.length
-    if (frame.records.length < RECORDS_PER_FRAME_MAX && frame.bytes < RECORDS_FRAME_BYTES) continue
-    yield { is: 'changed', key: frame.key, records: frame.records }
-    frames.delete(name)
+  const added = changes.filter(({ op }) => op === 'add')
+  for (const [first, ...others] of Map.groupBy(added, ({ audience, signer }) => `${audience}\n${signer}`).values()) {
+    if (!first) continue
+    const shelf = shelfName(first.audience as ShelfName['audience'], first.signer)
+    if (!isFor(shelf)) continue
+    const { key } = shelf
+    let [frame, bytes]: [Uint8Array[], number] = [[], 0]
+    for (const { id } of [first, ...others]) {
+      const envelope = records.envelope(id)
+      if (!envelope) continue
+      frame.push(envelope)
+      bytes += envelope.length
+      if (frame.length < RECORDS_PER_FRAME_MAX && bytes < RECORDS_FRAME_BYTES) continue
+      yield { is: 'changed', key, records: frame }
+      frame = []
+      bytes = 0
+    }
+    if (frame.length > 0) yield { is: 'changed', key, records: frame }
   }
-  for (const { key, records: some } of frames.values()) yield { is: 'changed', key, records: some }
 }
 
 function isMarked(records: Records, { sequence, mark }: Cursor): boolean {

@@ -7,7 +7,7 @@ import { tellFailure } from '../base/failure.ts'
 import { SYNC_BUSY_RETRIES_MAX } from '../base/sync-limits.ts'
 import { SECOND_MS } from '../base/units.ts'
 import type { Core } from '../core/surface.ts'
-import { type PackageName, parsePurl } from '../model/purl.ts'
+import { nameKey, parsePurl } from '../model/purl.ts'
 import type { CatalogRecord } from '../model/record.ts'
 import { type Artifact, isRelease, type Release, readRelease } from '../model/release.ts'
 import type { Rpc } from '../network/rpc.ts'
@@ -202,12 +202,11 @@ export class Run implements Replica {
 
   *#wantedBytes(which: 'pinned' | 'all'): Generator<Release> {
     const { records, kept } = this.#components
-    const nameOf = ({ type, name }: PackageName) => `${type}\n${name}`
-    const pinned = new Set(kept.list().map(({ purl }) => nameOf(parsePurl(purl))))
+    const pinned = new Set(kept.list().map(({ purl }) => nameKey(parsePurl(purl))))
     for (const shelf of this.shelves()) {
       for (const id of this.set(shelf).idsBelow(ROOT_PATH)) {
         const release = records.release(id)
-        if (release && (which === 'all' || pinned.has(nameOf(release.body)))) yield release
+        if (release && (which === 'all' || pinned.has(nameKey(release.body)))) yield release
       }
     }
   }

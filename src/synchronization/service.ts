@@ -69,8 +69,7 @@ export class Synchronization {
   }
 
   async start(): Promise<void> {
-    const answering = (request: SyncRequest, peer: string, signal: AbortSignal) => this.#answer(request, peer, signal)
-    await this.#components.rpc.serve(SYNC, (request, { peer, signal }) => answering(request, peer, signal))
+    await this.#components.rpc.serve(SYNC, (request, { peer, signal }) => this.#answer(request, peer, signal))
   }
 
   /**
@@ -139,7 +138,8 @@ export class Synchronization {
   async *#answer(request: SyncRequest, peer: string, signal: AbortSignal): AsyncGenerator<SyncReply> {
     const { records } = this.#components
     const filter = 'filter' in request ? request.filter : undefined
-    this.#catalogue.refresh()
+    // A shelf that is known needs no look at whom the user follows.
+    if (!('key' in request) || !this.#catalogue.find(peer, request.key)) this.#catalogue.refresh()
     this.#charge(request, peer)
     if (filter) {
       for (const shelf of this.#about(request, peer)) await this.#parts.prepare(shelf, filter, signal)

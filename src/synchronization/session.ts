@@ -20,6 +20,7 @@ import {
 import { type Core, SYMBOL_BYTES } from '../core/surface.ts'
 import type { Audience } from '../model/audience.ts'
 import type { TrieNode } from '../model/trie.ts'
+import { splitIds } from '../store/trie-rows.ts'
 import {
   SHORT_ID_BYTES,
   type SyncFilter,
@@ -130,15 +131,16 @@ function* differing(
   const entries: Uint8Array[] = []
   for (const shelf of known) {
     const set = replica.set(shelf)
+    if (set.count === 0) {
+      empty.push(shelf)
+      continue
+    }
     const entry = entryOf(shelf.key, set)
-    if (set.count === 0) empty.push(shelf)
-    else full.set(toHex(entry.subarray(0, SHORT_ID_BYTES)), shelf)
-    if (set.count > 0) entries.push(entry)
+    full.set(toHex(entry.subarray(0, SHORT_ID_BYTES)), shelf)
+    entries.push(entry)
   }
   const list = new IdSet(replica.core, entries)
-  const { root, count } = list
-  const counts = countsOf(list.sketch(SYMBOLS_WITH_COUNTS))
-  const replies = yield { request: { op: 'list', root, count, counts, ...filtered(plan) } }
+  const replies = yield { request: { op: 'list', ...stateOf(list), ...filtered(plan) } }
   const told = replies.find((reply) => reply.is === 'list')
   if (!told) return { shelves: [], isMore: false }
   const symbols = Math.floor(told.symbols.length / SYMBOL_BYTES)
@@ -154,7 +156,7 @@ function* catchUp(since: Cursor | 'none'): Session<Cursor> {
   let after = since === 'none' ? undefined : since
   for (;;) {
     const request: SyncRequest = { op: 'changes', ...(after && { after }) }
-    const [told]: [SyncReplyOf<'cursor'>] = only(yield { request }, 'cursor')
+    const told: SyncReplyOf<'cursor'> = only(yield { request }, 'cursor')
     const isBehind = told.more && told.isWhole && told.sequence > (after?.sequence ?? 0)
     after = { sequence: told.sequence, mark: told.mark }
     if (!isBehind) return after
@@ -167,7 +169,7 @@ function* takeUp(replica: Replica, here: readonly ShelfName[], plan: Plan, outco
   let others: true | { after: Uint8Array } = true
   for (;;) {
     const request: SyncRequest = { op: 'open', shelves: [], others, ...filtered(plan) }
-    const [reply]: [SyncReplyOf<'others'>] = only(yield { request }, 'others')
+    const reply: SyncReplyOf<'others'> = only(yield { request }, 'others')
     for (const told of reply.shelves) {
       const shelf = replica.wanted(told)
       if (!shelf || known.has(toHex(shelf.key))) continue
@@ -181,12 +183,14 @@ function* takeUp(replica: Replica, here: readonly ShelfName[], plan: Plan, outco
 }
 
 function openRequest(replica: Replica, shelves: readonly ShelfName[], plan: Plan): SyncRequest {
-  const states = shelves.map((shelf) => {
-    const set = replica.set(shelf)
-    const { root, count } = set
-    return { key: shelf.key, root, count, counts: countsOf(set.sketch(SYMBOLS_WITH_COUNTS)) }
-  })
+  const states = shelves.map((shelf) => ({ key: shelf.key, ...stateOf(replica.set(shelf)) }))
   return { op: 'open', shelves: states, ...filtered(plan) }
+}
+
+/** What a set is told by, to who has one like it. */
+function stateOf(set: SyncSet) {
+  const { root, count } = set
+  return { root, count, counts: countsOf(set.sketch(SYMBOLS_WITH_COUNTS)) }
 }
 
 /** One shelf being made equal. */
@@ -265,7 +269,7 @@ class Shelf {
       }
       if (symbols >= SYNC_SYMBOLS_MAX) return undefined
       const to = Math.min(2 * symbols, SYNC_SYMBOLS_MAX)
-      const [more] = only(yield { request: { op: 'symbols', ...this.#about, from: symbols, to } }, 'symbols')
+      const more = only(yield { request: { op: 'symbols', ...this.#about, from: symbols, to } }, 'symbols')
       if (more.symbols.length !== (to - symbols) * SYMBOL_BYTES) return undefined
       theirs = Buffer.concat([theirs, more.symbols])
     }
@@ -278,7 +282,7 @@ class Shelf {
     for (let seen = 0; open.length > 0; ) {
       // Deepest first: what is still to be looked at stays little.
       const paths = open.splice(-SYNC_NODES_PER_REQUEST_MAX)
-      const [{ nodes }] = only(yield { request: { op: 'nodes', ...this.#about, paths } }, 'nodes')
+      const { nodes } = only(yield { request: { op: 'nodes', ...this.#about, paths } }, 'nodes')
       if (nodes.length !== paths.length) throw unasked('other nodes')
       seen += nodes.length
       if (seen > SYNC_NODES_MAX) throw new CatalogError('PEER_PROTOCOL', 'A shelf has more nodes than any can have.')
@@ -316,7 +320,7 @@ class Shelf {
       const asked = wanted.slice(0, SYNC_WANTS_MAX)
       const wants = Buffer.concat(asked.map((id) => id.subarray(0, SHORT_ID_BYTES)))
       const request: SyncRequest = { op: 'exchange', ...this.#about, wants, records, ...this.#first }
-      const [told]: [SyncReplyOf<'state'>] = only(yield { request, shelf: this.#shelf }, 'state')
+      const told: SyncReplyOf<'state'> = only(yield { request, shelf: this.#shelf }, 'state')
       this.#outcome.sent += told.taken ?? 0
       const missing = told.cut ? asked.filter((id) => idsWith(this.#set, id).length === 0) : []
       if (told.cut && missing.length === asked.length) throw unasked('fewer records')
@@ -341,7 +345,7 @@ class Shelf {
     let after: Uint8Array | undefined
     for (;;) {
       const request: SyncRequest = { op: 'stream', ...this.#about, ...(after && { after }), ...this.#first }
-      const [told]: [SyncReplyOf<'state'>] = only(yield { request, shelf: this.#shelf }, 'state')
+      const told: SyncReplyOf<'state'> = only(yield { request, shelf: this.#shelf }, 'state')
       if (!told.next) return told
       after = told.next
     }
@@ -353,24 +357,20 @@ function filtered({ filter }: Plan): { filter?: SyncFilter } {
 }
 
 function readNode(node: WireNode): TrieNode {
-  if ('ids' in node) return { ids: split(node.ids) }
-  const hashes = split(node.children)
+  if ('ids' in node) return { ids: splitIds(node.ids) }
+  const hashes = splitIds(node.children)
   let at = 0
   return {
     children: Array.from({ length: 16 }, (_, nibble) => (node.bitmap & (1 << nibble) ? hashes[at++] : undefined)),
   }
 }
 
-function split(bytes: Uint8Array): Uint8Array[] {
-  return Array.from({ length: bytes.length / 32 }, (_, at) => bytes.subarray(at * 32, (at + 1) * 32))
-}
-
 /** The one reply of a kind that has to be there. */
-function only<Is extends SyncReply['is']>(replies: readonly SyncReply[], is: Is): [SyncReplyOf<Is>] {
+function only<Is extends SyncReply['is']>(replies: readonly SyncReply[], is: Is): SyncReplyOf<Is> {
   const found = replies.filter((reply): reply is SyncReplyOf<Is> => reply.is === is)
   const [reply] = found
   if (!reply || found.length > 1) throw unasked('another reply')
-  return [reply]
+  return reply
 }
 
 function unasked(what: string): CatalogError {

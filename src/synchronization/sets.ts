@@ -7,6 +7,7 @@ import type { Audience } from '../model/audience.ts'
 import { groupByNibble, nibbleAt, subtrieHash, TRIE_LEAF_IDS_MAX, type TrieNode, trieRoot } from '../model/trie.ts'
 import type { Records } from '../store/records.ts'
 import { type Sketches, sketchOf } from '../store/sketches.ts'
+import { pathOf } from '../store/trie-rows.ts'
 import { SHORT_ID_BYTES } from '../wire/sync-messages.ts'
 
 export interface SyncSet {
@@ -23,7 +24,7 @@ export const ROOT_PATH = new Uint8Array(0)
 
 /** The ids with these first bytes: one, but for an attack on the hash. */
 export function idsWith(set: SyncSet, short: Uint8Array): Uint8Array[] {
-  return set.idsBelow(Uint8Array.from({ length: 2 * SHORT_ID_BYTES }, (_, at) => nibbleAt(short, at)))
+  return set.idsBelow(pathOf(short, 2 * SHORT_ID_BYTES))
 }
 
 /** Hashes of the children of a node, also where it stands inside of a leaf. */

@@ -14,7 +14,7 @@ import { DEVICES_SUBJECT } from '../model/group.ts'
 import { isNoticeKind, LATEST, noticePackage, noticeVersion, readNotice } from '../model/notice.ts'
 import { type Derivation, decodeDerivation, ORIGIN_KIND } from '../model/origin.ts'
 import { grantOf, readShare } from '../model/permission.ts'
-import { formatPurl, type PackageName, parsePurl } from '../model/purl.ts'
+import { formatPurl, nameKey, type PackageName, parsePurl } from '../model/purl.ts'
 import { type CatalogRecord, decodeRecord } from '../model/record.ts'
 import { isRelease, type Release, readRelease } from '../model/release.ts'
 import type { Rpc } from '../network/rpc.ts'
@@ -254,14 +254,13 @@ export class RecordExchange {
 
 /** Whether the subject of a release or a share is about one of these packages. */
 function aboutOneOf(names: readonly PackageName[]): (subject: string) => boolean {
-  const wanted = new Set(names.map(({ type, name }) => `${type}\n${name}`))
+  const wanted = new Set(names.map(nameKey))
   return (subject) => {
     if (subject.startsWith(GLOB_PREFIX)) {
       const glob = parseGlob(subject)
       return glob !== undefined && names.some((name) => matchesGlob(glob, name))
     }
-    const { type, name } = parsePurl(subject)
-    return wanted.has(`${type}\n${name}`)
+    return wanted.has(nameKey(parsePurl(subject)))
   }
 }
 

@@ -79,7 +79,7 @@ export function resolve(
   const allowed = pin ? releases.filter(({ record }) => record.signer === pin.signer) : unclaimed(releases)
   // All who claim the name count, not only those with this version: who owns it is the question to be answered first.
   const owned = ofOwners(allowed, judging)
-  const isOpen = owned.length < allowed.length && owned.length === 0
+  const isOpen = allowed.length > 0 && owned.length === 0
   const eligible = isOpen ? allowed : owned
   const signers = signersOf(eligible)
   const [owner, ...others] = signers
@@ -87,10 +87,8 @@ export function resolve(
   const matching = matches(eligible, wanted, notices, type)
   if (matching.length === 0) throw notFound(purl, wanted.range, available(releases, notices), pin)
   if (isOpen) throw contested(name, signers)
-  const newest = matching.reduce((best, release) =>
-    type.compareVersions(release.body.version, best.body.version) > 0 ? release : best,
-  )
-  const rivals = matching.filter(({ body }) => body.version === newest.body.version)
+  const version = highest(matching, type)?.body.version
+  const rivals = matching.filter(({ body }) => body.version === version)
   const release = chosenOf(rivals, judging)
   if (!release) throw contradiction(rivals)
   const reason = notices.withdrawn.get(release.body.version)
@@ -139,8 +137,11 @@ export function newest(
   const tagged = all.find(({ body }) => body.version === notices.tags.get(LATEST))
   if (tagged) return tagged
   const steady = all.filter(({ body }) => !type.isPrerelease(body.version))
-  const choice = steady.length > 0 ? steady : all
-  return choice.reduce<Release | undefined>(
+  return highest(steady.length > 0 ? steady : all, type)
+}
+
+function highest(releases: readonly Release[], type: PackageType): Release | undefined {
+  return releases.reduce<Release | undefined>(
     (best, release) => (best && type.compareVersions(best.body.version, release.body.version) >= 0 ? best : release),
     undefined,
   )
