@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { type Assembled, assemble, type Outside, type Parts, REAL_OUTSIDE } from './assembly.ts'
 import { CatalogError } from './base/errors.ts'
-import { emit } from './base/events.ts'
+import { tellFailure } from './base/failure.ts'
 import { together } from './base/together.ts'
 import { Logins } from './gateway/logins.ts'
 import { RegistryKey } from './gateway/npm/registry-key.ts'
@@ -196,8 +196,6 @@ export class CatalogNode implements AsyncDisposable {
 
   async #keep(address: string): Promise<void> {
     const outcome = await this.#parts.bootstrap.keep(address)
-    if (!('error' in outcome)) return
-    const { code, message } = outcome.error
-    emit('catalog:failure', { task: `dial ${address}`, code, message })
+    if ('error' in outcome) tellFailure(`dial ${address}`, outcome.error)
   }
 }

@@ -27,7 +27,7 @@ import type { Usage } from './store/usage.ts'
 import type { Judgement } from './trust/judgement.ts'
 import type { Notices } from './trust/notices.ts'
 import type { Shares } from './trust/shares.ts'
-import { available, contested, isOfOrigin, newest, ofRegistry } from './trust/view.ts'
+import { allowedOf, available, contested, isOfOrigin, newest, ofRegistry, signersOf } from './trust/view.ts'
 
 const NPM = 'npm'
 /** What the outside registry has was looked for before. */
@@ -332,10 +332,9 @@ export class PackageView {
   #owned(name: PackageName, known: readonly Release[]): readonly Release[] {
     const { pins, upstream } = this.#components
     const pin = pins.get(name)
-    if (pin) return known.filter(({ record }) => record.signer === pin.signer)
-    const signed = known.filter(isOfOrigin)
-    if (signed.length > 0) return signed
-    const signers = [...new Set(known.map(({ record }) => record.signer))]
+    const allowed = allowedOf(known, pin)
+    if (pin || allowed.some(isOfOrigin)) return allowed
+    const signers = signersOf(known)
     const [signer] = signers
     if (signers.length > 1) {
       const owned = ofOwners(known, this.#components.judgement.of(name))

@@ -46,6 +46,7 @@ import type { Transfers, TransferView } from './transfer/transfers.ts'
 import type { Notices } from './trust/notices.ts'
 import type { LocalPublisher } from './trust/publishers.ts'
 import type { Shares } from './trust/shares.ts'
+import { signersOf } from './trust/view.ts'
 
 export interface ShareOptions extends PermissionOptions {
   /** `npm` or `generic`; recognised from the path by default. */
@@ -331,7 +332,7 @@ export class SharingManager {
       })
     }
     const claimants = records.releases(name).filter(({ record }) => !record.signer.startsWith('node:'))
-    const signers = [...new Set(claimants.map(({ record }) => record.signer))]
+    const signers = signersOf(claimants)
     const [only] = signers
     const signer = publisher ?? only
     if (signer === undefined) throw new CatalogError('NOT_FOUND', `Nobody is known to publish ${formatPurl(name)}.`)

@@ -9,7 +9,7 @@ import type { Pins } from '../store/pins.ts'
 import type { Records } from '../store/records.ts'
 import { type PackageUsage, USAGE_WINDOWS, type Usage } from '../store/usage.ts'
 import type { Notices } from '../trust/notices.ts'
-import { newest, type TrustState, trustState } from '../trust/view.ts'
+import { newest, signersOf, type TrustState, trustState } from '../trust/view.ts'
 import { dependencyLabel, textOfRelease } from './indexer.ts'
 import type { TextIndex } from './native-index.ts'
 import type { Popularity } from './popularity.ts'
@@ -232,7 +232,7 @@ export class Recommendations {
     const all = records.releases(name).filter((release) => !notices.isWithdrawn(release))
     const trusted = all.filter(({ record }) => record.signer === pin?.signer)
     const release = type && newest(trusted.length > 0 ? trusted : all, type)
-    const claimants = new Set(all.map(({ record }) => record.signer)).size
+    const claimants = signersOf(all).length
     return release && { release, trust: trustState(release.record.signer, pin, claimants) }
   }
 }

@@ -94,10 +94,14 @@ export function tagPrefix({ type, name }: PackageName): string {
   return `${formatPurl({ type, name })}${TAG_MARK}`
 }
 
+/** The release or package a subject is about; a tag's stands before its mark. @throws CatalogError `PURL_INVALID` */
+export function purlOfSubject(subject: string): Purl {
+  return parsePurl(subject.split(TAG_MARK, 1)[0] ?? '')
+}
+
 /** The package that a notice with this subject is about. @throws CatalogError `PURL_INVALID` */
 export function noticePackage(subject: string): PackageName {
-  const [purl = ''] = subject.split(TAG_MARK, 1)
-  const { type, name } = parsePurl(purl)
+  const { type, name } = purlOfSubject(subject)
   return { type, name }
 }
 

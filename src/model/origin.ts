@@ -122,14 +122,9 @@ export function originRecord(
       return draftRecord(originStatement(NPM_ORIGIN, body)).complete([{ algorithm: ALGORITHM_NPM, key, value }])
     }
   }
-  const names = new Set([...keys.keys()].map(keyName))
+  const names = new Set([...keys.keys()].map((fingerprint) => npmKeyId(fromHex(fingerprint) as Uint8Array)))
   if (!signatures.some(({ keyid }) => names.has(keyid))) return undefined
   throw new CatalogError('RECORD_SIGNATURE', `The registry's signature of ${body.name}@${body.version} does not hold.`)
-}
-
-/** As npm writes a fingerprint. */
-function keyName(fingerprint: string): string {
-  return `SHA256:${Buffer.from(fingerprint, 'hex').toString('base64').replace(/=$/, '')}`
 }
 
 /**

@@ -1,7 +1,7 @@
 // Peers the user named, dialled at the start and again whenever they are away, less and less often.
 import { type Clock, sleep } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
-import { emit } from '../base/events.ts'
+import { tellFailure } from '../base/failure.ts'
 import type { Random } from '../base/random.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { KnownPeer } from '../store/peers.ts'
@@ -101,7 +101,7 @@ export class Bootstrap {
         pauseMs = FIRST_PAUSE_MS
       } else {
         pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
-        emit('catalog:failure', { task: `dial ${address}`, code: dialled.error.code, message: dialled.error.message })
+        tellFailure(`dial ${address}`, dialled.error)
       }
     }
   }

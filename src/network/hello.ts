@@ -2,7 +2,9 @@
 import { LRUCache } from 'lru-cache'
 import { CatalogError } from '../base/errors.ts'
 import { emit } from '../base/events.ts'
+import { tellFailure } from '../base/failure.ts'
 import { ADDRESSES_PER_PEER_MAX, CONNECTIONS_MAX } from '../base/limits.ts'
+import { type Random, shuffled } from '../base/random.ts'
 import type { Peers } from '../store/peers.ts'
 import { HELLO, type Hello } from '../wire/messages.ts'
 import { ipOf } from './addresses.ts'
@@ -123,8 +125,7 @@ export class HelloService {
       try {
         await this.#ask(peer)
       } catch (thrown) {
-        const { code, message } = CatalogError.from(thrown)
-        emit('catalog:failure', { task: `say hello again to ${peer}`, code, message })
+        tellFailure(`say hello again to ${peer}`, thrown)
       }
     })
     await Promise.all(asked)
@@ -178,6 +179,14 @@ export class HelloService {
       ...(devices.length > 0 && { devices }),
     }
   }
+}
+
+/** At most so many of those who are connected and speak Catalog, by lot. */
+export function someConnected(
+  { hello, random }: { hello: Pick<HelloService, 'peers'>; random: Random },
+  most: number,
+): string[] {
+  return shuffled(random, connectedTo(hello)).slice(0, most)
 }
 
 /** Peer ids of those who are connected and speak Catalog. */

@@ -3,7 +3,7 @@
 import { concatBytes, sha256 } from '../base/bytes.ts'
 import { type Clock, sleep } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
-import { emit } from '../base/events.ts'
+import { tellFailure } from '../base/failure.ts'
 import { PROVIDE_INTERVAL_MS, PROVIDE_QUIET_MS, PROVIDE_WAIT_MS_MAX, PROVIDED_BLOBS_MAX } from '../base/limits.ts'
 import type { Network } from './network.ts'
 
@@ -56,8 +56,7 @@ export class Providers {
         this.#provided++
         await sleep(this.#clock, Math.max(0, next - this.#clock.now()), this.#stop.signal)
       } catch (thrown) {
-        const { code, message } = CatalogError.from(thrown)
-        if (!this.#stop.signal.aborted) emit('catalog:failure', { task: 'provide', code, message })
+        if (!this.#stop.signal.aborted) tellFailure('provide', thrown)
       }
     }
     this.#working = false

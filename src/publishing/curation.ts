@@ -1,7 +1,6 @@
 // What a publisher says of its releases afterwards: which version a tag names, that a release should not be used any
 // more, that it is taken back. Each is signed and put onto the shelves of the releases that it is about, and of them
 // alone: who may not see a release is not told of it by a tag either.
-
 import { CatalogError } from '../base/errors.ts'
 import { ANNOUNCEMENTS_PER_MINUTE, TAGS_MAX } from '../base/limits.ts'
 import { Turns } from '../base/turns.ts'
@@ -32,6 +31,13 @@ export interface BeingPublished {
   readonly audiences: readonly Audience[]
   /** What is to name it; by default `latest` follows what is higher, as it does without any tag. */
   readonly tag?: string | undefined
+}
+
+/** A tag that is to name a version on these shelves, and nothing on others. */
+interface Move {
+  readonly tag: string
+  readonly version: string
+  readonly audiences: readonly Audience[]
 }
 
 export class Curation {
@@ -113,18 +119,20 @@ export class Curation {
    * @throws CatalogError `NAME_INVALID`, what `commit` throws
    */
   async publishing(being: BeingPublished, commit: (notices: readonly Submission[]) => Promise<void>): Promise<void> {
-    // Most say nothing by it, and need not wait for each other.
-    if ((await this.#withPublished(being)).length === 0) return commit([])
+    // Most move no tag, and need not wait for each other.
+    if (this.#moves(being).length === 0) return commit([])
     const { body } = being.release
     const notices = await this.#turns.take(nameKey(body), async () => {
-      const made = await this.#withPublished(being)
+      const made: Submission[] = []
+      for (const { tag, ...named } of this.#moves(being)) made.push(...(await this.#tagged(body, tag, named)))
       await commit(made)
       return made
     })
     await this.#tell(notices)
   }
 
-  async #withPublished({ release, audiences, tag }: BeingPublished): Promise<Submission[]> {
+  /** What tags come to name with a release; some may name it already. */
+  #moves({ release, audiences, tag }: BeingPublished): Move[] {
     const { notices, records } = this.#components
     const { body, record } = release
     const type = packageType(body.type)
@@ -132,20 +140,15 @@ export class Curation {
     if (tag === undefined && !said.tags.has(LATEST)) return []
     const own = records.releases(body).filter((other) => other.record.signer === record.signer)
     const [before, after] = [newest(own, type, said), newest([...own, release], type, said)]
-    const named = { version: body.version, audiences }
+    const move = (tag: string) => ({ tag, version: body.version, audiences })
     if (tag === undefined) {
       const isHigher = before && type.compareVersions(body.version, before.body.version) > 0
-      return isHigher && !type.isPrerelease(body.version) ? this.#tagged(body, LATEST, named) : []
+      return isHigher && !type.isPrerelease(body.version) ? [move(LATEST)] : []
     }
-    if (tag === LATEST) return after === release ? [] : this.#tagged(body, LATEST, named)
-    const stays = before && after === release
-    return [
-      ...(await this.#tagged(body, tag, named)),
-      // As the version is published under another tag, this one must not come to name it by itself.
-      ...(stays
-        ? await this.#tagged(body, LATEST, { version: before.body.version, audiences: this.#shelvesOf(before) })
-        : []),
-    ]
+    if (tag === LATEST) return after === release ? [] : [move(LATEST)]
+    if (!before || after !== release) return [move(tag)]
+    // As the version is published under another tag, this one must not come to name it by itself.
+    return [move(tag), { tag: LATEST, version: before.body.version, audiences: this.#shelvesOf(before) }]
   }
 
   /** The records that have a tag name a version on these shelves, and nothing on others; none when it is so already. */

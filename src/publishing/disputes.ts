@@ -3,7 +3,7 @@
 import { equalBytes, toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { chosenOf, ofOwners, type Policy } from '../model/conflict.ts'
-import { countingNotice, isNoticeKind } from '../model/notice.ts'
+import { countingNotice, isNoticeKind, purlOfSubject } from '../model/notice.ts'
 import { formatPurl, type PackageName, type Purl, parsePurl, parseVersionedPurl } from '../model/purl.ts'
 import type { CatalogRecord } from '../model/record.ts'
 import type { Release } from '../model/release.ts'
@@ -12,7 +12,7 @@ import type { Records, Submission } from '../store/records.ts'
 import type { Judgement } from '../trust/judgement.ts'
 import type { LocalPublisher } from '../trust/publishers.ts'
 import type { Shares } from '../trust/shares.ts'
-import { isOfOrigin } from '../trust/view.ts'
+import { allowedOf, isOfOrigin } from '../trust/view.ts'
 
 interface Components {
   records: Records
@@ -65,7 +65,8 @@ export class Disputes {
       const name = nameIn(subject)
       if (!name || (about && !isAbout(name, about))) continue
       if (ids.length > 1) yield this.#contradiction(name, kind, ids)
-      if (kind !== 'release' && kind !== 'origin') continue
+      // What this node says for itself alone claims nothing.
+      if ((kind !== 'release' && kind !== 'origin') || signer.startsWith('node:')) continue
       const key = formatPurl({ type: name.type, name: name.name })
       claimants.set(key, (claimants.get(key) ?? new Set()).add(signer))
     }
@@ -163,10 +164,10 @@ export class Disputes {
     const judging = judgement.of(name)
     const releases = records.releases(name).filter(({ record }) => !record.signer.startsWith('node:'))
     const pin = pins.get(name)
-    const signed = releases.filter(isOfOrigin)
-    const owned = pin ? releases.filter(({ record }) => record.signer === pin.signer) : signed
-    const chosen = owned.length > 0 ? owned : ofOwners(releases, judging)
-    const by = chosen.length === 0 ? 'nothing' : pin ? 'pin' : signed.length > 0 ? 'registry' : 'policy'
+    const allowed = allowedOf(releases, pin)
+    const isRegistrys = !pin && allowed.some(isOfOrigin)
+    const chosen = pin || isRegistrys ? allowed : ofOwners(allowed, judging)
+    const by = chosen.length === 0 ? 'nothing' : pin ? 'pin' : isRegistrys ? 'registry' : 'policy'
     const newest = (all: readonly Release[]) => all.reduce((a, b) => (atOf(b) > atOf(a) ? b : a))
     const candidates = [...Map.groupBy(releases, ({ record }) => record.signer).values()].map(newest)
     return {
@@ -203,10 +204,9 @@ function isAbout(name: Purl, about: Purl): boolean {
   return about.version === undefined || name.version === about.version
 }
 
-/** The release or package that a subject is about; a tag's stands before its mark. */
 function nameIn(subject: string): Purl | undefined {
   try {
-    return parsePurl(subject.split('?', 1)[0] ?? '')
+    return purlOfSubject(subject)
   } catch {
     return undefined // what this build does not know may have any subject
   }

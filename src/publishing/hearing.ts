@@ -1,6 +1,6 @@
 // An announcement of a release: the record is had from who announced it, and passed on only when it holds.
-import { CatalogError, hasCode } from '../base/errors.ts'
-import { emit } from '../base/events.ts'
+import { hasCode } from '../base/errors.ts'
+import { tellFailure } from '../base/failure.ts'
 import type { UnderWay } from '../base/under-way.ts'
 import type { Verdict } from '../network/network.ts'
 import type { Records } from '../store/records.ts'
@@ -33,10 +33,8 @@ export class Hearing {
       schedule.soon(peer)
       return 'accept'
     } catch (thrown) {
-      if (hasCode(thrown, 'CLOSED')) return 'ignore'
-      const { code, message } = CatalogError.from(thrown)
-      emit('catalog:failure', { task: `announcement from ${peer}`, code, message })
-      return code === 'RECORD_INVALID' || code === 'RECORD_SIGNATURE' ? 'reject' : 'ignore'
+      tellFailure(`announcement from ${peer}`, thrown, 'CLOSED')
+      return hasCode(thrown, 'RECORD_INVALID', 'RECORD_SIGNATURE') ? 'reject' : 'ignore'
     }
   }
 }

@@ -9,7 +9,7 @@ import type { Records } from '../store/records.ts'
 import type { PackageUsage, Usage } from '../store/usage.ts'
 import type { Notices } from '../trust/notices.ts'
 import type { Shares } from '../trust/shares.ts'
-import { trustState } from '../trust/view.ts'
+import { signersOf, trustState } from '../trust/view.ts'
 import type { PackageInfo, SharedPackage } from './answers.ts'
 import type { Permissions } from './permissions.ts'
 
@@ -37,7 +37,7 @@ export function infoOf(components: Components, release: Release): PackageInfo {
   const { body, record } = release
   const all = records.releases(body)
   const type = packageType(body.type)
-  const claimants = new Set(all.map((other) => other.record.signer)).size
+  const claimants = signersOf(all).length
   const { tags, deprecated, withdrawn } = notices.of(body, record.signer)
   const versions = new Set(all.map((other) => other.body.version).filter((version) => !withdrawn.has(version)))
   return {

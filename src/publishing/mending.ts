@@ -1,7 +1,7 @@
 // Mending: what a scrub has found damaged is fetched again from whoever has it, only the damaged chunks of it.
 import { equalBytes } from '../base/bytes.ts'
-import { CatalogError, hasCode } from '../base/errors.ts'
-import { emit } from '../base/events.ts'
+import { hasCode } from '../base/errors.ts'
+import { tellFailure } from '../base/failure.ts'
 import type { UnderWay } from '../base/under-way.ts'
 import type { Records } from '../store/records.ts'
 import type { Damage } from '../store/scrub.ts'
@@ -33,8 +33,7 @@ export class Mending {
         return
       } catch (thrown) {
         if (hasCode(thrown, 'CLOSED')) return
-        const { code, message } = CatalogError.from(thrown)
-        emit('catalog:failure', { task: `mend ${release.purl}`, code, message })
+        tellFailure(`mend ${release.purl}`, thrown)
       }
     }
   }

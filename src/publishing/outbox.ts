@@ -7,8 +7,8 @@ import { ANNOUNCEMENTS_PER_MINUTE } from '../base/limits.ts'
 import { UNTOLD_CHANGES_MAX } from '../base/sync-limits.ts'
 import type { UnderWay } from '../base/under-way.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
-import { isNoticeKind, noticePackage } from '../model/notice.ts'
-import { formatPurl, parsePurl } from '../model/purl.ts'
+import { isNoticeKind, purlOfSubject } from '../model/notice.ts'
+import { formatPurl } from '../model/purl.ts'
 import type { Release } from '../model/release.ts'
 import type { Announcements } from '../network/announce.ts'
 import { connectedTo, type HelloService } from '../network/hello.ts'
@@ -131,7 +131,7 @@ export class Outbox {
       if (index > 0 && index % ANNOUNCEMENTS_PER_MINUTE === 0) await sleep(clock, MINUTE_MS, signal)
       if (connectedTo(hello).length === 0) return
       const record = records.get(id)
-      if (record) await announcements.announce({ record, purl: purlOf(subject) })
+      if (record) await announcements.announce({ record, purl: formatPurl(purlOfSubject(subject)) })
       outboxRows.told = sequence
     }
     outboxRows.told = last
@@ -162,9 +162,4 @@ export class Outbox {
       return !PASSING.has(CatalogError.from(thrown).code)
     }
   }
-}
-
-/** A tag is told of as its package. */
-function purlOf(subject: string): string {
-  return formatPurl(subject.includes('?') ? noticePackage(subject) : parsePurl(subject))
 }

@@ -2,7 +2,6 @@
 import { toHex } from '../base/bytes.ts'
 import { type Clock, deadline, sleep, untilAborted } from '../base/clock.ts'
 import { CatalogError, hasCode } from '../base/errors.ts'
-import { emit } from '../base/events.ts'
 import { tellFailure } from '../base/failure.ts'
 import {
   GREETING_PATIENCE_MS,
@@ -17,7 +16,7 @@ import type { UnderWay } from '../base/under-way.ts'
 import { NPM_ORIGIN } from '../model/origin.ts'
 import type { PackageName } from '../model/purl.ts'
 import { type Artifact, contentOf, type Release } from '../model/release.ts'
-import { connectedTo, type HelloService } from '../network/hello.ts'
+import { connectedTo, type HelloService, someConnected } from '../network/hello.ts'
 import type { Providers } from '../network/providers.ts'
 import { packageType } from '../package-types/all.ts'
 import type { Blobs, Lease } from '../store/blobs.ts'
@@ -117,33 +116,34 @@ export class Packages {
     // Which version a name means is for the registry to say, where the name is its own.
     const unsaid = wanted.filter(({ version }) => version === undefined)
     if (outside) await this.#bring(unsaid, signal)
-    await this.#askForRivals(wanted, signal)
-    const first = wanted.map((one) => this.#resolveHere(one))
+    let first = wanted.map((one) => this.#resolveHere(one))
+    if (await this.#askForRivals(wanted, first, signal)) first = wanted.map((one) => this.#resolveHere(one))
     for (const { resolution } of first) if (resolution) this.used(resolution.release)
     const unknown = wanted.filter((_, index) => hasCode(first[index]?.error, 'NOT_FOUND'))
     if (unknown.length === 0) return first
     this.#revalidation.asked(unknown)
     await this.#askPeers(unknown, signal)
-    const lacking = unknown.filter((one) => hasCode(this.#resolveHere(one).error, 'NOT_FOUND'))
-    if (outside)
-      await this.#bring(
-        lacking.filter(({ version }) => version !== undefined),
-        signal,
-      )
+    const isLacking = (one: Wanted) => one.version !== undefined && hasCode(this.#resolveHere(one).error, 'NOT_FOUND')
+    if (outside) await this.#bring(unknown.filter(isLacking), signal)
     return wanted.map((one, index) =>
       hasCode(first[index]?.error, 'NOT_FOUND') ? this.#resolveHere(one) : (first[index] as Resolved),
     )
   }
 
-  /** Who else claims a name that was given to nobody is asked before one who claims it is taken for its owner. */
-  async #askForRivals(wanted: readonly Wanted[], signal?: AbortSignal): Promise<void> {
+  /**
+   * Who else claims a name that was given to nobody is asked before one who claims it is taken for its owner.
+   *
+   * @param here - what each resolves to so far
+   * @returns whether anybody was asked
+   */
+  async #askForRivals(wanted: readonly Wanted[], here: readonly Resolved[], signal?: AbortSignal): Promise<boolean> {
     const { hello, shares } = this.#components
-    const unsure = wanted.filter((one) => {
-      const { resolution } = this.#resolveHere(one)
+    const unsure = wanted.filter((one, index) => {
+      const resolution = here[index]?.resolution
       const isOpen = resolution?.trust === 'unpinned' && shares.isKnown(resolution.release)
       return isOpen && !this.#revalidation.isFresh(one)
     })
-    if (unsure.length === 0 || connectedTo(hello).length === 0) return
+    if (unsure.length === 0 || connectedTo(hello).length === 0) return false
     this.#revalidation.asked(unsure)
     // With all versions: a rival need not have this one.
     const names = unsure.map(({ type, name }) => ({ type, name }))
@@ -151,6 +151,7 @@ export class Packages {
       signal?.throwIfAborted()
       tellFailure('ask who else claims a name', thrown)
     })
+    return true
   }
 
   /** From the outside registry: what nobody has claimed. */
@@ -243,9 +244,9 @@ export class Packages {
 
   /** Have here what connected peers show of packages; those that give no answer get a second chance. */
   async #askPeers(names: readonly PackageName[], signal?: AbortSignal): Promise<void> {
-    const { hello, random, clock } = this.#components
+    const { clock } = this.#components
     await this.#greeted(signal)
-    const peers = shuffled(random, connectedTo(hello)).slice(0, SEARCH_FAN_OUT_MAX)
+    const peers = someConnected(this.#components, SEARCH_FAN_OUT_MAX)
     const failures = await this.#askThese(peers, names, signal)
     if (peers.length === 0 || failures.size < peers.length) return
     const again = [...failures].flatMap(([peer, error]) => (isPassing(error) ? [peer] : []))
@@ -258,8 +259,7 @@ export class Packages {
   }
 
   #askAgain(names: readonly PackageName[], signal: AbortSignal): Promise<unknown> {
-    const { hello, random } = this.#components
-    return this.#askThese(shuffled(random, connectedTo(hello)).slice(0, REVALIDATION_PEERS), names, signal)
+    return this.#askThese(someConnected(this.#components, REVALIDATION_PEERS), names, signal)
   }
 
   /** Give those who have just come a moment to say hello, and where nobody else can be asked, all the time it takes. */
@@ -288,7 +288,7 @@ export class Packages {
         signal?.throwIfAborted()
         const error = CatalogError.from(thrown)
         if (isPassing(error) || error.code === 'PEER_TIMEOUT') failures.set(peer, error)
-        emit('catalog:failure', { task: `records from ${peer}`, code: error.code, message: error.message })
+        tellFailure(`records from ${peer}`, error)
       }
     }
     await Promise.all(peers.map(ask))
@@ -315,8 +315,7 @@ export class Packages {
       yield* providers.find(artifact.root, signal)
     } catch (thrown) {
       signal?.throwIfAborted()
-      const { code, message } = CatalogError.from(thrown)
-      emit('catalog:failure', { task: 'find providers', code, message })
+      tellFailure('find providers', thrown)
     }
   }
 }

@@ -41,7 +41,7 @@ export class Catalogue {
     return shelf && this.#components.access.maySeeShelf(peer, shelf.audience, shelf.signer) ? shelf : undefined
   }
 
-  /** Take in whom the user follows by now; to be called before shelves are named, or one is sought that is not known. */
+  /** Take in whom the user follows by now: before shelves are named, or one is sought that is not known. */
   refresh(): void {
     const { records, followed } = this.#components
     if (!this.#isRead) for (const { audience, signer } of records.shelves.names()) this.#note(audience, signer)

@@ -76,7 +76,7 @@ export function resolve(
   { notices: noticesOf, keeps, judging = BY_HAND }: Knowledge = NOTHING,
 ): Resolution {
   const purl = formatPurl(wanted.version === undefined ? name : { ...name, version: wanted.version })
-  const allowed = pin ? releases.filter(({ record }) => record.signer === pin.signer) : unclaimed(releases)
+  const allowed = allowedOf(releases, pin)
   // All who claim the name count, not only those with this version: who owns it is the question to be answered first.
   const owned = ofOwners(allowed, judging)
   const isOpen = allowed.length > 0 && owned.length === 0
@@ -97,7 +97,7 @@ export function resolve(
   return { release, trust: isOfOrigin(release) ? 'origin' : 'unpinned' }
 }
 
-function signersOf(releases: readonly Release[]): string[] {
+export function signersOf(releases: readonly Release[]): string[] {
   return [...new Set(releases.map(({ record }) => record.signer))]
 }
 
@@ -116,8 +116,12 @@ export function isOfOrigin({ record }: Release): boolean {
   return record.statement.kind === ORIGIN_KIND
 }
 
-/** A name that the user has given to nobody is the outside registry's, where that has it. */
-function unclaimed(releases: readonly Release[]): readonly Release[] {
+/**
+ * Releases of those whose a name may be: of its pinned publisher, else of the outside registry where that has it, else
+ * of all who claim it.
+ */
+export function allowedOf(releases: readonly Release[], pin: Pin | undefined): readonly Release[] {
+  if (pin) return releases.filter(({ record }) => record.signer === pin.signer)
   const signed = releases.filter(isOfOrigin)
   return signed.length > 0 ? signed : releases
 }

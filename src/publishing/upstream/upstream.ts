@@ -12,7 +12,7 @@ import { CatalogError, hasCode } from '../../base/errors.ts'
 import { tellFailure } from '../../base/failure.ts'
 import { ATTESTATION_BYTES_MAX, UPSTREAM_MESH_MS, UPSTREAM_SILENCE_MS } from '../../base/http-limits.ts'
 import { ARCHIVE_BYTES_MAX, SEARCH_FAN_OUT_MAX } from '../../base/limits.ts'
-import { type Random, shuffled } from '../../base/random.ts'
+import type { Random } from '../../base/random.ts'
 import { Turns } from '../../base/turns.ts'
 import type { Audience } from '../../model/audience.ts'
 import type { SigningKey } from '../../model/ed25519.ts'
@@ -28,7 +28,7 @@ import {
 } from '../../model/origin.ts'
 import { type CatalogRecord, signRecord } from '../../model/record.ts'
 import type { Release } from '../../model/release.ts'
-import { connectedTo, type HelloService } from '../../network/hello.ts'
+import { type HelloService, someConnected } from '../../network/hello.ts'
 import type { Providers } from '../../network/providers.ts'
 import { artifactPath, npm } from '../../package-types/npm.ts'
 import type { StagedBlob } from '../../store/blob-index.ts'
@@ -241,8 +241,8 @@ export class Upstream {
   }
 
   async #askPeers(id: Uint8Array, signal: AbortSignal): Promise<void> {
-    const { hello, exchange, packages, records, random, clock } = this.#components
-    const peers = shuffled(random, connectedTo(hello)).slice(0, SEARCH_FAN_OUT_MAX)
+    const { exchange, packages, records, clock } = this.#components
+    const peers = someConnected(this.#components, SEARCH_FAN_OUT_MAX)
     using limit = deadline(clock, UPSTREAM_MESH_MS, 'the peers', signal)
     const found = Promise.withResolvers<void>()
     const asking = peers.map(async (peer) => {
