@@ -5,7 +5,7 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CatalogNode } from '../src/node.ts'
-import { quantile } from './harness.ts'
+import { once, quantile } from './harness.ts'
 import type { Suite } from './suite.ts'
 
 const PACKAGES = 200
@@ -16,8 +16,7 @@ const PATIENCE_MS = 5_000
 
 const findable: Suite = async (compare) => {
   await using ends = new AsyncDisposableStack()
-  let made: Promise<number[]> | undefined
-  const times = () => (made ??= measured(ends))
+  const times = once(() => measured(ends))
   for (const [name, share] of Object.entries({ p50: 0.5, p95: 0.95 })) {
     const open = async () => ({ figure: quantile(await times(), share), most: 500 })
     await compare({ name: `${name} from publish to findable`, open })

@@ -177,6 +177,15 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5)
 }
 
+/** What is made when it is first asked for, and then again and again. */
+export function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
+}
+
 export function quantile(values: readonly number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b)
   const at = (sorted.length - 1) * q

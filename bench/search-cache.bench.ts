@@ -10,7 +10,7 @@ import { type Random, seededRandom } from '../src/base/random.ts'
 import { SECOND_MS } from '../src/base/units.ts'
 import { type Answer, QueryCache, type Question } from '../src/discovery/cache.ts'
 import { type IndexDocument, openNativeIndex, type TextIndex } from '../src/discovery/native-index.ts'
-import { quantile } from './harness.ts'
+import { once, quantile } from './harness.ts'
 import { documentOf, type Package, readCorpus } from './search-corpus.ts'
 import type { Suite } from './suite.ts'
 
@@ -78,11 +78,6 @@ const searchCache: Suite = async (compare) => {
   await compare({ name: 'a commit told', open: async () => ({ figure: (await usual()).commitMs, most: 10 }) })
 }
 export default searchCache
-
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined
-  return () => (made ??= make())
-}
 
 async function play(index: TextIndex, packages: readonly Package[], traffic: Traffic): Promise<Outcome> {
   const random = seededRandom(SEED)

@@ -14,7 +14,7 @@ import { MB } from '../src/base/units.ts'
 import { openNativeIndex, type TextIndex } from '../src/discovery/native-index.ts'
 import { candidatesFor, ranked } from '../src/discovery/score.ts'
 import { fuzzedQueries } from '../test/fuzzed-queries.ts'
-import { quantile } from './harness.ts'
+import { once, quantile } from './harness.ts'
 import {
   CLASSES,
   type Corpus,
@@ -110,11 +110,6 @@ const search: Suite = async (compare) => {
   }
 }
 export default search
-
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined
-  return () => (made ??= make())
-}
 
 async function buildOurs(packages: readonly Package[], folder: string): Promise<Engine & AsyncDisposable> {
   const index = await openNativeIndex({ effects: directEffects }, folder)

@@ -6,7 +6,7 @@ import { loadNativeFunctions } from '../src/core/native-functions.ts'
 import type { Core } from '../src/core/surface.ts'
 import { nativeEd25519, useEd25519 } from '../src/model/ed25519.ts'
 import type { ShelfName } from '../src/synchronization/session.ts'
-import { type Contest, quantile } from './harness.ts'
+import { type Contest, once, quantile } from './harness.ts'
 import type { Suite } from './suite.ts'
 import { FullStore, signedRecords } from './sync/full.ts'
 import { incremental } from './sync/incremental.ts'
@@ -54,14 +54,6 @@ const sync: Suite = async (compare) => {
   }
 }
 export default sync
-
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined
-  return () => {
-    made ??= make()
-    return made
-  }
-}
 
 /** Two shelves that come to differ again and again. */
 class Pair {

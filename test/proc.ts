@@ -17,8 +17,8 @@ export function cpuSeconds(pid: number): number {
   return (user + system) / TICKS
 }
 
-/** Memory in place: the most there ever was, the process's own, or pages of files, which the system may take back. */
-export function residentBytes(pid: number, what: 'VmHWM' | 'RssAnon' | 'RssFile'): number {
+/** Memory in place: the most there ever was, all, the process's own, or pages of files, which may be taken back. */
+export function residentBytes(pid: number, what: 'VmHWM' | 'VmRSS' | 'RssAnon' | 'RssFile'): number {
   const text = readFileSync(`/proc/${pid}/status`, 'utf8')
   return Number(new RegExp(`${what}:\\s+(\\d+) kB`).exec(text)?.[1]) * KiB
 }

@@ -3,17 +3,16 @@
 // verified without hashing a password.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../../test/free-port.ts'
+import { cpuSeconds, residentBytes } from '../../test/proc.ts'
 
 const CATALOG = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const VERDACCIO = fileURLToPath(new URL('../../node_modules/verdaccio/bin/verdaccio', import.meta.url))
-/** Unit of the times in /proc. */
-const TICKS = 100
 const START_MS = 30_000
 
 export class RegistryServer implements AsyncDisposable {
@@ -32,22 +31,15 @@ export class RegistryServer implements AsyncDisposable {
     this.registry = registry
   }
 
-  /** User and system, of all threads since it started. */
+  /** User and system, of all threads since it started; 0 where the system has no /proc. */
   cpuSeconds(): number {
-    const stat = readFileSync(`/proc/${this.pid}/stat`, 'latin1')
-    // The name before it, in brackets, may have spaces.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return (Number(fields[11]) + Number(fields[12])) / TICKS
+    return cpuSeconds(this.pid)
   }
 
   /** Of the process that serves, or of that and the one that watches over it. */
   rssMegabytes(which: 'serving' | 'all'): number {
-    const pids = new Set(which === 'all' ? [this.pid, this.#child.pid] : [this.pid])
-    const kibibytes = [...pids].map((pid) => {
-      const status = readFileSync(`/proc/${pid}/status`, 'latin1')
-      return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1])
-    })
-    return (kibibytes.reduce((sum, one) => sum + one, 0) * 1_024) / 1e6
+    const pids = new Set(which === 'all' ? [this.pid, this.#child.pid ?? this.pid] : [this.pid])
+    return [...pids].reduce((sum, pid) => sum + residentBytes(pid, 'VmRSS'), 0) / 1e6
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,13 +1,7 @@
 // A session between two replicas in one process, each message by its bytes as in a frame.
 import { decodeCbor, encodeCbor } from '../../src/model/cbor.ts'
 import { type Answering, answer } from '../../src/synchronization/answers.ts'
-import {
-  type Outcome,
-  type Plan,
-  type Replica,
-  type ShelfName,
-  synchronize,
-} from '../../src/synchronization/session.ts'
+import { type Outcome, type Replica, type ShelfName, synchronize } from '../../src/synchronization/session.ts'
 import { encodeFrame } from '../../src/wire/frame.ts'
 import type { SyncReply, SyncRequest } from '../../src/wire/sync-messages.ts'
 
@@ -19,8 +13,8 @@ export interface Ran extends Outcome {
 
 type Taking = { take(shelf: ShelfName, records: readonly Uint8Array[]): Promise<unknown> }
 
-export async function runSession(asker: Replica & Taking, answerer: Answering, plan: Plan = {}): Promise<Ran> {
-  const [session, ran] = [synchronize(asker, plan), { rounds: 0, bytes: 0 }]
+export async function runSession(asker: Replica & Taking, answerer: Answering): Promise<Ran> {
+  const [session, ran] = [synchronize(asker, {}), { rounds: 0, bytes: 0 }]
   const passed = <T>(message: T, records: readonly Uint8Array[] = []): T => {
     const bytes = encodeCbor(message)
     ran.bytes += encodeFrame(bytes).length - records.reduce((sum, { length }) => sum + length, 0)

@@ -1,8 +1,6 @@
 // The commands for records that compete.
 import type { Command } from 'commander'
-import type { OperationName } from '../gateway/api/operations.ts'
-
-type Run = (name: OperationName, input: Record<string, unknown>) => Promise<void>
+import type { Run } from './commands.ts'
 
 export function conflictCommands(program: Command, run: Run): void {
   const conflicts = program.command('conflicts').description('records that compete, and what is chosen among them')

@@ -1,8 +1,6 @@
 // The commands with which a publisher speaks of what it has published.
 import type { Command } from 'commander'
-import type { OperationName } from '../gateway/api/operations.ts'
-
-type Run = (name: OperationName, input: Record<string, unknown>) => Promise<void>
+import type { Run } from './commands.ts'
 
 export function curationCommands(program: Command, run: Run): void {
   const tag = program.command('tag').description('words such as "beta" that name a version of what you publish')

@@ -1,9 +1,7 @@
 // `catalog npm`: what package managers of this machine are told of the node.
 import type { Command } from 'commander'
-import type { Line } from '../gateway/api/operation.ts'
+import type { Print } from './commands.ts'
 import type { SetupOptions } from './setup/npm-setup.ts'
-
-type Print = (lines: (dataDir: string, signal: AbortSignal) => AsyncIterable<Line>) => Promise<void>
 
 export function npmCommands(program: Command, print: Print): void {
   program

@@ -1,9 +1,7 @@
 // The commands that say who may have what.
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { parseDuration } from '../base/units.ts'
-import type { OperationName } from '../gateway/api/operations.ts'
-
-type Run = (name: OperationName, input: Record<string, unknown>) => Promise<void>
+import { each, type Run } from './commands.ts'
 
 interface PermissionFlags {
   permission?: string
@@ -112,10 +110,6 @@ function deviceCommands(program: Command, run: Run): void {
     .description('let it have no more; what it has already it keeps')
     .argument('<peer>', 'its peer id')
     .action((peer: string) => run('removeDevice', { peer }))
-}
-
-function each(value: string, earlier: string[] = []): string[] {
-  return [...earlier, value]
 }
 
 function duration(text: string): number {

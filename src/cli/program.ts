@@ -4,10 +4,9 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import envPaths from 'env-paths'
 import { CatalogError, EXIT } from '../base/errors.ts'
 import { MINUTE_MS, parseBytes, parseRate } from '../base/units.ts'
-import type { Line } from '../gateway/api/operation.ts'
-import type { OperationName } from '../gateway/api/operations.ts'
 import { VERSION } from '../version.ts'
 import { operate } from './client.ts'
+import { each, type Lines, type Print, type Run } from './commands.ts'
 import { completionScript, SHELLS } from './completion.ts'
 import { conflictCommands } from './conflict-commands.ts'
 import { curationCommands } from './curation-commands.ts'
@@ -54,10 +53,6 @@ export function makeProgram(exit: (status: number) => void): Command {
   return program
 }
 
-type Lines = (dataDir: string, signal: AbortSignal) => AsyncIterable<Line>
-type Print = (lines: Lines) => Promise<void>
-type Run = (name: OperationName, input: Record<string, unknown>) => Promise<void>
-
 const EXIT_HELP = `
 Exit status: 0 ok, 1 failed, 2 wrong usage, 3 not found, 4 verification failed, 5 not permitted,
 6 network, 7 disk, 8 done in part, 130 interrupted.
@@ -84,7 +79,7 @@ function nodeCommands(program: Command, exit: (status: number) => void, run: Run
     )
     .option('--http-port <n>', 'HTTP port on 127.0.0.1; 0 takes any (default 9294)', port)
     .option('--host <ip>', 'address to listen on; 127.0.0.1 stays on this machine (default 0.0.0.0)')
-    .option('--peer <address>', 'stay connected to this peer: a multiaddr or host[:port]; may be repeated', collect)
+    .option('--peer <address>', 'stay connected to this peer: a multiaddr or host[:port]; may be repeated', each)
     .option('--no-mdns', 'do not look for nodes on the local network')
     .option('--upstream <url>', "registry for npm packages that no peer has (default npm's own setting)")
     .option('--no-upstream', 'have no such registry')
@@ -351,8 +346,4 @@ function unlimited(options: Record<string, unknown>): Record<string, unknown> {
 
 function joined(part: string, earlier?: string): string {
   return earlier ? `${earlier}; ${part}` : part
-}
-
-function collect(address: string, earlier: string[] = []): string[] {
-  return [...earlier, address]
 }

@@ -1,10 +1,8 @@
 // The commands of synchronization.
 import { type Command, Option } from 'commander'
 import { CatalogError } from '../base/errors.ts'
-import type { OperationName } from '../gateway/api/operations.ts'
 import { ARTIFACTS, STRATEGIES } from '../synchronization/options.ts'
-
-type Run = (name: OperationName, input: Record<string, unknown>) => Promise<void>
+import { each, type Run } from './commands.ts'
 
 const SYNC_HELP = `
 Filters: type:npm  category:web  tag:stable  publisher:<id>  pkg:npm/@scope/*  Several of one kind mean any of them,
@@ -58,8 +56,4 @@ function filterOf(words: readonly string[]): Record<string, string[]> {
     filter[part] = [...(filter[part] ?? []), value]
   }
   return filter
-}
-
-function each(value: string, earlier: string[] = []): string[] {
-  return [...earlier, value]
 }

@@ -1,8 +1,6 @@
 // `catalog token`: what lets a package manager publish through this node.
 import type { Command } from 'commander'
-import type { OperationName } from '../gateway/api/operations.ts'
-
-type Run = (name: OperationName, input: Record<string, unknown>) => Promise<void>
+import type { Run } from './commands.ts'
 
 export function tokenCommands(program: Command, run: Run): void {
   const token = program.command('token').description('tokens with which package managers may publish here')

@@ -35,11 +35,8 @@ test('of two publishers that claim a name the user chooses one, or a rule does',
   const folder = t.testdir({ one: 'one', other: 'other' })
   const [a, b] = await Promise.all(['a', 'b'].map((name) => startNode(t, join(folder, name))))
   if (!a || !b) throw new Error('both are started')
-  const one = (await a.run('publish', join(folder, 'one'), '--type', 'generic', '--name', 'rope', '--version', '1.0.0'))
-    .lines[0]
-  const other = (
-    await b.run('publish', join(folder, 'other'), '--type', 'generic', '--name', 'rope', '--version', '1.0.0')
-  ).lines[0]
+  const one = await publish(a.dataDir, join(folder, 'one'))
+  const other = await publish(b.dataDir, join(folder, 'other'))
   const node = await startNode(t, join(folder, 'node'))
   await known(node, a, b)
   const refused = await fetched(node, join(folder, 'fetched'))
@@ -54,7 +51,7 @@ test('of two publishers that claim a name the user chooses one, or a rule does',
     chosen: [],
   })
   const candidates = conflict?.['candidates'] as { record: string; publisher: string; signatures: unknown[] }[]
-  t.strictSame(candidates.map(({ record }) => record).sort(), [one?.['record'], other?.['record']].sort())
+  t.strictSame(candidates.map(({ record }) => record).sort(), [one, other].sort())
   t.ok(
     candidates.every(({ signatures }) => signatures.length === 1),
     'with what proves it',
@@ -62,7 +59,7 @@ test('of two publishers that claim a name the user chooses one, or a rule does',
   t.match(summary, { type: 'summary', conflicts: 1, open: 1 })
   const resolved = await node.run('conflicts', 'resolve', PURL, '--publisher', await publisherOf(b))
   t.match(resolved.lines, [{ type: 'resolved', purl: PURL }])
-  t.match(await conflictsOf(node), [{ by: 'pin', chosen: [other?.['record']] }, { open: 0 }])
+  t.match(await conflictsOf(node), [{ by: 'pin', chosen: [other] }, { open: 0 }])
   t.equal((await fetched(node, join(folder, 'fetched'))).status, 0)
   await node.stop()
 
@@ -70,7 +67,7 @@ test('of two publishers that claim a name the user chooses one, or a rule does',
   const ruled = await startNode(t, join(folder, 'ruled'), { env })
   await known(ruled, a, b)
   t.equal((await fetched(ruled, join(folder, 'by-rule'))).status, 0)
-  t.match(await conflictsOf(ruled), [{ policy: 'newest', by: 'policy', chosen: [other?.['record']] }, { open: 0 }])
+  t.match(await conflictsOf(ruled), [{ policy: 'newest', by: 'policy', chosen: [other] }, { open: 0 }])
 
   await a.run('attest', `${PURL}@1.0.0`)
   const judge = { CATALOG_CONFLICT_POLICY: 'consensus', CATALOG_CONFLICT_ATTESTERS: await publisherOf(a) }

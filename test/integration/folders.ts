@@ -1,7 +1,7 @@
 // Folders as tests compare them.
-import { createHash } from 'node:crypto'
-import { readdir, readFile, readlink } from 'node:fs/promises'
+import { readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { sha256Of } from './processes.ts'
 
 /** What lies below a folder: digests of files and targets of links, by path. */
 export async function treeOf(folder: string): Promise<Record<string, string>> {
@@ -11,12 +11,7 @@ export async function treeOf(folder: string): Promise<Record<string, string>> {
     .map(async (entry): Promise<[string, string]> => {
       const path = join(entry.parentPath, entry.name)
       if (entry.isSymbolicLink()) return [path.slice(folder.length), await readlink(path)]
-      return [
-        path.slice(folder.length),
-        createHash('sha256')
-          .update(await readFile(path))
-          .digest('hex'),
-      ]
+      return [path.slice(folder.length), await sha256Of(path)]
     })
   return Object.fromEntries((await Promise.all(tree)).sort(([a], [b]) => (a < b ? -1 : 1)))
 }

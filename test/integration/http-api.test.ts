@@ -7,7 +7,7 @@ import { Validator } from '@seriousme/openapi-schema-validator'
 import tap, { type Test, test } from 'tap'
 import { ENDPOINTS } from '../../src/gateway/api/endpoints.ts'
 import { openApi } from '../../src/gateway/api/openapi.ts'
-import { connected, type Line, startNode, type TestNode } from './processes.ts'
+import { connected, startNode, type TestNode, tokenOf } from './processes.ts'
 
 tap.setTimeout(60_000)
 
@@ -23,7 +23,7 @@ async function opened(t: Test) {
     const permission = name === 'open' ? 'public' : 'private'
     await node.run('publish', join(folder, name), '--permission', permission)
   }
-  const [{ token }] = (await node.run('token', 'create')).lines as [Line & { token: string }]
+  const token = await tokenOf(node)
   const ask = (
     path: string,
     { method = 'GET', as = token, body }: { method?: string; as?: string; body?: string } = {},

@@ -1,12 +1,11 @@
 // What npm changes of packages that are published, unmodified, at one node; and how that shows at another. What is not
 // about npm's own doing goes over HTTP: each npm that is started takes about a second.
-import { execFile } from 'node:child_process'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import tap, { type Test, test } from 'tap'
 import { failure, type Project, project } from './npm-project.ts'
-import { connected, eventually, startNode, type TestNode } from './processes.ts'
+import { connected, eventually, startNode, type TestNode, tokenOf } from './processes.ts'
+import { tarball } from './registry.ts'
 
 tap.setTimeout(120_000)
 
@@ -31,13 +30,12 @@ class Registry {
   }
 
   /** As npm does it. @returns the status */
-  async publish(folder: string, name: string, version: string, tag = 'latest'): Promise<number> {
-    await mkdir(join(folder, 'package'), { recursive: true })
-    await writeFile(join(folder, 'package/package.json'), JSON.stringify({ name, version, main: 'x.js' }))
-    await writeFile(join(folder, 'package/x.js'), `module.exports = '${version}'\n`)
-    await promisify(execFile)('tar', ['-czf', join(folder, 'x.tgz'), '-C', folder, 'package'])
-    const tarball = await readFile(join(folder, 'x.tgz'))
-    const attachment = { data: tarball.toString('base64'), length: tarball.length }
+  async publish(name: string, version: string, tag = 'latest'): Promise<number> {
+    const packed = await tarball([
+      ['package.json', Buffer.from(JSON.stringify({ name, version, main: 'x.js' }))],
+      ['x.js', Buffer.from(`module.exports = '${version}'\n`)],
+    ])
+    const attachment = { data: packed.toString('base64'), length: packed.length }
     const { status } = await this.ask(name, 'PUT', {
       ...{ name, 'dist-tags': { [tag]: version }, versions: { [version]: { name, version } } },
       _attachments: { [`${name}-${version}.tgz`]: attachment },
@@ -83,9 +81,9 @@ test('what npm changes at one node shows at another', async (t) => {
   await t.test('versions that are taken back', (t) => withdrawals(t, pair))
 })
 
-async function tags(t: Test, { sources, near, far, author, user, own, others }: Pair): Promise<void> {
+async function tags(t: Test, { near, far, author, user, own, others }: Pair): Promise<void> {
   const name = 'tagged'
-  t.equal(await own.publish(join(sources, 'tagged-1'), name, '1.0.0'), 201)
+  t.equal(await own.publish(name, '1.0.0'), 201)
   await writeFile(join(author.folder, 'package.json'), JSON.stringify({ name, version: '2.0.0', main: 'x.js' }))
   await writeFile(join(author.folder, 'x.js'), 'module.exports = "2.0.0"\n')
   await author.npm('publish', '--tag', 'beta')
@@ -103,10 +101,9 @@ async function tags(t: Test, { sources, near, far, author, user, own, others }: 
   t.match(await tag(own, '1.x', '1.0.0'), { status: 400, json: { error: /valid SemVer range/ } })
   t.match(await tag(own, 'beta', '9.9.9'), { status: 404 })
   t.match(await tag(others, 'beta', '1.0.0'), { status: 401 })
-  const [made] = (await far.run('token', 'create')).lines
-  const stranger = new Registry(far, `${made?.['token']}`)
+  const stranger = new Registry(far, await tokenOf(far))
   t.match(await tag(stranger, 'beta', '1.0.0'), { status: 403, json: { error: /somebody else/ } })
-  t.equal(await own.publish(join(sources, 'tagged-3'), name, '3.0.0'), 201)
+  t.equal(await own.publish(name, '3.0.0'), 201)
   await others.seen(name, 'what has no tag is the latest', (told) => told['dist-tags'].latest === '3.0.0')
   t.match((await near.run('tag', 'add', `pkg:npm/${name}@1.0.0`, 'beta')).lines, [{ tag: 'beta', version: '1.0.0' }])
   t.match((await near.run('tag', 'ls', `pkg:npm/${name}`)).lines, [
@@ -116,10 +113,10 @@ async function tags(t: Test, { sources, near, far, author, user, own, others }: 
   ])
 }
 
-async function deprecations(t: Test, { sources, far, author, user, own, others }: Pair): Promise<void> {
+async function deprecations(t: Test, { far, author, user, own, others }: Pair): Promise<void> {
   const name = 'aging'
-  await own.publish(join(sources, 'aging-1'), name, '1.0.0')
-  await own.publish(join(sources, 'aging-2'), name, '1.1.0')
+  await own.publish(name, '1.0.0')
+  await own.publish(name, '1.1.0')
   await author.npm('deprecate', `${name}@1.0.0`, 'it loses data')
   const told = await others.seen(name, 'what is deprecated', (told) => told.versions?.['1.0.0']?.deprecated)
   t.equal(told.versions['1.0.0'].deprecated, 'it loses data')
@@ -132,7 +129,7 @@ async function deprecations(t: Test, { sources, far, author, user, own, others }
 
 async function withdrawals(t: Test, { sources, near, far, author, user, own, others }: Pair): Promise<void> {
   const name = 'leaving'
-  for (const minor of [0, 1, 2]) await own.publish(join(sources, `leaving-${minor}`), name, `1.${minor}.0`)
+  for (const minor of [0, 1, 2]) await own.publish(name, `1.${minor}.0`)
   await others.seen(name, 'all versions', (told) => told.versions?.['1.2.0'] !== undefined)
   await user.npm('install', `${name}@1.2.0`)
   t.equal((await far.run('pin', `pkg:npm/${name}@1.1.0`)).status, 0)
@@ -141,7 +138,7 @@ async function withdrawals(t: Test, { sources, near, far, author, user, own, oth
   t.strictSame(told['dist-tags'], { latest: '1.1.0' })
   await user.npm('ci')
   t.match(await installed(user, name), '1.2.0', 'a lock file has it still')
-  t.equal(await own.publish(join(sources, 'leaving-2'), name, '1.2.0'), 409, 'a version never comes twice')
+  t.equal(await own.publish(name, '1.2.0'), 409, 'a version never comes twice')
   const fetched = (version: string) =>
     far.run('fetch', `pkg:npm/${name}@${version}`, '--output', join(sources, 'fetched'))
   t.match((await fetched('1.2.0')).lines.at(-1), { type: 'error', code: 'WITHDRAWN' })

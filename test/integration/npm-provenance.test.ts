@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import tap, { test } from 'tap'
 import { project } from './npm-project.ts'
-import { connected, eventually, type Line, startNode, type TestNode } from './processes.ts'
+import { connected, eventually, startNode, type TestNode, tokenOf } from './processes.ts'
 import { OutsideRegistry } from './registry.ts'
 
 tap.setTimeout(120_000)
@@ -51,7 +51,7 @@ test('what is attested of a version goes with it to other nodes, and into no fol
   const near = await startNode(t, join(folder, 'near'))
   const far = await startNode(t, join(folder, 'far'))
   await connected(far, near)
-  const [{ token }] = (await near.run('token', 'create')).lines as [Line & { token: string }]
+  const token = await tokenOf(near)
   const { npm, folder: source } = await project(join(folder, 'author'), near)
   await writeFile(join(source, 'package.json'), JSON.stringify({ name: NAME, version: '1.0.0' }))
   await npm('pack')

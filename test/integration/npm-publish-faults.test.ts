@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import tap, { type Test, test } from 'tap'
 import { dataPaths } from '../../src/store/data-directory.ts'
 import { project } from './npm-project.ts'
-import { connected, eventually, startNode, type TestNode } from './processes.ts'
+import { connected, eventually, startNode, type TestNode, tokenOf } from './processes.ts'
 import { tarball } from './registry.ts'
 
 tap.setTimeout(240_000)
@@ -36,10 +36,6 @@ function documentOf(name: string, bytes: Buffer): Buffer {
     versions: { [VERSION]: { name, version: VERSION } },
   }
   return Buffer.from(JSON.stringify({ ...about, _attachments: { [`${name}-${VERSION}.tgz`]: attachment } }))
-}
-
-async function tokenOf(node: TestNode): Promise<string> {
-  return `${(await node.run('token', 'create')).lines[0]?.['token']}`
 }
 
 interface Publishing {

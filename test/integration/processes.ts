@@ -155,6 +155,11 @@ export async function sha256Of(path: string): Promise<string> {
   return hash.digest('hex')
 }
 
+/** A token for programs that use a node over HTTP. */
+export async function tokenOf(node: Pick<TestNode, 'run'>): Promise<string> {
+  return `${(await node.run('token', 'create')).lines[0]?.['token']}`
+}
+
 /** Bytes that no compression and no second chunk has anything of, in a new file. */
 export function writeNoise(path: string, bytes: number): void {
   const file = openSync(path, 'wx')

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { buffer, text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { pack } from 'tar-stream'
@@ -94,8 +95,8 @@ export class OutsideRegistry implements AsyncDisposable {
     this.#put(manifest, () => tarball(Object.entries(all).map(([name, text]) => [name, Buffer.from(text)])))
   }
 
-  /** Every package in this project's node_modules that is for any machine. @returns how many */
-  addInstalled(): number {
+  /** Every package in this project's node_modules that is for any machine. */
+  addInstalled(): void {
     const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'))
     const entries: [string, { os?: unknown; cpu?: unknown; link?: boolean }][] = Object.entries(lock.packages)
     for (const [path, { os, cpu, link }] of entries) {
@@ -110,7 +111,6 @@ export class OutsideRegistry implements AsyncDisposable {
       const packageJson = Buffer.from(JSON.stringify(published))
       this.#put(published as Manifest, () => tarball([['package.json', packageJson], ...read()]))
     }
-    return this.#packages.size
   }
 
   /** Of a package's tarballs, as they are served. */
@@ -130,9 +130,7 @@ export class OutsideRegistry implements AsyncDisposable {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = decodeURIComponent((request.url ?? '').slice(1))
     this.asked.push(path)
-    const pieces: Buffer[] = []
-    for await (const piece of request) pieces.push(piece)
-    this.bodies.push(Buffer.concat(pieces).toString())
+    this.bodies.push(await text(request))
     if (this.fault?.(request, response)) return
     if (this.token !== undefined && request.headers.authorization !== `Bearer ${this.token}`) {
       response.statusCode = 404
@@ -219,7 +217,5 @@ export async function tarball(files: readonly (readonly [string, Buffer])[]): Pr
   const archive = pack()
   for (const [name, bytes] of files) archive.entry({ name: `package/${name}`, mtime: new Date(0) }, bytes)
   archive.finalize()
-  const pieces: Buffer[] = []
-  for await (const piece of archive) pieces.push(piece as Buffer)
-  return gzipSync(Buffer.concat(pieces), { level: 1 })
+  return gzipSync(await buffer(archive), { level: 1 })
 }

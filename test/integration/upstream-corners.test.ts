@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import tap, { test } from 'tap'
-import { connected, startNode, type TestNode } from './processes.ts'
+import { connected, startNode, type TestNode, tokenOf } from './processes.ts'
 import { OutsideRegistry } from './registry.ts'
 
 tap.setTimeout(120_000)
@@ -81,7 +81,7 @@ test('what took credentials is for its user alone, also when it did not before',
   await writeFile(userconfig, `${registry.url.replace('http:', '')}:_authToken=secret\n`)
   const env = { ...registry.settings, npm_config_userconfig: userconfig }
   const node = await startNode(t, join(folder, 'node'), { env })
-  const [{ token }] = (await node.run('token', 'create')).lines as unknown as [{ token: string }]
+  const token = await tokenOf(node)
   t.equal((await ask(node, open, token)).status, 200)
   t.equal((await ask(node, open)).status, 404, 'any process of this machine')
   t.equal((await ask(node, 'turned')).status, 200)

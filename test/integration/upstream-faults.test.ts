@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { open } from 'lmdb'
 import tap, { test } from 'tap'
 import { decodeDerivation, encodeDerivation } from '../../src/model/origin.ts'
-import { connected, startNode, type TestNode } from './processes.ts'
+import { connected, startNode, type TestNode, tokenOf } from './processes.ts'
 import { type Fault, OutsideRegistry } from './registry.ts'
 
 tap.setTimeout(120_000)
@@ -130,7 +130,7 @@ test('who is let in alone has it alone', async (t) => {
   const near = await startNode(t, join(folder, 'near'), { env })
   const far = await startNode(t, join(folder, 'far'), { env: { CATALOG_ORIGIN_KEYS: registry.key } })
   await connected(far, near)
-  const [{ token }] = (await near.run('token', 'create')).lines as unknown as [{ token: string }]
+  const token = await tokenOf(near)
   const file = '@own/part/-/part-1.0.0.tgz'
   t.equal((await ask(near, '@own%2fpart')).status, 404, 'any process of this machine')
   t.equal((await ask(near, '@own%2fpart', token)).status, 200, 'its user')
