@@ -35,7 +35,9 @@ const sync: Suite = async (compare) => {
   }
   await compare({ name: 'bytes, beside ranges', open: () => besideRanges(core) })
   if (core.backend === 'native') useEd25519(nativeEd25519(await loadNativeFunctions()))
-  await compare({ name: `all of ${FULL_RECORDS} records, CPU`, open: () => beside(core, ends) })
+  for (const records of FULL_RECORDS) {
+    await compare({ name: `all of ${records} records, CPU`, open: () => beside(core, records, ends) })
+  }
   await compare({ name: 'all of ten times as many records, CPU of each', open: () => tenTimes(core) })
   const waited = once(() => incremental(ends))
   for (const [name, share] of Object.entries({ p50: 0.5, p95: 0.95 })) {
@@ -96,8 +98,8 @@ async function fill(shelf: BenchShelf, from: number, count: number): Promise<voi
   }
 }
 
-async function beside(core: Core, ends: AsyncDisposableStack): Promise<Contest> {
-  const envelopes = signedRecords(FULL_RECORDS)
+async function beside(core: Core, records: number, ends: AsyncDisposableStack): Promise<Contest> {
+  const envelopes = signedRecords(records)
   const source = ends.use(new FullStore(core))
   await source.take(source.shelves()[0] as ShelfName, envelopes)
   let target = ends.use(new FullStore(core))
@@ -107,9 +109,10 @@ async function beside(core: Core, ends: AsyncDisposableStack): Promise<Contest> 
   }
   ends.defer(() => target[Symbol.asyncDispose]())
   return {
-    amount: FULL_RECORDS,
+    amount: records,
     seconds: 0,
     rounds: 5,
+    once: true,
     prepare: empty,
     prepareBaseline: empty,
     candidate: () => target.syncFrom(source),
@@ -118,18 +121,22 @@ async function beside(core: Core, ends: AsyncDisposableStack): Promise<Contest> 
   }
 }
 
-/** CPU of each record when there are ten times as many, beside when there are not. */
+/** CPU of each record when there are ten times as many, beside when there are not: medians of several. */
 async function tenTimes(core: Core) {
-  const each: number[] = []
-  for (const records of [FULL_RECORDS, 10 * FULL_RECORDS]) {
-    await using source = new FullStore(core)
-    await using target = new FullStore(core)
-    await source.take(source.shelves()[0] as ShelfName, signedRecords(records))
-    const began = cpuSeconds()
-    await target.syncFrom(source)
-    each.push((cpuSeconds() - began) / records)
-  }
-  return { figure: (each[1] ?? 0) / (each[0] ?? 1), most: 1.25 }
+  const [few, many] = FULL_RECORDS
+  const each: Record<number, number[]> = { [few]: [], [many]: [] }
+  for (const records of [few, many, few, many, few, few, many, few]) each[records]?.push(await cpuOfEach(core, records))
+  const [small, large] = [few, many].map((records) => quantile(each[records] ?? [], 0.5))
+  return { figure: (large ?? Number.NaN) / (small ?? Number.NaN), most: 1.25 }
+}
+
+async function cpuOfEach(core: Core, records: number): Promise<number> {
+  await using source = new FullStore(core)
+  await using target = new FullStore(core)
+  await source.take(source.shelves()[0] as ShelfName, signedRecords(records))
+  const began = cpuSeconds()
+  await target.syncFrom(source)
+  return (cpuSeconds() - began) / records
 }
 
 function cpuSeconds(): number {

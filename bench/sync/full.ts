@@ -99,6 +99,7 @@ export class FullStore implements Replica, AsyncDisposable {
       find: () => NAME,
       set: (shelf) => this.set(shelf),
       envelope: (id) => this.envelope(id),
+      documents: (shelf) => this.#parts.documents(shelf),
       ordered: (shelf, ids, first) => this.#parts.ordered(shelf, ids, first),
       take: (shelf, envelopes) => this.take(shelf, envelopes),
       changes: () => [],

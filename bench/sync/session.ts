@@ -1,6 +1,7 @@
 // A session between two replicas in one process, each message by its bytes as in a frame.
 import { decodeCbor, encodeCbor } from '../../src/model/cbor.ts'
 import { type Answering, answer } from '../../src/synchronization/answers.ts'
+import { gathered } from '../../src/synchronization/gathered.ts'
 import { type Outcome, type Replica, type ShelfName, synchronize } from '../../src/synchronization/session.ts'
 import { encodeFrame } from '../../src/wire/frame.ts'
 import type { SyncReply, SyncRequest } from '../../src/wire/sync-messages.ts'
@@ -25,10 +26,14 @@ export async function runSession(asker: Replica & Taking, answerer: Answering): 
     const { request, shelf } = next.value
     const replies: SyncReply[] = []
     const heard: SyncRequest = passed(request, request.op === 'exchange' ? request.records : [])
-    for await (const said of answer(answerer, heard)) {
-      const { item } = passed({ item: said }, said.is === 'records' ? said.records : [])
-      if (item.is === 'records' && shelf) await asker.take(shelf, item.records)
-      else replies.push(item)
+    const told = async function* () {
+      for await (const said of answer(answerer, heard)) {
+        yield passed({ item: said }, said.is === 'records' ? said.records : []).item
+      }
+    }
+    for await (const reply of gathered(told())) {
+      if (reply.is === 'records' && shelf) await asker.take(shelf, reply.records)
+      else replies.push(reply)
     }
     passed({ end: true })
     ran.rounds++

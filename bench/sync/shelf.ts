@@ -66,6 +66,10 @@ export class BenchShelf implements Replica, Answering, SyncSet, AsyncDisposable 
     return this.#shelves.idsBelow(NAME.audience, NAME.signer, path)
   }
 
+  idsAfter(id: Uint8Array | undefined, most: number): Uint8Array[] {
+    return this.#shelves.idsAfter(NAME.audience, NAME.signer, id, most)
+  }
+
   node(path: Uint8Array): TrieNode {
     return this.#shelves.node(NAME.audience, NAME.signer, path)
   }
@@ -84,6 +88,10 @@ export class BenchShelf implements Replica, Answering, SyncSet, AsyncDisposable 
 
   envelope(id: Uint8Array): Uint8Array {
     return id
+  }
+
+  documents(): readonly Uint8Array[] {
+    return []
   }
 
   ordered(_shelf: ShelfName, ids: readonly Uint8Array[]): readonly Uint8Array[] {

@@ -19,6 +19,8 @@ export const SYNC_PUSH_BYTES_MAX = 512 * KiB
 export const SYNC_PUSH_RECORDS_MAX = 8_192
 /** Records admitted in one transaction: some tens of milliseconds. */
 export const SYNC_ADMITTED_AT_ONCE_MAX = 256
+/** Bytes of records that came that wait for others to be admitted with them. */
+export const SYNC_GATHERED_BYTES = MiB
 /** Records of one reply; who wants more asks again. */
 export const SYNC_REPLY_RECORDS_BYTES = 8 * MiB
 export const SYNC_REPLY_BYTES_MAX = 2 * SYNC_REPLY_RECORDS_BYTES

@@ -4,8 +4,8 @@ import { artifact } from './paths.ts'
 
 /** Where the native core is in use: that the addon can be loaded is known then. */
 export async function loadNativeFunctions() {
-  const { ed25519Verify, Ed25519Key, readCached, releaseMapped } = await import(
+  const { ed25519Verify, ed25519VerifyMany, Ed25519Key, readCached, releaseMapped } = await import(
     pathToFileURL(artifact('native/index.js')).href
   )
-  return { ed25519Verify, Ed25519Key, readCached, releaseMapped }
+  return { ed25519Verify, ed25519VerifyMany, Ed25519Key, readCached, releaseMapped }
 }

@@ -35,12 +35,21 @@ export interface SigningKey {
   signAll(messages: readonly Uint8Array[]): Promise<Uint8Array[]>
 }
 
+/** A message, and a signature over it that is said to be a key's. */
+export interface Signed {
+  readonly key: Uint8Array
+  readonly message: Uint8Array
+  readonly signature: Uint8Array
+}
+
 /** One that obeys the strict rule; the published cases are run over each. */
 export interface Ed25519 {
   /** @param seed - 32 bytes, the private key of RFC 8032 */
   signingKey(seed: Uint8Array): SigningKey
   /** @returns whether `signature` (64 bytes) is `publicKey`'s (32 bytes) over `message` */
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean
+  /** The same for many, on other threads. @returns whether each of them holds */
+  verifyAll(all: readonly Signed[]): Promise<boolean[]>
 }
 
 /** Node's own OpenSSL, which takes twice to three times as long as the addon. */
@@ -56,18 +65,33 @@ export const openSsl: Ed25519 = {
         Promise.all(messages.map(async (message) => new Uint8Array(await signLater(null, message, key)))),
     }
   },
-  verify(publicKey, message, signature) {
-    if (publicKey.length !== PUBLIC_KEY_BYTES || signature.length !== SIGNATURE_BYTES) return false
-    if (!isStrictPoint(publicKey) || !isStrictPoint(signature.subarray(0, 32))) return false
-    const scalar = signature.slice(32).reverse()
-    if (compareBytes(scalar, ORDER) >= 0) return false
-    return verify(null, message, keyObject(publicKey), signature)
-  },
+  verify: (publicKey, message, signature) =>
+    isStrict(publicKey, signature) && verify(null, message, keyObject(publicKey), signature),
+  verifyAll: (all) =>
+    Promise.all(
+      all.map(({ key, message, signature }) =>
+        isStrict(key, signature) ? verifyLater(null, message, keyObject(key), signature) : false,
+      ),
+    ),
 }
+
+const verifyLater = promisify(verify) as (
+  algorithm: null,
+  message: Uint8Array,
+  key: KeyObject,
+  signature: Uint8Array,
+) => Promise<boolean>
 
 /** What the addon exports for signatures (`native/binding/src/signing.rs`). */
 export interface NativeSigning {
   ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean
+  /** @param ends - where each message ends @returns a byte for each, 1 where it holds */
+  ed25519VerifyMany(
+    publicKeys: Uint8Array,
+    messages: Uint8Array,
+    ends: number[],
+    signatures: Uint8Array,
+  ): Promise<Uint8Array>
   Ed25519Key: { fromSeed(seed: Uint8Array): NativeKey }
 }
 
@@ -79,23 +103,41 @@ interface NativeKey {
 }
 
 /** The addon's. */
-export function nativeEd25519({ ed25519Verify, Ed25519Key }: NativeSigning): Ed25519 {
+export function nativeEd25519({ ed25519Verify, ed25519VerifyMany, Ed25519Key }: NativeSigning): Ed25519 {
   return {
     verify: ed25519Verify,
+    async verifyAll(all) {
+      const holds = all.map(() => false)
+      // What lies one behind the other has to have the length it should have.
+      const checked = [...all.keys()].filter((at) => hasItsLengths(all[at] as Signed))
+      const parts = checked.map((at) => all[at] as Signed)
+      const messages = parts.map(({ message }) => message)
+      const bytes = await ed25519VerifyMany(
+        concatBytes(...parts.map(({ key }) => key)),
+        concatBytes(...messages),
+        endsOf(messages),
+        concatBytes(...parts.map(({ signature }) => signature)),
+      )
+      for (const [index, at] of checked.entries()) holds[at] = bytes[index] === 1
+      return holds
+    },
     signingKey(seed) {
       const key = Ed25519Key.fromSeed(seed)
       return {
         publicKey: new Uint8Array(key.publicKey),
         sign: (message) => new Uint8Array(key.sign(message)),
         async signAll(messages) {
-          let end = 0
-          const ends = messages.map(({ length }) => (end += length))
-          const signatures = await key.signMany(concatBytes(...messages), ends)
+          const signatures = await key.signMany(concatBytes(...messages), endsOf(messages))
           return messages.map((_, i) => signatures.slice(i * SIGNATURE_BYTES, (i + 1) * SIGNATURE_BYTES))
         },
       }
     },
   }
+}
+
+function endsOf(messages: readonly Uint8Array[]): number[] {
+  let end = 0
+  return messages.map(({ length }) => (end += length))
 }
 
 let inUse = openSsl
@@ -113,6 +155,22 @@ export function signingKey(seed: Uint8Array): SigningKey {
 /** @returns whether `signature` (64 bytes) is `publicKey`'s (32 bytes) over `message`, by the strict rule above */
 export function verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   return inUse.verify(publicKey, message, signature)
+}
+
+/** @returns which of them `verifyEd25519` would hold for, found out on other threads */
+export function verifyAllEd25519(all: readonly Signed[]): Promise<boolean[]> {
+  return inUse.verifyAll(all)
+}
+
+function hasItsLengths({ key, signature }: Pick<Signed, 'key' | 'signature'>): boolean {
+  return key.length === PUBLIC_KEY_BYTES && signature.length === SIGNATURE_BYTES
+}
+
+/** What the strict rule asks beyond what OpenSSL does. */
+function isStrict(key: Uint8Array, signature: Uint8Array): boolean {
+  if (!hasItsLengths({ key, signature })) return false
+  if (!isStrictPoint(key) || !isStrictPoint(signature.subarray(0, 32))) return false
+  return compareBytes(signature.slice(32).reverse(), ORDER) < 0
 }
 
 /** Canonical encoding (y < p) of a point whose order does not divide 8. Points off the curve fail in `verify`. */

@@ -7,7 +7,7 @@ import { CatalogError } from '../base/errors.ts'
 import { DESCRIPTION_LENGTH_MAX, TAG_LENGTH_MAX, VERSION_LENGTH_MAX } from '../base/limits.ts'
 import type { Policy } from './conflict.ts'
 import { formatPurl, type PackageName, type Purl, parsePurl } from './purl.ts'
-import type { CatalogRecord } from './record.ts'
+import { type CatalogRecord, readOnce } from './record.ts'
 
 export const NOTICE_KINDS = ['tag', 'deprecation', 'withdrawal'] as const
 export type NoticeKind = (typeof NOTICE_KINDS)[number]
@@ -46,18 +46,8 @@ export function isNoticeKind(kind: string): kind is NoticeKind {
   return (NOTICE_KINDS as readonly string[]).includes(kind)
 }
 
-/** Read once per record object. */
-const known = new WeakMap<CatalogRecord, Notice>()
-
 /** @throws CatalogError `RECORD_INVALID` */
-export function readNotice(record: CatalogRecord): Notice {
-  let notice = known.get(record)
-  if (!notice) {
-    notice = parseNotice(record)
-    known.set(record, notice)
-  }
-  return notice
-}
+export const readNotice = readOnce('notice', parseNotice)
 
 /** The record that counts, of those of one subject; of two with one number by `newest` what was signed later. */
 export function countingNotice(records: readonly CatalogRecord[], policy?: Policy): CatalogRecord | undefined {

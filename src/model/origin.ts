@@ -8,7 +8,14 @@ import { CatalogError } from '../base/errors.ts'
 import { BLOB_BYTES_MAX, DERIVATION_BYTES_MAX, NAME_LENGTH_MAX, VERSION_LENGTH_MAX } from '../base/limits.ts'
 import { bytesOf, decodeCanonicalCbor, encodeCbor } from './cbor.ts'
 import { formatPurl } from './purl.ts'
-import { ALGORITHM_NPM, type CatalogRecord, draftRecord, NPM_SIGNATURE_BYTES_MAX, type Statement } from './record.ts'
+import {
+  ALGORITHM_NPM,
+  type CatalogRecord,
+  draftRecord,
+  NPM_SIGNATURE_BYTES_MAX,
+  readOnce,
+  type Statement,
+} from './record.ts'
 import { describedSchema, type Release, standAsRelease } from './release.ts'
 
 export const ORIGIN_KIND = 'origin'
@@ -132,21 +139,15 @@ export function originRecord(
  *
  * @throws CatalogError `RECORD_INVALID`
  */
-export function readOrigin(record: CatalogRecord): OriginBody {
-  const known = read.get(record)
-  if (known) return known
+export const readOrigin = readOnce('origin', (record): OriginBody => {
   const body = bodySchema.safeParse(record.statement.body)
   if (record.statement.kind !== ORIGIN_KIND || !body.success) {
     throw new CatalogError('RECORD_INVALID', 'This is not an origin statement.', { cause: body.error })
   }
   const { id } = draftRecord(originStatement(record.signer, body.data))
   if (!equalBytes(id, record.id)) throw new CatalogError('RECORD_INVALID', 'An origin statement says nothing more.')
-  read.set(record, body.data)
   return body.data
-}
-
-/** Read once per record object. */
-const read = new WeakMap<CatalogRecord, OriginBody>()
+})
 
 /** Whether the origin has signed a statement; undefined when none of its keys is known that would say so. */
 export function originSigned(record: CatalogRecord, keys: OriginKeys): boolean | undefined {

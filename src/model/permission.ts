@@ -8,7 +8,7 @@ import { globWeight, matchesGlob, parseGlob } from './glob.ts'
 import { groupIdText } from './group.ts'
 import { peerIdText } from './peer-id.ts'
 import { formatPurl, type Purl } from './purl.ts'
-import type { CatalogRecord } from './record.ts'
+import { type CatalogRecord, readOnce } from './record.ts'
 
 export const PERMISSIONS = ['public', 'private', 'restricted', 'friends', 'anonymous', 'verified'] as const
 export type Permission = (typeof PERMISSIONS)[number]
@@ -27,18 +27,8 @@ const shareSchema = z.looseObject({
 
 export type ShareBody = z.infer<typeof shareSchema>
 
-/** Read once per record object. */
-const read = new WeakMap<CatalogRecord, ShareBody>()
-
 /** @throws CatalogError `RECORD_INVALID` */
-export function readShare(record: CatalogRecord): ShareBody {
-  let share = read.get(record)
-  if (!share) {
-    share = parseShare(record)
-    read.set(record, share)
-  }
-  return share
-}
+export const readShare = readOnce('share', parseShare)
 
 function parseShare(record: CatalogRecord): ShareBody {
   const body = shareSchema.safeParse(record.statement.body)

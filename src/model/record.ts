@@ -9,7 +9,7 @@ import { concatBytes, sha256, toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import { RECORD_BYTES_MAX, SIGNATURES_MAX, SIGNER_LENGTH_MAX, SUBJECT_LENGTH_MAX } from '../base/limits.ts'
 import { bytesOf, bytesUpTo, decodeCanonicalCbor, encodeCbor } from './cbor.ts'
-import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES, type SigningKey, verifyEd25519 } from './ed25519.ts'
+import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES, type SigningKey, verifyAllEd25519, verifyEd25519 } from './ed25519.ts'
 
 /** By which a record of this network is signed. */
 export const ALGORITHM_ED25519 = 1 as const
@@ -67,7 +67,25 @@ export interface SignatureEntry {
   readonly value: Uint8Array
 }
 
-export interface CatalogRecord {
+/** What is found out of a record: which keys signed it, and what it reads as. */
+interface Findings {
+  keys: ReadonlySet<string> | undefined
+  notice: unknown
+  origin: unknown
+  release: unknown
+  share: unknown
+}
+
+interface Parts {
+  readonly id: Uint8Array
+  readonly statement: Statement
+  readonly statementBytes: Uint8Array
+  readonly signatures: readonly SignatureEntry[]
+  readonly envelope: Uint8Array
+}
+
+/** Made by `draftRecord` and `decodeRecord`. */
+export class CatalogRecord {
   /** 32 bytes. */
   readonly id: Uint8Array
   readonly statement: Statement
@@ -76,12 +94,48 @@ export interface CatalogRecord {
   readonly signatures: readonly SignatureEntry[]
   /** Bytes as made or received: what is stored and sent. */
   readonly envelope: Uint8Array
+  readonly #statementBytes: Uint8Array
+  readonly #findings: Findings = {
+    keys: undefined,
+    notice: undefined,
+    origin: undefined,
+    release: undefined,
+    share: undefined,
+  }
+
+  constructor({ id, statement, statementBytes, signatures, envelope }: Parts) {
+    this.id = id
+    this.statement = statement
+    this.signer = statement.signer === 'publisher:' ? `publisher:${toHex(id)}` : statement.signer
+    this.signatures = signatures
+    this.envelope = envelope
+    this.#statementBytes = statementBytes
+  }
+
   /** Bytes the signatures are over. */
-  readonly signed: Uint8Array
+  get signed(): Uint8Array {
+    return signedBytes(this.statement.kind, this.#statementBytes)
+  }
+
+  /**
+   * What was found out of this record, for whoever asks next. Kept here and in no weak map: what stands in one refers to
+   * its record as a rule, and that way has it outlive many a collection of garbage.
+   */
+  get findings(): Findings {
+    return this.#findings
+  }
 }
 
-/** Verified once per record object, and never what was signed right here. */
-const verified = new WeakMap<CatalogRecord, ReadonlySet<string>>()
+/** A reading of records that is made of each once. */
+export function readOnce<Reading>(
+  as: Exclude<keyof Findings, 'keys'>,
+  read: (record: CatalogRecord) => Reading,
+): (record: CatalogRecord) => Reading {
+  return (record) => {
+    record.findings[as] ??= read(record)
+    return record.findings[as] as Reading
+  }
+}
 
 /** A record that lacks its signatures. */
 export interface Draft {
@@ -105,8 +159,9 @@ export function draftRecord(statement: Statement): Draft {
   }
   const { seq, ...unnumbered } = statement
   const statementBytes = encodeCbor(seq === undefined ? unnumbered : statement) // CBOR has no undefined
+  const id = sha256(statementBytes)
   return {
-    id: sha256(statementBytes),
+    id,
     signed: signedBytes(kind, statementBytes),
     complete(signatures) {
       const entries = signatures.map(({ algorithm = ALGORITHM_ED25519, key, value }) => [algorithm, key, value])
@@ -114,8 +169,9 @@ export function draftRecord(statement: Statement): Draft {
       if (envelope.length > RECORD_BYTES_MAX) {
         throw new CatalogError('LIMIT_EXCEEDED', `This ${kind} record would be over ${RECORD_BYTES_MAX} bytes.`)
       }
-      const record = assemble(statement, statementBytes, signatures, envelope)
-      verified.set(record, new Set(signatures.filter(isEd25519).map(({ key }) => toHex(key))))
+      const record = new CatalogRecord({ id, statement, statementBytes, signatures, envelope })
+      // What was signed right here is not checked again.
+      record.findings.keys = new Set(signatures.filter(isEd25519).map(({ key }) => toHex(key)))
       return record
     },
   }
@@ -143,34 +199,41 @@ export function decodeRecord(envelope: Uint8Array): CatalogRecord {
   const inner = statementSchema.safeParse(decodeCanonicalCbor(statementBytes))
   if (!inner.success) throw new CatalogError('RECORD_INVALID', 'This is not a record.', { cause: inner.error })
   const signatures = entries.map(([algorithm, key, value]) => ({ algorithm, key, value }))
-  return assemble(inner.data, statementBytes, signatures, envelope)
+  return new CatalogRecord({ id: sha256(statementBytes), statement: inner.data, statementBytes, signatures, envelope })
 }
 
 /** The distinct keys, in hexadecimal, whose signature over this record is good. */
 export function signingKeys(record: CatalogRecord): ReadonlySet<string> {
-  const known = verified.get(record)
-  if (known) return known
+  const { keys } = record.findings
+  if (keys) return keys
   const good = new Set<string>()
-  verified.set(record, good)
+  record.findings.keys = good
   for (const { key, value } of record.signatures.filter(isEd25519)) {
     if (!good.has(toHex(key)) && verifyEd25519(key, record.signed, value)) good.add(toHex(key))
   }
   return good
 }
 
-function isEd25519({ algorithm = ALGORITHM_ED25519 }: SignatureEntry): boolean {
-  return algorithm === ALGORITHM_ED25519
+/** To check fewer where they are asked for takes less time than going to another thread and back. */
+const CHECKED_TOGETHER_MIN = 4
+
+/** Check the signatures of many records on other threads, so that `signingKeys` knows of them. */
+export async function checkSignatures(records: readonly CatalogRecord[]): Promise<void> {
+  const unknown = records.filter((record) => record.findings.keys === undefined)
+  if (unknown.length < CHECKED_TOGETHER_MIN) return
+  const entries = unknown.flatMap(({ signed, signatures }) =>
+    signatures.filter(isEd25519).map(({ key, value }) => ({ key, message: signed, signature: value })),
+  )
+  const holds = await verifyAllEd25519(entries)
+  let at = 0
+  for (const record of unknown) {
+    const keys = record.signatures.filter(isEd25519).map(({ key }) => toHex(key))
+    record.findings.keys = new Set(keys.filter(() => holds[at++]))
+  }
 }
 
-function assemble(
-  statement: Statement,
-  statementBytes: Uint8Array,
-  signatures: readonly SignatureEntry[],
-  envelope: Uint8Array,
-): CatalogRecord {
-  const id = sha256(statementBytes)
-  const signer = statement.signer === 'publisher:' ? `publisher:${toHex(id)}` : statement.signer
-  return { id, statement, signer, signatures, envelope, signed: signedBytes(statement.kind, statementBytes) }
+function isEd25519({ algorithm = ALGORITHM_ED25519 }: SignatureEntry): boolean {
+  return algorithm === ALGORITHM_ED25519
 }
 
 function signedBytes(kind: string, statementBytes: Uint8Array): Uint8Array {

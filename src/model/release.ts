@@ -13,7 +13,7 @@ import {
 } from '../base/limits.ts'
 import { bytesOf } from './cbor.ts'
 import { formatPurl } from './purl.ts'
-import type { CatalogRecord } from './record.ts'
+import { type CatalogRecord, readOnce } from './record.ts'
 
 const shortText = z.string().max(256)
 
@@ -84,24 +84,21 @@ export function attestationOf({ body }: Release): (Artifact & { readonly predica
   )
 }
 
-/** Read once per record object: a record is asked for its release by everyone who touches it. */
-const read = new WeakMap<CatalogRecord, Release>()
-
 /** Whether a record can be read as a release: it is signed as such, or is an origin's statement that stands for one. */
 export function isRelease(record: CatalogRecord): boolean {
-  return record.statement.kind === 'release' || read.has(record)
+  return record.statement.kind === 'release' || record.findings.release !== undefined
 }
 
 /** Have a record read as a release that says less itself. */
 export function standAsRelease(record: CatalogRecord, body: ReleaseBody): Release {
   const release = { record, purl: formatPurl(body), body }
-  read.set(record, release)
+  record.findings.release = release
   return release
 }
 
 /** What a record stood for is not true. */
 export function standForNothing(record: CatalogRecord): void {
-  read.delete(record)
+  record.findings.release = undefined
 }
 
 /**
@@ -109,14 +106,7 @@ export function standForNothing(record: CatalogRecord): void {
  *
  * @throws CatalogError `RECORD_INVALID` when the body has another shape or the subject is not its purl
  */
-export function readRelease(record: CatalogRecord): Release {
-  let release = read.get(record)
-  if (!release) {
-    release = parseRelease(record)
-    read.set(record, release)
-  }
-  return release
-}
+export const readRelease = readOnce('release', parseRelease)
 
 function parseRelease(record: CatalogRecord): Release {
   if (record.statement.kind !== 'release') {

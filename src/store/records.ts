@@ -19,7 +19,7 @@ import { NOTICE_KINDS } from '../model/notice.ts'
 import { NPM_ORIGIN, npmKeys, ORIGIN_KIND, type OriginKeys, readOrigin } from '../model/origin.ts'
 import { type PublisherDocument, readPublisherDocument } from '../model/publisher.ts'
 import type { PackageName } from '../model/purl.ts'
-import { type CatalogRecord, decodeRecord } from '../model/record.ts'
+import { type CatalogRecord, checkSignatures, decodeRecord } from '../model/record.ts'
 import { isRelease, type Release, readRelease } from '../model/release.ts'
 import { Derivations } from './derivations.ts'
 import type { Environment } from './environment.ts'
@@ -105,7 +105,9 @@ export class Records {
    * @param beside - further writes of the same transaction
    * @returns a report for each, in the order given; one refused record does not stop the others
    */
-  admit(batch: readonly Submission[], beside?: () => void): Promise<AdmissionReport[]> {
+  async admit(batch: readonly Submission[], beside?: () => void): Promise<AdmissionReport[]> {
+    const { records } = this.#environment
+    await checkSignatures(batch.flatMap(({ record }) => (records.doesExist(record.id) ? [] : [record])))
     return this.#commit(batch, () => beside?.())
   }
 

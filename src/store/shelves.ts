@@ -108,13 +108,38 @@ export class Shelves {
     const node = this.node(audience, signer, path)
     if ('ids' in node) return [...node.ids]
     const found: Uint8Array[] = []
-    // Depth first and by nibble is the order of ids; the rows of a shelf come in the order of their paths.
-    const start = concatBytes(shelfKey(audience, signer), path)
-    const end = concatBytes(start, new Uint8Array(2 * ID_BYTES + 1).fill(0xff))
-    for (const { value } of this.#environment.trie.getRange({ start, end })) {
-      if (value[0] === LEAF) found.push(...leafIds(value))
-    }
+    for (const ids of this.#leaves(shelfKey(audience, signer), path)) found.push(...ids)
     return found
+  }
+
+  /** Up to so many of a shelf's ids that come after one, or first of all; sorted. */
+  idsAfter(audience: string, signer: string, id: Uint8Array | undefined, most: number): Uint8Array[] {
+    const shelf = shelfKey(audience, signer)
+    const found: Uint8Array[] = []
+    for (const ids of this.#leaves(shelf, new Uint8Array(0), id && this.#pathTowards(shelf, id))) {
+      found.push(...(id ? ids.filter((each) => compareBytes(each, id) > 0) : ids))
+      if (found.length >= most) break
+    }
+    return found.slice(0, most)
+  }
+
+  /** The leaves below a path: depth first and by nibble is the order of ids, and rows come in that of their paths. */
+  *#leaves(shelf: Uint8Array, path: Uint8Array, from = path): Generator<Uint8Array[]> {
+    const end = concatBytes(shelf, path, new Uint8Array(2 * ID_BYTES + 1).fill(0xff))
+    for (const { value } of this.#environment.trie.getRange({ start: concatBytes(shelf, from), end })) {
+      if (value[0] === LEAF) yield leafIds(value)
+    }
+  }
+
+  /** Of the deepest row on the way to an id. */
+  #pathTowards(shelf: Uint8Array, id: Uint8Array): Uint8Array {
+    let deepest = 0
+    for (let depth = 0; depth <= 2 * ID_BYTES; depth++) {
+      const row = this.#row(shelf, id, depth)
+      if (row) deepest = depth
+      if (row?.[0] !== INNER) break
+    }
+    return pathOf(id, deepest)
   }
 
   /** What stands below a path, whether the trie has a node there or ends in a leaf above it. */

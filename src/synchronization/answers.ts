@@ -7,6 +7,7 @@ import { RECORDS_FRAME_BYTES, RECORDS_PER_FRAME_MAX } from '../base/limits.ts'
 import { SYNC_REPLY_RECORDS_BYTES, SYNC_SHELVES_PER_MESSAGE_MAX } from '../base/sync-limits.ts'
 import { type Core, SYMBOL_BYTES } from '../core/surface.ts'
 import type { TrieNode } from '../model/trie.ts'
+import { ID_BYTES, pathOf } from '../store/trie-rows.ts'
 import { SHORT_ID_BYTES, type SyncReply, type SyncRequest, type WireNode } from '../wire/sync-messages.ts'
 import { countsOf, estimate, SYMBOLS_WITH_COUNTS, symbolsFor } from './difference.ts'
 import type { ShelfName } from './session.ts'
@@ -20,12 +21,17 @@ export interface Answering {
   /** The part of a shelf that the request means. */
   set(shelf: ShelfName): SyncSet
   envelope(id: Uint8Array): Uint8Array | undefined
+  /** Ids of a shelf's publisher documents, each before what it proves. */
+  documents(shelf: ShelfName): readonly Uint8Array[]
   /** Ids in the order in which they are to be sent, publisher documents first. */
   ordered(shelf: ShelfName, ids: readonly Uint8Array[], first: 'important' | undefined): readonly Uint8Array[]
   /** @returns those that were new */
   take(shelf: ShelfName, envelopes: readonly Uint8Array[]): Promise<readonly unknown[]>
   changes(after: RequestOf<'changes'>['after']): Iterable<SyncReply>
 }
+
+/** Ids of a set looked up before their records are sent. */
+const IDS_AT_ONCE = 1_024
 
 type RequestOf<Op extends SyncRequest['op']> = Extract<SyncRequest, { op: Op }>
 
@@ -119,9 +125,8 @@ async function* exchanged(
     ids.push(...idsWith(set, wants.subarray(at, at + SHORT_ID_BYTES)))
     if (at % 2_048 === 0) await turn(signal)
   }
-  const ordered = here.ordered(shelf, ids, first)
-  const sent = yield* sending(here, ordered, signal)
-  yield { is: 'state', ...stateOf(here, shelf), taken, ...(sent < ordered.length && { cut: true }) }
+  const left = yield* sending(here, here.ordered(shelf, ids, first), signal)
+  yield { is: 'state', ...stateOf(here, shelf), taken, ...(left && { cut: true }) }
 }
 
 async function* streamed(
@@ -130,24 +135,48 @@ async function* streamed(
   { after, first }: RequestOf<'stream'>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<SyncReply> {
-  const ordered = here.ordered(shelf, here.set(shelf).idsBelow(ROOT_PATH), first)
-  const last = after === undefined ? -1 : ordered.findIndex((id) => equalBytes(id, after))
-  // A record that has gone since: what the asker lacks still will show when it compares roots.
-  const from = after !== undefined && last < 0 ? ordered.length : last + 1
-  const sent = yield* sending(here, ordered.slice(from), signal)
-  const next = from + sent < ordered.length ? ordered[from + sent - 1] : undefined
+  const set = here.set(shelf)
+  const ids = first
+    ? behind(here.ordered(shelf, set.idsBelow(ROOT_PATH), first), after)
+    : inTurn(set, here.documents(shelf), after)
+  const next = yield* sending(here, ids, signal)
   yield { is: 'state', ...stateOf(here, shelf), ...(next && { next }) }
 }
 
-/** @returns how many of the ids are dealt with */
+/** A record that has gone since has none behind it: what the asker lacks still will show when it compares roots. */
+function behind(ids: readonly Uint8Array[], after: Uint8Array | undefined): readonly Uint8Array[] {
+  if (!after) return ids
+  const at = ids.findIndex((id) => equalBytes(id, after))
+  return at < 0 ? [] : ids.slice(at + 1)
+}
+
+/** All ids of a set, publisher documents before the others; these as they stand, so that none is listed twice. */
+function* inTurn(set: SyncSet, documents: readonly Uint8Array[], after: Uint8Array | undefined): Generator<Uint8Array> {
+  const isDocument = new Set(documents.map(toHex))
+  const isIn = (id: Uint8Array) => set.idsBelow(pathOf(id, 2 * ID_BYTES)).length > 0
+  const isOther = (id: Uint8Array) => !isDocument.has(toHex(id))
+  if (!after || !isOther(after)) yield* behind(documents, after).filter(isIn)
+  let ids = set.idsAfter(after && isOther(after) ? after : undefined, IDS_AT_ONCE)
+  while (ids.length > 0) {
+    yield* ids.filter(isOther)
+    ids = set.idsAfter(ids.at(-1), IDS_AT_ONCE)
+  }
+}
+
+/** @returns the last of the ids that is dealt with, when not all are */
 async function* sending(
   here: Answering,
-  ids: readonly Uint8Array[],
+  ids: Iterable<Uint8Array>,
   signal: AbortSignal | undefined,
-): AsyncGenerator<SyncReply, number> {
-  let [frame, frameBytes, bytes, at]: [Uint8Array[], number, number, number] = [[], 0, 0, 0]
-  for (; at < ids.length && bytes < SYNC_REPLY_RECORDS_BYTES; at++) {
-    const envelope = here.envelope(ids[at] as Uint8Array)
+): AsyncGenerator<SyncReply, Uint8Array | undefined> {
+  let [frame, frameBytes, bytes]: [Uint8Array[], number, number] = [[], 0, 0]
+  let last: Uint8Array | undefined
+  let isCut = false
+  for (const id of ids) {
+    isCut = bytes >= SYNC_REPLY_RECORDS_BYTES
+    if (isCut) break
+    last = id
+    const envelope = here.envelope(id)
     if (!envelope) continue
     frame.push(envelope)
     frameBytes += envelope.length
@@ -159,7 +188,7 @@ async function* sending(
     frameBytes = 0
   }
   if (frame.length > 0) yield { is: 'records', records: frame }
-  return at
+  return isCut ? last : undefined
 }
 
 function stateOf(here: Answering, shelf: ShelfName) {

@@ -69,15 +69,15 @@ export class Parts {
     return `${toHex(key)}${toHex(root)}${filterKey(filter)}`
   }
 
+  /** Ids of a shelf's publisher documents, oldest first. */
+  documents({ audience, signer }: ShelfName): Uint8Array[] {
+    return this.#components.records.documents(audience, signer).map(({ record }) => record.id)
+  }
+
   /** Ids in the order in which they are to be sent. */
-  ordered(
-    { audience, signer }: ShelfName,
-    ids: readonly Uint8Array[],
-    first: 'important' | undefined,
-  ): readonly Uint8Array[] {
-    const { records } = this.#components
+  ordered(shelf: ShelfName, ids: readonly Uint8Array[], first: 'important' | undefined): readonly Uint8Array[] {
     if (first) return byImportance([...this.#recordsOf(ids)]).map(({ id }) => id)
-    const documents = records.documents(audience, signer).map(({ record }) => record.id)
+    const documents = this.documents(shelf)
     const isDocument = new Set(documents.map(toHex))
     const wanted = new Set(ids.map(toHex))
     return [...documents.filter((id) => wanted.has(toHex(id))), ...ids.filter((id) => !isDocument.has(toHex(id)))]

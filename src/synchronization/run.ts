@@ -1,6 +1,4 @@
 // One synchronization with a peer: carries out what a session asks, and counts what comes of it.
-
-import { toHex } from '../base/bytes.ts'
 import { type Clock, sleep } from '../base/clock.ts'
 import { hasCode } from '../base/errors.ts'
 import { tellFailure } from '../base/failure.ts'
@@ -18,6 +16,7 @@ import type { Records } from '../store/records.ts'
 import type { Sketches } from '../store/sketches.ts'
 import { SYNC, type SyncReply } from '../wire/sync-messages.ts'
 import { type Catalogue, shelfName } from './catalogue.ts'
+import { gathered } from './gathered.ts'
 import type { Intake } from './intake.ts'
 import type { ARTIFACTS, SyncOptions, SyncReport } from './options.ts'
 import type { Parts } from './parts.ts'
@@ -56,7 +55,8 @@ export class Run implements Replica {
   readonly #components: RunComponents
   readonly #peer: string
   readonly #options: SyncOptions
-  readonly #came = new Map<string, Release>()
+  /** Purls of which more than one release stands here, since one of them came. */
+  readonly #contested = new Set<string>()
   #received = 0
   #bytes = 0
   #rounds = 0
@@ -92,7 +92,7 @@ export class Run implements Replica {
       ...{ surplus: outcome.surplus, lacking: outcome.lacking, bytes: this.#bytes, rounds: this.#rounds },
       artifacts,
       ...{ ms: clock.now() - began, shelves: outcome.shelves, unequal: outcome.unequal.length },
-      conflicts: this.#conflicts(),
+      conflicts: this.#contested.size,
     }
   }
 
@@ -152,7 +152,7 @@ export class Run implements Replica {
     const onBytes = (bytes: number) => {
       this.#bytes += bytes
     }
-    for await (const reply of this.#components.rpc.call(SYNC, this.#peer, request, { signal, onBytes })) {
+    for await (const reply of gathered(this.#components.rpc.call(SYNC, this.#peer, request, { signal, onBytes }))) {
       if (reply.is === 'records' && shelf) await this.#take(shelf, reply.records)
       else if (reply.is === 'changed') await this.#takeChanged(reply)
       else replies.push(reply)
@@ -173,8 +173,8 @@ export class Run implements Replica {
   }
 
   #note(admitted: readonly CatalogRecord[]): void {
-    for (const record of admitted) {
-      if (isRelease(record)) this.#came.set(toHex(record.id), readRelease(record))
+    for (const { purl, body } of admitted.filter(isRelease).map(readRelease)) {
+      if (this.#components.records.releases(body, body.version).length > 1) this.#contested.add(purl)
     }
   }
 
@@ -209,11 +209,5 @@ export class Run implements Replica {
         if (release && (which === 'all' || pinned.has(nameKey(release.body)))) yield release
       }
     }
-  }
-
-  #conflicts(): number {
-    const { records } = this.#components
-    const versions = new Map([...this.#came.values()].map((release) => [release.purl, release.body]))
-    return [...versions.values()].filter((body) => records.releases(body, body.version).length > 1).length
   }
 }

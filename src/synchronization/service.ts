@@ -150,6 +150,7 @@ export class Synchronization {
       find: (key) => this.#catalogue.find(peer, key),
       set: (shelf) => this.#parts.of(shelf, filter),
       envelope: (id) => records.envelope(id),
+      documents: (shelf) => this.#parts.documents(shelf),
       ordered: (shelf, ids, first) => this.#parts.ordered(shelf, ids, first),
       take: (shelf, envelopes) => this.#intake.take(shelf, envelopes, peer).catch(told),
       changes: (after) => changesFor(records, after, ({ key }) => this.#catalogue.find(peer, key) !== undefined),

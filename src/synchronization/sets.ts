@@ -17,6 +17,8 @@ export interface SyncSet {
   sketch(symbols: number): Uint8Array
   /** Ids that start with these nibbles, sorted. */
   idsBelow(path: Uint8Array): Uint8Array[]
+  /** Up to so many ids that come after one, or first of all; sorted. */
+  idsAfter(id: Uint8Array | undefined, most: number): Uint8Array[]
   node(path: Uint8Array): TrieNode
 }
 
@@ -66,6 +68,10 @@ export class ShelfSet implements SyncSet {
     return this.#components.records.shelves.idsBelow(...this.#name, path)
   }
 
+  idsAfter(id: Uint8Array | undefined, most: number): Uint8Array[] {
+    return this.#components.records.shelves.idsAfter(...this.#name, id, most)
+  }
+
   node(path: Uint8Array): TrieNode {
     return this.#components.records.shelves.node(...this.#name, path)
   }
@@ -100,6 +106,11 @@ export class IdSet implements SyncSet {
       this.#firstNot((id) => order(id, path) < 0),
       this.#firstNot((id) => order(id, path) <= 0),
     )
+  }
+
+  idsAfter(id: Uint8Array | undefined, most: number): Uint8Array[] {
+    const from = id ? this.#firstNot((each) => compareBytes(each, id) <= 0) : 0
+    return this.#sorted.slice(from, from + most)
   }
 
   /** Where a condition ends that holds up to some id. */

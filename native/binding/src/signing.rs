@@ -2,7 +2,7 @@
 
 use crate::failure::{Coded, Failure, guarded};
 use crate::runtime::blocking;
-use catalog_signing::{KEY_BYTES, Key, SIGNATURE_BYTES};
+use catalog_signing::{KEY_BYTES, Key, SIGNATURE_BYTES, Signed};
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, PromiseRaw, Result, Uint8ArraySlice};
 use napi_derive::napi;
@@ -16,6 +16,44 @@ pub fn ed25519_verify(
     #[napi(ts_arg_type = "Uint8Array")] signature: Uint8ArraySlice,
 ) -> Coded<bool> {
     guarded(|| Ok(catalog_signing::verify(&public_key, &message, &signature)))
+}
+
+/// Checks many signatures on another thread, each by the rule of `ed25519Verify`.
+///
+/// @param publicKeys - 32 bytes for each, one behind the other; copied, as all are
+/// @param messages - one behind the other
+/// @param ends - where each message ends, ascending
+/// @param signatures - 64 bytes for each
+/// @returns a byte for each, 1 where it holds
+/// @throws Error `CORE_RANGE` unless the ends cut up the messages, and there are as many of all
+#[napi(catch_unwind, ts_return_type = "Promise<Buffer>")]
+pub fn ed25519_verify_many<'env>(
+    env: &'env Env,
+    #[napi(ts_arg_type = "Uint8Array")] public_keys: Uint8ArraySlice,
+    #[napi(ts_arg_type = "Uint8Array")] messages: Uint8ArraySlice,
+    ends: Vec<u32>,
+    #[napi(ts_arg_type = "Uint8Array")] signatures: Uint8ArraySlice,
+) -> Result<PromiseRaw<'env, Coded<Buffer>>> {
+    let (public_keys, messages, signatures) = (public_keys.to_vec(), messages.to_vec(), signatures.to_vec());
+    blocking(env, move || {
+        let messages = cut(&messages, &ends)?;
+        let (publics, signatures) = (public_keys.chunks(KEY_BYTES), signatures.chunks(SIGNATURE_BYTES));
+        if publics.len() != messages.len() || signatures.len() != messages.len() {
+            let message = format!(
+                "{} keys and {} signatures of {} messages",
+                publics.len(),
+                signatures.len(),
+                messages.len()
+            );
+            return Err(Failure { code: "CORE_RANGE", message });
+        }
+        let all: Vec<_> = publics
+            .zip(signatures)
+            .zip(messages)
+            .map(|((public, signature), message)| Signed { public, message, signature })
+            .collect();
+        Ok(catalog_signing::verify_many(&all).into_iter().map(u8::from).collect::<Vec<_>>().into())
+    })
 }
 
 /// A private key.
@@ -65,19 +103,22 @@ impl Ed25519Key {
     ) -> Result<PromiseRaw<'env, Coded<Buffer>>> {
         let (key, messages) = (Arc::clone(&self.key), messages.to_vec());
         blocking(env, move || {
-            let mut signatures = Vec::with_capacity(ends.len() * SIGNATURE_BYTES);
-            let mut start = 0;
-            for end in ends {
-                let message = messages.get(start..end as usize).ok_or_else(|| Failure {
-                    code: "CORE_RANGE",
-                    message: format!("no message lies at {start} to {end} of {}", messages.len()),
-                })?;
-                signatures.extend_from_slice(&key.sign(message));
-                start = end as usize;
-            }
-            Ok(signatures.into())
+            let signatures = cut(&messages, &ends)?.into_iter().flat_map(|message| key.sign(message));
+            Ok(signatures.collect::<Vec<_>>().into())
         })
     }
+}
+
+/// The messages that end at these places.
+fn cut<'a>(messages: &'a [u8], ends: &[u32]) -> std::result::Result<Vec<&'a [u8]>, Failure> {
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let each = starts.zip(ends).map(|(start, &end)| {
+        messages.get(start as usize..end as usize).ok_or_else(|| Failure {
+            code: "CORE_RANGE",
+            message: format!("no message lies at {start} to {end} of {}", messages.len()),
+        })
+    });
+    each.collect()
 }
 
 fn length(what: String) -> Failure {

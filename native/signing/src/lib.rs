@@ -4,6 +4,10 @@
 //!
 //! Sources: RFC 8032 §5.1; "Taming the many EdDSAs" (Chalkias et al., 2020) for the edge cases.
 
+mod many;
+
+pub use many::{Signed, verify_many};
+
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 
 /// Bytes of a seed, and of a public key.

@@ -1,6 +1,6 @@
 //! The rule's parts, one by one; the published edge cases are run from JavaScript, over both implementations.
 
-use catalog_signing::{KEY_BYTES, Key, SIGNATURE_BYTES, verify};
+use catalog_signing::{KEY_BYTES, Key, SIGNATURE_BYTES, Signed, verify, verify_many};
 use proptest::prelude::*;
 
 /// RFC 8032 §7.1, the second test: seed, public key, signature over the byte 0x72.
@@ -19,6 +19,21 @@ fn keys_and_signatures_are_those_of_the_rfc() {
     assert_eq!(key.public(), bytes::<KEY_BYTES>(PUBLIC));
     assert_eq!(key.sign(&[0x72]), bytes::<SIGNATURE_BYTES>(SIGNATURE));
     assert!(verify(&key.public(), &[0x72], &key.sign(&[0x72])));
+}
+
+#[test]
+fn other_lengths_are_refused_among_many() {
+    let key = Key::from_seed(&[0; KEY_BYTES]);
+    let (public, signature) = (key.public(), key.sign(&[]));
+    let cases: [(&[u8], &[u8]); 5] = [
+        (&public, &signature),
+        (&public[1..], &signature),
+        (&[0; KEY_BYTES + 1], &signature),
+        (&public, &signature[1..]),
+        (&public, &[]),
+    ];
+    let all = cases.map(|(public, signature)| Signed { public, message: &[], signature });
+    assert_eq!(verify_many(&all), [true, false, false, false, false]);
 }
 
 #[test]
@@ -47,7 +62,31 @@ fn a_y_of_p_and_more_is_refused() {
     }
 }
 
+/// Some that hold, by a few keys, and each of them with one bit of something else.
+fn signed() -> impl Strategy<Value = (Vec<u8>, Vec<u8>, Vec<u8>)> {
+    let message = prop::collection::vec(any::<u8>(), 0..200);
+    (0..3_u8, message, prop::option::of((0..3_usize, any::<prop::sample::Index>()))).prop_map(
+        |(seed, message, flip)| {
+            let key = Key::from_seed(&[seed; KEY_BYTES]);
+            let signature = key.sign(&message).to_vec();
+            let mut parts = [key.public().to_vec(), message, signature];
+            if let Some((part, bit)) = flip.filter(|&(part, _)| !parts[part].is_empty()) {
+                let bit = bit.index(8 * parts[part].len());
+                parts[part][bit / 8] ^= 1 << (bit % 8);
+            }
+            parts.into()
+        },
+    )
+}
+
 proptest! {
+    #[test]
+    fn many_are_checked_as_each_alone(all in prop::collection::vec(signed(), 0..20)) {
+        let all: Vec<_> = all.iter().map(|(public, message, signature)| Signed { public, message, signature }).collect();
+        let alone: Vec<_> = all.iter().map(|each| verify(each.public, each.message, each.signature)).collect();
+        prop_assert_eq!(verify_many(&all), alone);
+    }
+
     #[test]
     fn only_what_was_signed_verifies(
         seed: [u8; KEY_BYTES],

@@ -2,7 +2,14 @@ import { readFileSync } from 'node:fs'
 import { test } from 'tap'
 import { fromHex, toHex } from '../../../src/base/bytes.ts'
 import { loadNativeFunctions } from '../../../src/core/native-functions.ts'
-import { nativeEd25519, openSsl, signingKey, useEd25519, verifyEd25519 } from '../../../src/model/ed25519.ts'
+import {
+  nativeEd25519,
+  openSsl,
+  type Signed,
+  signingKey,
+  useEd25519,
+  verifyEd25519,
+} from '../../../src/model/ed25519.ts'
 
 interface Case {
   name: string
@@ -26,6 +33,22 @@ for (const [name, implementation] of Object.entries(implementations)) {
     for (const { name: title, accept, why, publicKey, message, signature } of cases) {
       t.equal(implementation.verify(bytes(publicKey), bytes(message), bytes(signature)), accept, `${title}: ${why}`)
     }
+  })
+
+  test(`${name}: many are decided as each of them alone`, async (t) => {
+    const all = cases.map(({ publicKey, message, signature }) => ({
+      key: bytes(publicKey),
+      message: bytes(message),
+      signature: bytes(signature),
+    }))
+    const short = { ...(all[0] as Signed), signature: new Uint8Array(63) }
+    const longer = { ...(all[0] as Signed), key: new Uint8Array(33) }
+    t.strictSame(await implementation.verifyAll([short, ...all, longer]), [
+      false,
+      ...cases.map(({ accept }) => accept),
+      false,
+    ])
+    t.strictSame(await implementation.verifyAll([]), [])
   })
 
   test(`${name}: any single flipped bit of key, message or signature is refused`, async (t) => {

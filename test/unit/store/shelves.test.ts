@@ -38,6 +38,10 @@ test('the root kept up to date is the root by definition, after any adds and rem
     })
     const expected = [...standing.values()].sort(Buffer.compare)
     t.same(shelves.ids('public', signer), expected)
+    for (const after of [undefined, ...ids]) {
+      const behind = expected.filter((each) => !after || Buffer.compare(each, after) > 0)
+      t.same(shelves.idsAfter('public', signer, after, 7), behind.slice(0, 7))
+    }
     t.match(shelves.get('public', signer), { count: expected.length, bytes: 10 * expected.length })
     await environment.transaction(() => {
       for (const each of expected) batch.change('remove', 'public', signer, each, 10)

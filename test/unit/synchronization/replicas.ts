@@ -55,6 +55,10 @@ export class Memory implements Replica, Answering {
     return id
   }
 
+  documents(): readonly Uint8Array[] {
+    return []
+  }
+
   ordered(_shelf: ShelfName, ids: readonly Uint8Array[]): readonly Uint8Array[] {
     return ids
   }
