@@ -44,7 +44,14 @@ export const SYNC_BUDGETS: readonly Budget[] = [
     ratio: 1 / 1.6,
     source: 'asked: ≤ 1.6 times its CPU',
   })),
-  { ...SYNC, name: 'all of ten times as many records, CPU of each', unit: 'times', baseline: '1.25 times' },
+  {
+    suite: 'sync',
+    name: 'all of ten times as many records, CPU',
+    unit: 'records/s',
+    baseline: 'as many in ten stores',
+    ratio: 0.8,
+    source: 'asked: linear; a tree ten times as large is a level deeper',
+  },
   ...['p50', 'p95'].map((share) => ({
     ...SYNC,
     name: `${share} of ten releases to the other process`,

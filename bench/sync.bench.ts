@@ -38,7 +38,7 @@ const sync: Suite = async (compare) => {
   for (const records of FULL_RECORDS) {
     await compare({ name: `all of ${records} records, CPU`, open: () => beside(core, records, ends) })
   }
-  await compare({ name: 'all of ten times as many records, CPU of each', open: () => tenTimes(core) })
+  await compare({ name: 'all of ten times as many records, CPU', open: () => linear(core, ends) })
   const waited = once(() => incremental(ends))
   for (const [name, share] of Object.entries({ p50: 0.5, p95: 0.95 })) {
     const open = async () => ({ figure: quantile(await waited(), share), most: 100 })
@@ -121,22 +121,27 @@ async function beside(core: Core, records: number, ends: AsyncDisposableStack): 
   }
 }
 
-/** CPU of each record when there are ten times as many, beside when there are not: medians of several. */
-async function tenTimes(core: Core) {
+/** As many records in one shelf, and in ten stores of a tenth each. */
+async function linear(core: Core, ends: AsyncDisposableStack): Promise<Contest> {
   const [few, many] = FULL_RECORDS
-  const each: Record<number, number[]> = { [few]: [], [many]: [] }
-  for (const records of [few, many, few, many, few, few, many, few]) each[records]?.push(await cpuOfEach(core, records))
-  const [small, large] = [few, many].map((records) => quantile(each[records] ?? [], 0.5))
-  return { figure: (large ?? Number.NaN) / (small ?? Number.NaN), most: 1.25 }
-}
-
-async function cpuOfEach(core: Core, records: number): Promise<number> {
-  await using source = new FullStore(core)
-  await using target = new FullStore(core)
-  await source.take(source.shelves()[0] as ShelfName, signedRecords(records))
-  const began = cpuSeconds()
-  await target.syncFrom(source)
-  return (cpuSeconds() - began) / records
+  const [tenth, whole] = [ends.use(new FullStore(core)), ends.use(new FullStore(core))]
+  await tenth.take(tenth.shelves()[0] as ShelfName, signedRecords(few))
+  await whole.take(whole.shelves()[0] as ShelfName, signedRecords(many))
+  const synced = async (source: FullStore, times: number) => {
+    for (let time = 0; time < times; time++) {
+      await using target = new FullStore(core)
+      await target.syncFrom(source)
+    }
+  }
+  return {
+    amount: many,
+    seconds: 0,
+    rounds: 3,
+    once: true,
+    candidate: () => synced(whole, 1),
+    baseline: () => synced(tenth, many / few),
+    clocks: { candidate: cpuSeconds, baseline: cpuSeconds },
+  }
 }
 
 function cpuSeconds(): number {
