@@ -15,6 +15,8 @@ import { runSession } from './sync/session.ts'
 import { BenchShelf, idOf } from './sync/shelf.ts'
 import { DECADES, DIFFERENCES, FULL_RECORDS, SYNC_RECORDS } from './sync-budgets.ts'
 
+/** Of a whole synchronization, in all rounds: one of few takes too short a time to tell by itself. */
+const FULL_RECORDS_MEASURED = 200_000
 const RANGE_RECORDS = 100_000
 const RANGE_DIFFERENCES = 100
 const SAMPLES = 25
@@ -111,7 +113,7 @@ async function beside(core: Core, records: number, ends: AsyncDisposableStack): 
   return {
     amount: records,
     seconds: 0,
-    rounds: 5,
+    rounds: Math.max(3, FULL_RECORDS_MEASURED / records),
     once: true,
     prepare: empty,
     prepareBaseline: empty,
