@@ -12,9 +12,9 @@ import type { CatalogNode } from '../node.ts'
 import { dataPaths } from '../store/data-directory.ts'
 
 /** A node at work uses some 30 MB of them within a second. */
-const IN_PLACE_BYTES_MAX = 48 * MiB
+const IN_PLACE_BYTES_MAX = 40 * MiB
 /** To look takes a tenth of a millisecond, to give back a few. */
-const INTERVAL_MS = SECOND_MS / 2
+const INTERVAL_MS = SECOND_MS / 4
 
 /** @returns bytes that were in place: when they were more than `above`, they are so no longer */
 type Release = (above: number) => number

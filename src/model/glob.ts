@@ -31,6 +31,7 @@ export function showSubject(subject: string): string {
 
 /** @returns undefined for what is no glob, or is written otherwise than this build would: it matches nothing */
 export function parseGlob(subject: string): Glob | undefined {
+  if (!subject.startsWith(GLOB_PREFIX)) return undefined
   try {
     const glob = readGlob(subject, GLOB_PREFIX)
     return formatGlob(glob) === subject ? glob : undefined

@@ -125,7 +125,7 @@ export async function unpackArchive(
 }
 
 /** @throws CatalogError `TARGET_EXISTS` unless `target` is a folder with nothing in it */
-export async function requireEmpty(target: string): Promise<void> {
+async function requireEmpty(target: string): Promise<void> {
   let names: string[]
   try {
     names = await readdir(target)

@@ -6,7 +6,7 @@ import { basename, extname, join, resolve } from 'node:path'
 import { copyToFile } from '../base/byte-source.ts'
 import { CatalogError } from '../base/errors.ts'
 import { ARCHIVE_FILES_MAX, ASSET_TOML_BYTES_MAX, NAME_LENGTH_MAX, VERSION_LENGTH_MAX } from '../base/limits.ts'
-import { aborted, requireEmpty, throwIfAborted, unpackArchive, unreadable, wholeFile, writingError } from './archive.ts'
+import { aborted, throwIfAborted, unpackArchive, unreadable, wholeFile, writingError } from './archive.ts'
 import { type Asset, parseAsset } from './asset-toml.ts'
 import { ARCHIVE_LIMITS, entryPath, quote, unsafe } from './entry-path.ts'
 import { compareGenericVersions, isGenericPrerelease, satisfiesGeneric } from './generic-versions.ts'
@@ -160,7 +160,6 @@ async function unpack(source: UnpackSource, target: string, signal?: AbortSignal
   if (source.mediaType === FOLDER_MEDIA_TYPE) return unpackArchive(source.file, target, { gzip: false, signal })
   // The path came with the release, from whoever signed it.
   const name = fileName(source.path)
-  await requireEmpty(target)
   throwIfAborted(signal)
   try {
     const from = typeof source.file === 'string' ? await wholeFile(source.file) : source.file

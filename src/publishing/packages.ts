@@ -76,6 +76,9 @@ interface Components {
   underWay: UnderWay
 }
 
+/** Why nobody looks for providers any more. One for all: an error of its own for each blob would be made for nobody. */
+const ENOUGH_PROVIDERS = new CatalogError('ABORTED', 'No more providers are needed.')
+
 export class Packages {
   readonly #components: Components
   /** Peers that showed a release, by record id: the first to be asked for its bytes. */
@@ -187,7 +190,7 @@ export class Packages {
         if (hasCode(thrown, 'BLOB_CORRUPT', 'NO_PROVIDERS')) await derived.doubt(release, thrown)
         throw thrown
       })
-      .finally(() => lookup.abort(new CatalogError('ABORTED', 'No more providers are needed.')))
+      .finally(() => lookup.abort(ENOUGH_PROVIDERS))
     const lease = blobs.lease(artifact.root)
     if (!lease) throw new CatalogError('INTERNAL', 'A blob that was fetched is not there.')
     await this.#confirmed(release, lease, options.signal)

@@ -28,8 +28,8 @@ import { type FeedRow, LAST_PART, type SlotEntry } from './tables.ts'
 
 /** Publishers whose documents are kept at hand. */
 const DOCUMENT_CHAINS = 1_000
-/** Of records kept at hand, and beside the bytes of each: 1,400 small ones, of 6 MB in all once they are decoded. */
-const DECODED_BYTES_MAX = 2 * MiB
+/** Of records kept at hand, and beside the bytes of each: 4,200 small ones, of 13 MB in all once they are decoded. */
+const DECODED_BYTES_MAX = 6 * MiB
 const DECODED_RECORD_BYTES = KiB
 /** About what the database writes for a record beside its own bytes: a page in each of eight trees. */
 const RECORD_WRITE_BYTES = 32 * KiB
@@ -182,6 +182,12 @@ export class Records {
     return record && isRelease(record) ? readRelease(record) : undefined
   }
 
+  /** Whether a record that came is here by now, and is or stands for a release. */
+  standsAsRelease({ id, statement }: CatalogRecord): boolean {
+    if (statement.kind === 'release') return this.#environment.records.doesExist(id)
+    return statement.kind === ORIGIN_KIND && this.release(id) !== undefined
+  }
+
   /** A record's bytes, as they were made or received. */
   envelope(id: Uint8Array): Uint8Array | undefined {
     return this.#environment.records.get(id)
@@ -294,6 +300,7 @@ export class Records {
         originKeys: (signer) => (signer === NPM_ORIGIN ? this.#originKeys : undefined),
       }
       const decision = admit(record, shelf)
+      if (decision.outcome === 'known') this.#remember(record)
       if (decision.outcome === 'known' || decision.outcome === 'superseded') return decision
       if (decision.outcome === 'unknown-signer') return this.#wait(submission)
       this.#checkQuota(record, audience)
@@ -305,6 +312,13 @@ export class Records {
       emit('catalog:record', { signer: record.signer, kind, state: 'refused', reason: error.message })
       return { outcome: 'refused', error }
     }
+  }
+
+  /** Who sent it once more is likely to be asked about it next; it need not be decoded again for that. */
+  #remember(record: CatalogRecord): void {
+    const name = toHex(record.id)
+    // What an origin's statement stands for is kept with the record that is at hand already, or is yet to be read.
+    if (record.statement.kind !== ORIGIN_KIND && !this.#decoded.has(name)) this.#decoded.set(name, record)
   }
 
   #wait(submission: Submission): AdmissionReport {

@@ -55,6 +55,8 @@ export class Transfers {
   /** Sendings by blob and peer: a peer asks for one blob in many pieces. */
   readonly #sendings = new Map<string, Transfer>()
   #ended: TransferView[] = []
+  /** When sendings were looked through last. */
+  #lookedAt = 0
 
   constructor({ clock, ledger }: { clock: Clock; ledger: Pick<Ledger, 'count'> }) {
     this.#clock = clock
@@ -68,7 +70,8 @@ export class Transfers {
 
   /** A piece of a blob is being sent; its end is when this is disposed of. */
   sends({ peer, plane, ...named }: Named & { peer: string; plane: Plane }): Disposable & { sent(bytes: number): void } {
-    this.#endIdle()
+    // Very many small blobs are sent in a moment: to look through all of them for each would take longer than sending.
+    if (this.#clock.now() >= this.#lookedAt + UPLOAD_PAUSE_MS) this.#endIdle()
     const key = `${toHex(named.root)} ${peer}`
     const transfer = this.#sendings.get(key) ?? this.#begin('send', named)
     this.#sendings.set(key, transfer)
@@ -107,7 +110,8 @@ export class Transfers {
 
   /** Between two pieces of a blob there are pauses; a long one is the end. */
   #endIdle(): void {
-    const before = this.#clock.now() - UPLOAD_PAUSE_MS
+    this.#lookedAt = this.#clock.now()
+    const before = this.#lookedAt - UPLOAD_PAUSE_MS
     for (const [key, transfer] of this.#sendings) {
       if (transfer.open > 0 || transfer.idleSince > before) continue
       this.#sendings.delete(key)

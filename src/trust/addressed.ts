@@ -1,11 +1,12 @@
 // Which shelves here the records of an answer may stand on: those of the audiences that they are shared with and that
 // this node belongs to. What nothing shares with this node is not kept.
 import { type Audience, audiencesOf, groupAudience } from '../model/audience.ts'
+import { GLOB_PREFIX } from '../model/glob.ts'
 import { readDevices, readGroup } from '../model/group.ts'
 import { isNoticeKind, NOTICE_KINDS, readNotice } from '../model/notice.ts'
 import { NPM_ORIGIN, ORIGIN_KIND } from '../model/origin.ts'
 import { type Grant, grantedBy, grantOf, readShare, sharesOf } from '../model/permission.ts'
-import type { Purl } from '../model/purl.ts'
+import { formatPurl, type Purl } from '../model/purl.ts'
 import type { CatalogRecord } from '../model/record.ts'
 import { readRelease } from '../model/release.ts'
 import type { Submission } from '../store/records.ts'
@@ -32,7 +33,9 @@ export function addressed(records: readonly CatalogRecord[], me: Addressee): Sub
 
 class FromSigner {
   readonly #records: readonly CatalogRecord[]
-  readonly #shares: readonly CatalogRecord[]
+  /** By subject, and those by glob, which may be about any release. */
+  readonly #shares: ReadonlyMap<string, readonly CatalogRecord[]>
+  readonly #globs: readonly CatalogRecord[]
   /** Audiences that this node belongs to by what came with the answer. */
   readonly #belongs = new Set<Audience>(['public'])
   readonly #isDevice: boolean
@@ -41,7 +44,9 @@ class FromSigner {
   constructor(records: readonly CatalogRecord[], me: Addressee) {
     this.#records = records
     this.#me = me
-    this.#shares = records.filter(({ statement }) => statement.kind === 'share')
+    const shares = records.filter(({ statement }) => statement.kind === 'share')
+    this.#shares = Map.groupBy(shares, ({ statement }) => statement.subject)
+    this.#globs = shares.filter(({ statement }) => statement.subject.startsWith(GLOB_PREFIX))
     this.#isDevice = records.some((record) => record.statement.kind === 'device' && readDevices(record).some(me.is))
     for (const record of records) {
       if (record.statement.kind !== 'group') continue
@@ -82,7 +87,7 @@ class FromSigner {
   }
 
   #shared(release: Purl, signer: string): Audience[] {
-    const shares = sharesOf(release, this.#shares)
+    const shares = sharesOf(release, [...(this.#shares.get(formatPurl(release)) ?? []), ...this.#globs])
     return shares.length === 0 ? [] : this.#reachable(grantedBy(shares), signer)
   }
 

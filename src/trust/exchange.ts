@@ -87,10 +87,8 @@ export class RecordExchange {
           return kind === 'publisher' || kind === 'group' || kind === 'device'
         },
       )
-      return came.flatMap(({ id }) => {
-        const record = this.#components.records.get(id)
-        return record && isRelease(record) ? [id] : []
-      })
+      const { records } = this.#components
+      return came.filter((record) => records.standsAsRelease(record)).map(({ id }) => id)
     } catch (thrown) {
       if (hasCode(thrown, 'NOT_FOUND')) return []
       // Packages of very many versions: each then has a reply of its own.

@@ -26,12 +26,27 @@ pub fn release_mapped(path: &str, above: u64) -> io::Result<u64> {
     if in_place <= above {
         return Ok(in_place);
     }
-    for Mapping { start, length } in releasable(&read_to_string("/proc/self/smaps")?, path) {
+    let maps = read_to_string("/proc/self/maps")?;
+    let places = CLEAN.with_borrow_mut(|clean| -> io::Result<_> {
+        let wanted = releasable(&maps, path);
+        if wanted.iter().any(|mapping| !clean.contains_key(mapping.line)) {
+            *clean = verdicts(&read_to_string("/proc/self/smaps")?);
+        }
+        Ok(wanted.into_iter().filter(|mapping| clean.get(mapping.line) == Some(&true)).collect::<Vec<_>>())
+    })?;
+    for Mapping { start, length, .. } in places {
         let place = std::ptr::with_exposed_provenance_mut(start);
         // SAFETY: nobody has written to these pages, so that what comes back into place is the same bytes of the file.
         unsafe { madvise(place, length, Advice::LinuxDontNeed) }?;
     }
     Ok(in_place)
+}
+
+#[cfg(target_os = "linux")]
+thread_local! {
+    /// By the line that describes a mapping, whether every page of it was the file's own. To find out, the system looks
+    /// at each page of the process, for ten milliseconds; a mapping that may not be written to stays as it was.
+    static CLEAN: std::cell::RefCell<std::collections::HashMap<String, bool>> = std::cell::RefCell::default();
 }
 
 /// Other systems count what is mapped in other ways.
@@ -40,62 +55,58 @@ pub fn release_mapped(_path: &str, _above: u64) -> io::Result<u64> {
     Ok(0)
 }
 
+/// A line "RANGE PERMISSIONS OFFSET DEVICE INODE FILE".
 #[cfg(target_os = "linux")]
-struct Mapping {
+struct Mapping<'a> {
+    line: &'a str,
     start: usize,
     length: usize,
-}
-
-/// Of what `/proc/self/smaps` tells: mappings that are not written to, of files with code and of that at `path`, of
-/// which every page is still the file's own.
-#[cfg(target_os = "linux")]
-fn releasable(smaps: &str, path: &str) -> Vec<Mapping> {
-    let described = described(smaps);
-    let is_code =
-        |file: &str| described.iter().any(|of| of.file == file && of.permissions.starts_with("r-x"));
-    described
-        .iter()
-        .filter(|of| !of.permissions.contains('w') && of.has_pages && (of.file == path || is_code(of.file)))
-        .filter_map(|of| {
-            let (start, end) = of.range.split_once('-')?;
-            let [start, end] = [start, end].map(|address| usize::from_str_radix(address, 16).ok());
-            let start = start?;
-            Some(Mapping { start, length: end?.checked_sub(start)? })
-        })
-        .collect()
-}
-
-#[cfg(target_os = "linux")]
-struct Described<'a> {
-    range: &'a str,
     permissions: &'a str,
     file: &'a str,
-    /// Some in place, and none of them a copy.
-    has_pages: bool,
 }
 
-/// A mapping is a line "RANGE PERMISSIONS OFFSET DEVICE INODE FILE", and lines "NAME: VALUE kB" that follow it.
 #[cfg(target_os = "linux")]
-fn described(smaps: &str) -> Vec<Described<'_>> {
-    let mut all: Vec<Described<'_>> = Vec::new();
-    for line in smaps.lines() {
+impl<'a> Mapping<'a> {
+    /// Nothing for what has no file.
+    fn read(line: &'a str) -> Option<Self> {
+        // What has no file has no path that could begin with a slash.
+        let file = &line[line.find('/')?..];
         let mut words = line.split_ascii_whitespace();
-        let first = words.next().unwrap_or_default();
-        if !first.ends_with(':') {
-            let permissions = words.next().unwrap_or_default();
-            // What has no file has no path that could begin with a slash.
-            let file = line.find('/').map_or("", |at| &line[at..]);
-            all.push(Described { range: first, permissions, file, has_pages: false });
-        } else if let Some(last) = all.last_mut() {
-            match first {
-                "Rss:" => last.has_pages = kibibytes(line, first) > 0,
-                "Anonymous:" => last.has_pages &= kibibytes(line, first) == 0,
-                _ => {}
-            }
+        let (start, end) = words.next()?.split_once('-')?;
+        let start = usize::from_str_radix(start, 16).ok()?;
+        let length = usize::from_str_radix(end, 16).ok()?.checked_sub(start)?;
+        Some(Self { line, start, length, permissions: words.next()?, file })
+    }
+}
+
+/// Of what `/proc/self/maps` tells: mappings that are not written to, of files with code and of that at `path`.
+#[cfg(target_os = "linux")]
+fn releasable<'a>(maps: &'a str, path: &str) -> Vec<Mapping<'a>> {
+    let all: Vec<_> = maps.lines().filter_map(Mapping::read).collect();
+    let code: std::collections::HashSet<_> =
+        all.iter().filter(|of| of.permissions.starts_with("r-x")).map(|of| of.file).collect();
+    let is_wanted =
+        |of: &Mapping| !of.permissions.contains('w') && (of.file == path || code.contains(of.file));
+    all.into_iter().filter(is_wanted).collect()
+}
+
+/// Of what `/proc/self/smaps` tells, in lines "NAME: VALUE kB" behind that of each mapping: those of which no page is a
+/// copy.
+#[cfg(target_os = "linux")]
+fn verdicts(smaps: &str) -> std::collections::HashMap<String, bool> {
+    let mut mapping = "";
+    let mut verdicts = std::collections::HashMap::new();
+    for line in smaps.lines() {
+        if Mapping::read(line).is_some() {
+            mapping = line;
+        } else if line.starts_with("Anonymous:") {
+            verdicts.insert(mapping.to_owned(), kibibytes(line, "Anonymous:") == 0);
+        } else if line.split_ascii_whitespace().next().is_some_and(|word| !word.ends_with(':')) {
+            mapping = "";
         }
     }
-    all.retain(|of| of.file.starts_with('/'));
-    all
+    verdicts.remove("");
+    verdicts
 }
 
 /// The number in a line "NAME NUMBER kB"; 0 without one.
@@ -107,39 +118,43 @@ fn kibibytes(text: &str, name: &str) -> u64 {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::{Mapping, releasable, release_mapped};
+    use super::{releasable, release_mapped, verdicts};
 
-    const SMAPS: &str = "\
+    const MAPS: &str = "\
 00400000-00500000 r--p 00000000 fe:00 1 /usr/bin/a program
-Rss:                 100 kB
-Anonymous:             0 kB
 00500000-00700000 r-xp 00100000 fe:00 1 /usr/bin/a program
-Rss:                 200 kB
-Anonymous:             0 kB
 00700000-00800000 r--p 00300000 fe:00 1 /usr/bin/a program
-Rss:                  64 kB
-Anonymous:            64 kB
 00800000-00900000 rw-p 00400000 fe:00 1 /usr/bin/a program
-Rss:                  64 kB
-Anonymous:             0 kB
 01000000-02000000 r--s 00000000 fe:00 2 /var/data.mdb
-Rss:                4000 kB
-Anonymous:             0 kB
 03000000-04000000 r--s 00000000 fe:00 3 /var/other
-Rss:                4000 kB
-Anonymous:             0 kB
 05000000-06000000 r-xp 00000000 00:00 0 
-Rss:                   4 kB
-Anonymous:             0 kB
 ";
 
     #[test]
-    fn code_and_the_named_file_are_given_back_where_nothing_was_written() {
-        let places: Vec<_> = releasable(SMAPS, "/var/data.mdb")
-            .iter()
-            .map(|&Mapping { start, length }| (start, length))
+    fn code_and_the_named_file_are_given_back_where_nothing_is_written() {
+        let places: Vec<_> =
+            releasable(MAPS, "/var/data.mdb").iter().map(|mapping| (mapping.start, mapping.length)).collect();
+        assert_eq!(
+            places,
+            [
+                (0x40_0000, 0x10_0000),
+                (0x50_0000, 0x20_0000),
+                (0x70_0000, 0x10_0000),
+                (0x100_0000, 0x100_0000)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_mapping_with_a_page_that_is_a_copy_is_told_apart() {
+        let smaps: String = MAPS
+            .lines()
+            .enumerate()
+            .map(|(at, line)| format!("{line}\nRss: 100 kB\nAnonymous: {} kB\nVmFlags: rd mr\n", at % 2 * 64))
             .collect();
-        assert_eq!(places, [(0x40_0000, 0x10_0000), (0x50_0000, 0x20_0000), (0x100_0000, 0x100_0000)]);
+        let verdicts = verdicts(&smaps);
+        let told: Vec<_> = MAPS.lines().map(|line| verdicts.get(line).copied()).collect();
+        assert_eq!(told, [Some(true), Some(false), Some(true), Some(false), Some(true), Some(false), None]);
     }
 
     #[test]

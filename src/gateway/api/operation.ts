@@ -1,5 +1,6 @@
 // What an operation is: a schema for its input, and a run over a node's façades that yields NDJSON lines.
 import { z } from 'zod'
+import { systemClock } from '../../base/clock.ts'
 import type { SharingManager } from '../../sharing-manager.ts'
 import type { StorageManager } from '../../storage-manager.ts'
 import type { Tokens } from '../../store/tokens.ts'
@@ -32,22 +33,42 @@ export const path = z.string().startsWith('/')
 /** Take a line; resolves once the reader has asked for the one after it. */
 export type Report = (line: Line) => Promise<void>
 
+/** Twenty times a second are more than anybody can see; each line is a write to a socket. */
+const PROGRESS_INTERVAL_MS = 50
+
 /**
- * Lines that `work` reports while it runs, in order; of progress lines a slow reader gets only the newest. Work that
- * has many lines waits for each to be read, work that has few need not.
+ * Lines that `work` reports while it runs, in order; of progress lines one in a while, and the newest before another
+ * line and in the end. Work that has many lines waits for each to be read, work that has few need not.
  */
 export async function* withProgress(work: (report: Report) => Promise<void>): AsyncGenerator<Line> {
   const lines: Line[] = []
+  let toldAt = Number.NEGATIVE_INFINITY
+  let untold: Line | undefined
   let wake = Promise.withResolvers<void>()
   let read = Promise.withResolvers<void>()
   let ended = false
-  const report = (line: Line) => {
+  const add = (line: Line) => {
     if (line.type === 'progress' && lines.at(-1)?.type === 'progress') lines.pop()
     lines.push(line)
+  }
+  const addUntold = () => {
+    if (untold) add(untold)
+    untold = undefined
+  }
+  const report = (line: Line) => {
+    if (line.type === 'progress') {
+      const now = systemClock.now()
+      untold = now < toldAt + PROGRESS_INTERVAL_MS ? line : undefined
+      if (untold) return Promise.resolve()
+      toldAt = now
+    }
+    addUntold()
+    add(line)
     wake.resolve()
     return read.promise
   }
   const working = work(report).finally(() => {
+    addUntold()
     ended = true
     wake.resolve()
   })
