@@ -150,7 +150,8 @@ export async function assemble(settings: Settings, place: Place, undo: Undo): Pr
   const discovery = await openDiscovery(finding, { folder: paths.search, settings })
   undo.push(() => discovery.close())
   const { search, recommendations } = discovery
-  const synchronization = new Synchronization({ ...parties, bootstrap, packages, exchange, underWay }, settings)
+  const syncing = { ...parties, bootstrap, packages, exchange, transfers, underWay }
+  const synchronization = new Synchronization(syncing, settings)
   const hearing = new Hearing({ records, exchange, packages, underWay, schedule: synchronization.schedule })
   const mending = new Mending({ records, packages, underWay })
   const pin = (purl: string, signal: AbortSignal) => storage.pin(purl, { signal })

@@ -238,6 +238,8 @@ export const SEGMENT_BYTES_MAX = 16 * MiB
 export const FETCHED_TWICE_SHARE_MAX = 0.02
 /** Transfers that have ended and are still told of. */
 export const TRANSFERS_REMEMBERED_MAX = 100
+/** Between two fetches of one install there are pauses, while it is found out what comes next. */
+export const FETCH_PAUSE_MS = 2 * SECOND_MS
 /** A peer that asks for nothing more of a blob for so long has all it wanted. */
 export const UPLOAD_PAUSE_MS = 5 * SECOND_MS
 /** A provider that failed is asked once more after this. */

@@ -45,6 +45,8 @@ export const SYNC_FILTER_VALUES_MAX = 32
 export const FOLLOWS_MAX = 10_000
 /** After a peer told of something new: what it has more to tell comes meanwhile. */
 export const SYNC_SOON_MS = SECOND_MS
+/** How often that is put off by as much again while bytes are fetched that somebody waits for. */
+export const SYNC_POSTPONED_MAX = 30
 /** The longest pause while synchronizing with a peer fails, unless the usual one is longer. */
 export const SYNC_BACK_OFF_MS_MAX = 60 * 60 * SECOND_MS
 /** One session, whatever it brings. */

@@ -1,7 +1,7 @@
 // Reading DAG-CBOR in one pass, which refuses what is not canonical where it stands: every record that comes passes
 // through here, and to decode, measure, encode again and compare took more time than its signature and left twenty
 // times its size behind. That it reads what another decoder reads is held by a test.
-// Source: DAG-CBOR specification (IPLD), RFC 8949 §3 and §4.2: shortest heads, floats of eight bytes, shorter keys first.
+// Source: DAG-CBOR specification (IPLD), RFC 8949 §3, §4.2: shortest heads, floats of eight bytes, shorter keys first.
 import { CatalogError } from '../base/errors.ts'
 import { CBOR_DEPTH_MAX } from '../base/limits.ts'
 

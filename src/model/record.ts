@@ -118,8 +118,8 @@ export class CatalogRecord {
   }
 
   /**
-   * What was found out of this record, for whoever asks next. Kept here and in no weak map: what stands in one refers to
-   * its record as a rule, and that way has it outlive many a collection of garbage.
+   * What was found out of this record, for whoever asks next. Kept here and in no weak map: what stands in one refers
+   * to its record as a rule, and that way has it outlive many a collection of garbage.
    */
   get findings(): Findings {
     return this.#findings

@@ -12,7 +12,7 @@ import {
   UNPINNED_SHELVES_MAX,
   VERSIONS_MAX,
 } from '../base/limits.ts'
-import { KiB, MiB } from '../base/units.ts'
+import { KiB } from '../base/units.ts'
 import { admit, type ShelfState } from '../model/admission.ts'
 import type { Audience } from '../model/audience.ts'
 import { NOTICE_KINDS } from '../model/notice.ts'
@@ -21,6 +21,7 @@ import { type PublisherDocument, readPublisherDocument } from '../model/publishe
 import type { PackageName } from '../model/purl.ts'
 import { type CatalogRecord, checkSignatures, decodeRecord } from '../model/record.ts'
 import { isRelease, type Release, readRelease } from '../model/release.ts'
+import { Decoded } from './decoded.ts'
 import { Derivations } from './derivations.ts'
 import type { Environment } from './environment.ts'
 import { type ShelfBatch, Shelves } from './shelves.ts'
@@ -28,9 +29,6 @@ import { type FeedRow, LAST_PART, type SlotEntry } from './tables.ts'
 
 /** Publishers whose documents are kept at hand. */
 const DOCUMENT_CHAINS = 1_000
-/** Of records kept at hand, and beside the bytes of each: 4,200 small ones, of 13 MB in all once they are decoded. */
-const DECODED_BYTES_MAX = 6 * MiB
-const DECODED_RECORD_BYTES = KiB
 /** About what the database writes for a record beside its own bytes: a page in each of eight trees. */
 const RECORD_WRITE_BYTES = 32 * KiB
 
@@ -63,11 +61,7 @@ export class Records {
   readonly derivations: Derivations
   /** Valid records ahead of their signer's documents, oldest first. Lost on restart: their sender has them. */
   readonly #pen = new Map<string, Submission>()
-  /** By id, which says all of a record: decoding one takes longer than finding it. */
-  readonly #decoded = new LRUCache<string, CatalogRecord>({
-    maxSize: DECODED_BYTES_MAX,
-    sizeCalculation: ({ envelope }) => envelope.length + DECODED_RECORD_BYTES,
-  })
+  readonly #decoded = new Decoded()
   /** Documents by shelf: every record of a publisher is held against them. */
   readonly #documents = new LRUCache<string, readonly PublisherDocument[]>({ max: DOCUMENT_CHAINS })
   readonly #listeners = new Set<(changes: readonly Change[]) => void>()
@@ -167,12 +161,11 @@ export class Records {
 
   get(id: Uint8Array): CatalogRecord | undefined {
     if (!this.#environment.records.doesExist(id)) return undefined
-    const name = toHex(id)
-    const known = this.#decoded.get(name)
+    const known = this.#decoded.get(id)
     if (known) return known
     const record = decodeRecord(new Uint8Array(this.#environment.records.get(id) ?? []))
     this.derivations.attach(record)
-    this.#decoded.set(name, record)
+    this.#decoded.set(record)
     return record
   }
 
@@ -300,7 +293,7 @@ export class Records {
         originKeys: (signer) => (signer === NPM_ORIGIN ? this.#originKeys : undefined),
       }
       const decision = admit(record, shelf)
-      if (decision.outcome === 'known') this.#remember(record)
+      if (decision.outcome === 'known') this.#decoded.came(record)
       if (decision.outcome === 'known' || decision.outcome === 'superseded') return decision
       if (decision.outcome === 'unknown-signer') return this.#wait(submission)
       this.#checkQuota(record, audience)
@@ -312,13 +305,6 @@ export class Records {
       emit('catalog:record', { signer: record.signer, kind, state: 'refused', reason: error.message })
       return { outcome: 'refused', error }
     }
-  }
-
-  /** Who sent it once more is likely to be asked about it next; it need not be decoded again for that. */
-  #remember(record: CatalogRecord): void {
-    const name = toHex(record.id)
-    // What an origin's statement stands for is kept with the record that is at hand already, or is yet to be read.
-    if (record.statement.kind !== ORIGIN_KIND && !this.#decoded.has(name)) this.#decoded.set(name, record)
   }
 
   #wait(submission: Submission): AdmissionReport {
@@ -357,7 +343,7 @@ export class Records {
     for (const id of removed) this.#removeFrom(audience, id, changes)
     slots.put(key, [...kept, seq === undefined ? { id: record.id } : { id: record.id, seq }])
     records.put(record.id, record.envelope)
-    this.#decoded.set(toHex(record.id), record)
+    this.#decoded.set(record)
     if (isNamed(record)) this.#environment.names.put(nameKey(record, audience), record.id)
     this.#batch.change('add', audience, record.signer, record.id, record.envelope.length)
     if (kind === 'publisher') this.#documents.delete(`${audience}\n${record.signer}`)

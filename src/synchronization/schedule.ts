@@ -1,12 +1,14 @@
 // When this node synchronizes by itself: with each peer that it stays connected to, now and then, at different times
-// for each; soon after the peer told of something new; and less and less often while that fails.
+// for each; soon after the peer told of something new; less and less often while that fails; and while a user waits for
+// bytes a little later, as both would take the same processor.
 import type { Clock } from '../base/clock.ts'
 import { CatalogError } from '../base/errors.ts'
 import { tellFailure } from '../base/failure.ts'
 import type { Random } from '../base/random.ts'
-import { SYNC_BACK_OFF_MS_MAX, SYNC_SOON_MS } from '../base/sync-limits.ts'
+import { SYNC_BACK_OFF_MS_MAX, SYNC_POSTPONED_MAX, SYNC_SOON_MS } from '../base/sync-limits.ts'
 import type { Bootstrap } from '../network/bootstrap.ts'
 import type { HelloService } from '../network/hello.ts'
+import type { Transfers } from '../transfer/transfers.ts'
 import type { SyncReport } from './options.ts'
 import type { Synchronization } from './service.ts'
 
@@ -14,6 +16,7 @@ interface Components {
   synchronization: Pick<Synchronization, 'syncWithPeer'>
   hello: Pick<HelloService, 'onHello' | 'offers'>
   bootstrap: Pick<Bootstrap, 'keptPeers'>
+  transfers: Pick<Transfers, 'isFetching'>
   clock: Clock
   random: Random
 }
@@ -27,7 +30,8 @@ export interface PeerSchedule {
   readonly failure?: string
 }
 
-type Entry = { -readonly [Key in keyof PeerSchedule]: PeerSchedule[Key] } & { cancel: () => void }
+type Entry = { -readonly [Key in keyof PeerSchedule]: PeerSchedule[Key] } & { postponed: number; cancel: () => void }
+type State = Omit<Entry, 'nextAt' | 'postponed' | 'cancel'> & Partial<Pick<Entry, 'postponed' | 'cancel'>>
 
 /** What a hello says of a node that synchronizes. */
 export const SYNC_CAPABILITY = 'sync'
@@ -63,7 +67,7 @@ export class SyncSchedule {
   }
 
   list(): PeerSchedule[] {
-    return [...this.#peers.values()].map(({ cancel: _, ...schedule }) => schedule)
+    return [...this.#peers.values()].map(({ cancel: _, postponed: __, ...schedule }) => schedule)
   }
 
   /** A peer has told of something new; more of it may follow. */
@@ -73,13 +77,13 @@ export class SyncSchedule {
     if (entry && entry.failures === 0 && entry.nextAt > clock.now() + SYNC_SOON_MS) this.#next(entry, SYNC_SOON_MS)
   }
 
-  #next(state: Omit<PeerSchedule, 'nextAt'> & { cancel?: () => void }, delayMs?: number): void {
+  #next({ postponed = 0, ...state }: State, delayMs?: number): void {
     const { clock, random } = this.#components
     state.cancel?.()
     const steady = Math.min(this.#intervalMs * 2 ** state.failures, Math.max(this.#intervalMs, SYNC_BACK_OFF_MS_MAX))
     const waitMs = delayMs ?? steady * (0.9 + random.fraction() / 5)
     const cancel = clock.after(waitMs, () => void this.#run(state.peer))
-    this.#peers.set(state.peer, { ...state, nextAt: clock.now() + waitMs, cancel })
+    this.#peers.set(state.peer, { ...state, postponed, nextAt: clock.now() + waitMs, cancel })
   }
 
   async #run(peer: string): Promise<void> {
@@ -90,7 +94,11 @@ export class SyncSchedule {
       this.#peers.delete(peer)
       return
     }
-    const { failure: _, ...before } = entry
+    if (this.#components.transfers.isFetching && entry.postponed < SYNC_POSTPONED_MAX) {
+      this.#next({ ...entry, postponed: entry.postponed + 1 }, SYNC_SOON_MS)
+      return
+    }
+    const { failure: _, postponed: __, ...before } = entry
     try {
       const last = await this.#components.synchronization.syncWithPeer(peer, { others: false })
       if (this.#peers.has(peer)) this.#next({ ...before, last, failures: 0 })

@@ -19,6 +19,7 @@ import type { Network } from '../network/network.ts'
 import type { Follow } from '../store/follows.ts'
 import type { Heard } from '../store/heard.ts'
 import type { Pins } from '../store/pins.ts'
+import type { Transfers } from '../transfer/transfers.ts'
 import type { Access } from '../trust/access.ts'
 import type { RecordExchange } from '../trust/exchange.ts'
 import { SYNC, type SyncReply, type SyncRequest } from '../wire/sync-messages.ts'
@@ -39,6 +40,7 @@ interface Components extends Omit<RunComponents, 'catalogue' | 'intake' | 'parts
   access: Access
   pins: Pins
   heard: Heard
+  transfers: Transfers
   random: Random
   underWay: UnderWay
   exchange: Pick<RecordExchange, 'addressee'>

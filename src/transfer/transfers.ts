@@ -3,7 +3,7 @@
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { ErrorCode } from '../base/errors.ts'
-import { TRANSFERS_REMEMBERED_MAX, UPLOAD_PAUSE_MS } from '../base/limits.ts'
+import { FETCH_PAUSE_MS, TRANSFERS_REMEMBERED_MAX, UPLOAD_PAUSE_MS } from '../base/limits.ts'
 import { SECOND_MS } from '../base/units.ts'
 import type { Ledger } from '../store/ledger.ts'
 import type { Priority } from './gate.ts'
@@ -57,6 +57,8 @@ export class Transfers {
   #ended: TransferView[] = []
   /** When sendings were looked through last. */
   #lookedAt = 0
+  /** When the last fetch ended that was not of low priority. */
+  #fetchedAt = Number.NEGATIVE_INFINITY
 
   constructor({ clock, ledger }: { clock: Clock; ledger: Pick<Ledger, 'count'> }) {
     this.#clock = clock
@@ -85,6 +87,12 @@ export class Transfers {
     }
   }
 
+  /** Whether anything is being fetched that is not of low priority, or was a moment ago, and more of it may follow. */
+  get isFetching(): boolean {
+    if (this.#clock.now() < this.#fetchedAt + FETCH_PAUSE_MS) return true
+    return [...this.#running.values()].some((transfer) => transfer.isAwaited)
+  }
+
   /** Those under way, the oldest first. */
   list(): TransferView[] {
     this.#endIdle()
@@ -101,6 +109,7 @@ export class Transfers {
     const id = this.#nextId++
     const transfer = new Transfer({ clock: this.#clock, ledger: this.#ledger }, { id, direction, ...named }, (view) => {
       this.#running.delete(id)
+      if (transfer.isAwaited) this.#fetchedAt = this.#clock.now()
       this.#ended.push(view)
       if (this.#ended.length > TRANSFERS_REMEMBERED_MAX) this.#ended.shift()
     })
@@ -150,6 +159,10 @@ export class Transfer {
 
   get bytes(): number {
     return this.#bytes
+  }
+
+  get isAwaited(): boolean {
+    return this.#named.direction === 'fetch' && this.#named.priority !== 'low'
   }
 
   /** Bytes a second, over the last seconds. */

@@ -1,5 +1,5 @@
-//! Many signatures at once, as they come with the records of a publisher: each is checked by itself, by the same rule as
-//! one alone. A key is read once for all that it signed, and R is not read at all: the R that there should be is
+//! Many signatures at once, as they come with the records of a publisher: each is checked by itself, by the same rule
+//! as one alone. A key is read once for all that it signed, and R is not read at all: the R that there should be is
 //! computed, and its one canonical encoding compared.
 
 use crate::{KEY_BYTES, SIGNATURE_BYTES, is_canonical};

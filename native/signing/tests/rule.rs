@@ -82,7 +82,8 @@ fn signed() -> impl Strategy<Value = (Vec<u8>, Vec<u8>, Vec<u8>)> {
 proptest! {
     #[test]
     fn many_are_checked_as_each_alone(all in prop::collection::vec(signed(), 0..20)) {
-        let all: Vec<_> = all.iter().map(|(public, message, signature)| Signed { public, message, signature }).collect();
+        let signed = all.iter().map(|(public, message, signature)| Signed { public, message, signature });
+        let all: Vec<_> = signed.collect();
         let alone: Vec<_> = all.iter().map(|each| verify(each.public, each.message, each.signature)).collect();
         prop_assert_eq!(verify_many(&all), alone);
     }

@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import { CatalogError } from '../../../src/base/errors.ts'
 import { seededRandom } from '../../../src/base/random.ts'
-import { SYNC_BACK_OFF_MS_MAX, SYNC_SOON_MS } from '../../../src/base/sync-limits.ts'
+import { SYNC_BACK_OFF_MS_MAX, SYNC_POSTPONED_MAX, SYNC_SOON_MS } from '../../../src/base/sync-limits.ts'
 import { MINUTE_MS } from '../../../src/base/units.ts'
 import type { SyncReport } from '../../../src/synchronization/options.ts'
 import { SyncSchedule } from '../../../src/synchronization/schedule.ts'
@@ -14,13 +14,18 @@ function scheduled({ intervalMs = INTERVAL_MS, kept = ['peer'], offers = true } 
   const clock = new ManualClock()
   const began = clock.now()
   const at: number[] = []
-  const outcome = { fails: false }
+  const outcome = { fails: false, fetching: false }
   let hello: (peer: string) => void = () => undefined
   const schedule = new SyncSchedule(
     {
       clock,
       random: seededRandom(1),
       bootstrap: { keptPeers: () => kept },
+      transfers: {
+        get isFetching() {
+          return outcome.fetching
+        },
+      },
       hello: {
         offers: () => offers,
         onHello(listener) {
@@ -67,6 +72,23 @@ test('what a peer tells of is asked for soon, once', async (t) => {
   schedule.soon('peer')
   await next()
   t.strictSame(at, [SYNC_SOON_MS])
+})
+
+test('while somebody waits for bytes it is put off, though not for ever', async (t) => {
+  const { schedule, at, outcome, next, hello } = scheduled()
+  outcome.fetching = true
+  hello('peer')
+  schedule.soon('peer')
+  for (let time = 0; time < 3; time++) await next()
+  t.strictSame(at, [])
+  outcome.fetching = false
+  await next()
+  t.strictSame(at, [4 * SYNC_SOON_MS])
+  outcome.fetching = true
+  schedule.soon('peer')
+  for (let time = 0; time <= SYNC_POSTPONED_MAX; time++) await next()
+  t.strictSame(at, [4 * SYNC_SOON_MS, (5 + SYNC_POSTPONED_MAX) * SYNC_SOON_MS])
+  t.notOk('postponed' in (schedule.list()[0] ?? {}))
 })
 
 test('while it fails it is tried less and less often, and not for news', async (t) => {
