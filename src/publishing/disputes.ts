@@ -61,10 +61,16 @@ export class Disputes {
   *list(about?: Purl): Generator<Conflict> {
     const { records } = this.#components
     const claimants = new Map<string, Set<string>>()
+    const told = new Set<string>()
     for (const { kind, signer, subject, ids } of records.claims()) {
       const name = nameIn(subject)
       if (!name || (about && !isAbout(name, about))) continue
-      if (ids.length > 1) yield this.#contradiction(name, kind, ids)
+      if (ids.length > 1) {
+        // The same two may stand on several shelves.
+        const which = ids.map(toHex).sort().join()
+        if (!told.has(which)) yield this.#contradiction(name, kind, ids)
+        told.add(which)
+      }
       // What this node says for itself alone claims nothing.
       if ((kind !== 'release' && kind !== 'origin') || signer.startsWith('node:')) continue
       const key = formatPurl({ type: name.type, name: name.name })
