@@ -1,12 +1,33 @@
+// Ports for servers that are told theirs, or come back on it.
+import { randomInt } from 'node:crypto'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { createServer } from 'node:net'
 
-/** A port of this machine that was free a moment ago, for a server that is told its port, or comes back on it. */
+/** Below what systems give to who asks for any: such a one would be taken by somebody else in the meantime. */
+const [FIRST, BEHIND] = [20_000, 32_000]
+const TRIES = 100
+
+/** A port of this machine that is free, for TCP and for UDP. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  for (let tries = 0; tries < TRIES; tries++) {
+    const port = randomInt(FIRST, BEHIND)
+    if (await isFree(port)) return port
+  }
+  throw new Error(`of ${TRIES} ports none was free`)
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const [server, socket] = [createServer().listen(port, '127.0.0.1'), createSocket('udp4')]
+  socket.bind(port, '127.0.0.1')
+  try {
+    await Promise.all([once(server, 'listening'), once(socket, 'listening')])
+    return true
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'EADDRINUSE') return false
+    throw thrown
+  } finally {
+    server.close()
+    socket.close()
+  }
 }

@@ -1,9 +1,10 @@
 // The node's own key: a file with the 32-byte Ed25519 seed, readable by its owner only, and the peer id it stands for.
 import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { access, link, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { publicKeyFromRaw } from '@libp2p/crypto/keys'
 import { peerIdFromPublicKey } from '@libp2p/peer-id'
+import { toHex } from '../base/bytes.ts'
 import { CatalogError } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import { SEED_BYTES, signingKey } from '../model/ed25519.ts'
@@ -34,24 +35,38 @@ export function peerIdOf(seed: Uint8Array): string {
   return peerIdFromPublicKey(publicKeyFromRaw(signingKey(seed).publicKey)).toString()
 }
 
-/** @returns undefined when the file is there already; another process may have been quicker */
+/**
+ * It has its name once all of it is there: a process that is killed meanwhile leaves a file that nobody reads.
+ *
+ * @returns undefined when the file is there already; another process may have been quicker
+ */
 async function createSeed(path: string, random: Random): Promise<Uint8Array | undefined> {
-  let file: FileHandle
+  if (await exists(path)) return undefined
+  const seed = random.bytes(SEED_BYTES)
+  const unnamed = `${path}.${toHex(random.bytes(8))}.new`
   try {
-    file = await open(path, 'wx', 0o600)
+    await using file = await open(unnamed, 'wx', 0o600)
+    await file.writeFile(seed)
+    await file.sync()
+    await link(unnamed, path)
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return undefined
     throw cause
-  }
-  const seed = random.bytes(SEED_BYTES)
-  try {
-    await file.writeFile(seed)
-    await file.sync()
   } finally {
-    await file.close()
+    await rm(unnamed, { force: true })
   }
   await syncDirectory(dirname(path))
   return seed
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    (cause: NodeJS.ErrnoException) => {
+      if (cause.code === 'ENOENT') return false
+      throw cause
+    },
+  )
 }
 
 async function readSeed(path: string): Promise<Uint8Array> {

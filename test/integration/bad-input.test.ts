@@ -7,6 +7,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import tap, { type Test, test } from 'tap'
+import { freePort } from '../free-port.ts'
 import { type Entries, tarOf } from '../unit/package-types/tars.ts'
 import { type CommandResult, run, start, startNode, type TestNode } from './processes.ts'
 
@@ -230,8 +231,8 @@ test('a node that cannot start says why and leaves nothing behind', async (t) =>
 
 test('a node whose peer is away comes up, says so, and finds it later', async (t) => {
   const folder = t.testdir({ a: {}, b: {} })
-  const first = await startNode(t, join(folder, 'a'))
-  const port = /\/udp\/(\d+)\//.exec(first.address)?.[1] ?? ''
+  const port = await freePort()
+  const first = await startNode(t, join(folder, 'a'), { controlPort: port })
   await first.stop()
   const node = start([
     'up',
@@ -249,7 +250,7 @@ test('a node whose peer is away comes up, says so, and finds it later', async (t
   await node.line(({ type }) => type === 'ready')
   const warning = await node.line(({ type }) => type === 'warning')
   t.match(warning, { code: 'PEER_UNREACHABLE', message: new RegExp(`127\\.0\\.0\\.1/udp/${port}`) })
-  const again = await startNode(t, join(folder, 'a'), { controlPort: Number(port) })
+  const again = await startNode(t, join(folder, 'a'), { controlPort: port })
   const met = await node.line(
     ({ type, peer, state }) => type === 'peer' && peer === again.peerId && state === 'connected',
   )

@@ -1,6 +1,7 @@
 // What is asked for while nobody is there waits, over a restart too, and is done when a peer appears.
 import { join } from 'node:path'
 import tap, { test } from 'tap'
+import { freePort } from '../free-port.ts'
 import { eventually, type Line, run, startNode } from './processes.ts'
 
 tap.setTimeout(120_000)
@@ -12,10 +13,10 @@ test('what waits for a peer is told, survives a restart, and is done in order', 
   const named = (name: string) => ['--type', 'generic', '--name', name, '--version', '1.0.0', ...offline]
   for (const name of ['knot', 'rope']) await run(['publish', join(folder, 'one'), ...named(name)])
   await run(['tag', 'add', 'pkg:generic/rope@1.0.0', 'good', ...offline])
-  const far = await startNode(t, join(folder, 'far-node'))
+  const controlPort = await freePort()
+  const far = await startNode(t, join(folder, 'far-node'), { controlPort })
   await far.run('publish', join(folder, 'far'), '--type', 'generic', '--name', 'sail', '--version', '2.0.0')
   const { address, dataDir } = far
-  const port = Number(/\/udp\/(\d+)\//.exec(address)?.[1])
   await far.stop()
 
   const alone = await startNode(t, place)
@@ -34,7 +35,7 @@ test('what waits for a peer is told, survives a restart, and is done in order', 
   t.match(told?.['waiting'], waiting)
 
   const again = await startNode(t, place)
-  const back = await startNode(t, dataDir, { controlPort: port })
+  const back = await startNode(t, dataDir, { controlPort })
   t.equal(back.address, address, 'which the sync that waits is looking for')
   await eventually(
     'all is done',

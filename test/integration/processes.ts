@@ -81,7 +81,11 @@ export function start(args: readonly string[], options: CommandOptions = {}): Ru
   })
   const closed = Promise.all([once(child, 'exit'), once(reader, 'close')])
   const result = closed.then(([[code, signal]]) => {
-    for (const { reject } of waiting) reject(new Error(`ended without the line waited for:\n${stderr}`))
+    const said = `${stderr}${lines
+      .slice(-3)
+      .map((line) => JSON.stringify(line))
+      .join('\n')}`
+    for (const { reject } of waiting) reject(new Error(`ended without the line waited for:\n${said}`))
     return { status: code ?? signal, lines, stderr }
   })
   return {
