@@ -118,7 +118,8 @@ test('a provider that resets every stream is left to others, and what it sent is
   t.equal(await sha256Of(output), toHex(sha256(blob.bytes)))
   t.match(failures, [{ peer: bad.peerId, code: 'PEER_UNREACHABLE' }])
   const ofBad = sources.find(({ peer }) => peer === bad.peerId)?.bytes ?? 0
-  t.ok(ofBad > 0 && ofBad <= 8 * CHUNK_BYTES, `${ofBad} bytes are of two streams that broke`)
+  // It is asked twice, each time for a segment and perhaps for the one after it.
+  t.ok(ofBad > 0 && ofBad <= 4 * 4 * CHUNK_BYTES, `${ofBad} bytes are of four streams that broke at the most`)
 })
 
 test('a bulk plane that goes away in the middle and comes back is asked again', async (t) => {
